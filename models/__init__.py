@@ -1,0 +1,1 @@
+"""Networks, weights and runtimes: everything that turns a photo and keypoints into a picture."""

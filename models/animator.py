@@ -1,0 +1,76 @@
+"""The contract that every backend fulfils, and the registry of backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from models.errors import UserError
+from models.types import Avatar, Crop, Face, Image, Keypoints, Photo
+
+
+class Animator(Protocol):
+    """A way to move a photo: keypoint detector, relative motion and generator.
+
+    One thread calls `detect`, `relative`, `absolute` and `render`; another may call `prepare`.
+    """
+
+    name: str
+    """The backend's name, as `--backend` takes it."""
+
+    device: str
+    """Where it computes and why, in a few words for the status line: "CPU (no GPU needed)"."""
+
+    def prepare(self, photo: Photo, size: int) -> Avatar:
+        """Make a photo ready to be rendered with its longer side at most `size` pixels.
+
+        Raises:
+            UserError: the photo cannot be animated by this backend.
+        """
+        ...
+
+    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
+        """Keypoints of the driving frame in `crop`, or None if this frame is of no use."""
+        ...
+
+    def relative(
+        self, avatar: Any, reference: Keypoints, driving: Keypoints, adapt_scale: bool
+    ) -> Keypoints:
+        """The motion from `reference` (the calibration frame) to `driving`, applied to the source.
+
+        With `adapt_scale`, motion is scaled by the ratio of the source's face to the reference's.
+        """
+        ...
+
+    def absolute(self, avatar: Any, driving: Keypoints) -> Keypoints:
+        """The source's keypoints placed where the driving ones are, without a calibration."""
+        ...
+
+    def render(self, avatar: Any, keypoints: Keypoints) -> Image:
+        """The avatar's picture with the face moved to `keypoints`; the size of `avatar.still`."""
+        ...
+
+
+def _mesh() -> Animator:
+    from models.mesh.backend import MeshAnimator
+
+    return MeshAnimator()
+
+
+BACKENDS: dict[str, Callable[[], Animator]] = {"mesh": _mesh}
+"""Name to constructor; the modules are imported only when chosen."""
+
+
+def create_animator(name: str) -> Animator:
+    """Build the backend called `name`.
+
+    Raises:
+        UserError: no backend has this name.
+    """
+    try:
+        build = BACKENDS[name]
+    except KeyError:
+        raise UserError(
+            f"There is no backend called {name!r}; choose one of: {', '.join(sorted(BACKENDS))}."
+        ) from None
+    return build()

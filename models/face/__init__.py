@@ -1,0 +1,1 @@
+"""The face tracker: presence, landmarks and blendshapes, shared by all backends."""

@@ -1,0 +1,1 @@
+"""The embedded backend: a photo moved by its landmark mesh."""

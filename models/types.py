@@ -1,0 +1,97 @@
+"""The values that pass between the stages: images, faces, keypoints, crops and avatars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image: TypeAlias = NDArray[np.uint8]
+"""A picture, (H, W, 3), RGB, 0..255, C-contiguous."""
+
+Floats: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in one frame, as the face tracker sees it; shared by all backends.
+
+    landmarks: (478, 3), pixels of the frame; z in the units of x, negative toward the camera.
+        MediaPipe's numbering: 468 points of the face mesh, then 5 points for each iris.
+    blendshapes: (52,), 0..1, ARKit's face units in MediaPipe's order, or None if not computed.
+    score: 0..1, the landmark network's own belief that a face is there.
+    """
+
+    landmarks: Floats
+    blendshapes: Floats | None
+    score: float
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of the face mesh in pixels."""
+        x, y = self.landmarks[:468, 0], self.landmarks[:468, 1]
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+
+
+@dataclass(frozen=True)
+class Crop:
+    """The square of the camera frame that keypoints are measured in.
+
+    It is set at calibration and then stays, so that keypoints of different frames can be compared.
+    cx, cy: the centre in pixels; half: half the side in pixels.
+    """
+
+    cx: float
+    cy: float
+    half: float
+
+    @classmethod
+    def around(cls, face: Face, margin: float = 1.9) -> Crop:
+        """The square around a face whose side is `margin` times the face's longer side."""
+        left, top, right, bottom = face.box
+        half = 0.5 * margin * max(right - left, bottom - top)
+        return cls((left + right) / 2, (top + bottom) / 2, max(half, 1.0))
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """Keypoints of one picture, in the units of a `Crop`: (-1, -1) top left, (1, 1) bottom right.
+
+    values: (N, 2) or (N, 3).
+    jacobians: (N, 2, 2), the local affine motion of each keypoint (First Order Motion Model,
+        Siarohin et al. 2019), or None where the backend has none.
+    blendshapes: (52,), 0..1, or None where the backend does not use them.
+    """
+
+    values: Floats
+    jacobians: Floats | None = None
+    blendshapes: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A source picture with the face that will be animated.
+
+    image: at its own resolution. name: what to call it in messages.
+    """
+
+    image: Image
+    face: Face
+    name: str
+
+
+@dataclass(frozen=True)
+class Avatar:
+    """A photo that a backend has made ready; each backend adds its own fields in a subclass.
+
+    still: the photo at the size that `render` returns; what goes out when nothing else can.
+    keypoints: the source keypoints, in `crop` of `still`.
+    crop: the square of `still` that the keypoints are measured in.
+    """
+
+    name: str
+    still: Image
+    keypoints: Keypoints
+    crop: Crop

@@ -1,0 +1,1 @@
+"""The live tool: cameras, calibration, pipeline, compositor, sinks and the command line."""

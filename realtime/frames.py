@@ -1,0 +1,34 @@
+"""Two types of picture that must not be confused.
+
+A `CameraFrame` shows the user's real face and never leaves the program; an `AvatarFrame` is what
+the others see. Sinks accept only the latter (and check it at run time), and nothing converts one
+into the other but the animation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.types import Image
+
+
+@dataclass(frozen=True)
+class CameraFrame:
+    """A driving frame. captured_at: seconds of `time.perf_counter()`; index counts from 0."""
+
+    image: Image
+    captured_at: float
+    index: int
+
+
+@dataclass(frozen=True)
+class AvatarFrame:
+    """A rendered frame.
+
+    captured_at: when the camera frame that drove it was captured, or None for a still or a repeat
+        (no latency to measure). live: whether it shows the driven avatar (False: the still photo).
+    """
+
+    image: Image
+    captured_at: float | None
+    live: bool
