@@ -1,0 +1,119 @@
+"""Is there a face, where is it, and is it still the same one?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from models.artifacts import fetch
+from models.face.bundle import Bundle
+from models.face.detector import FaceDetector
+from models.face.landmarker import Landmarker, Region
+from models.types import Face, Floats, Image
+
+_PRESENT = 0.5
+
+
+class FaceTracker:
+    """Finds the face in a video and follows it from frame to frame.
+
+    The detector runs only until a face is found and again when it is lost; between, the region of
+    interest comes from the last landmarks, so the chosen person stays chosen when others enter.
+    """
+
+    def __init__(self, bundle: Path | None = None, blendshapes: bool = False) -> None:
+        """Load the networks.
+
+        bundle: path of `face_landmarker.task`; fetched (and cached) if None.
+        blendshapes: also compute the 52 face units of each frame.
+
+        Raises:
+            UserError: the bundle can neither be found nor fetched.
+        """
+        opened = Bundle.open(bundle or fetch("face_landmarker"))
+        self._detector = FaceDetector(opened.detector)
+        self._landmarker = Landmarker(opened.landmarks, opened.blendshapes)
+        self._with_blendshapes = blendshapes
+        self._region: Region | None = None
+
+    def reset(self) -> None:
+        """Forget the face that is followed."""
+        self._region = None
+
+    def track(self, frame: Image) -> Face | None:
+        """The followed face in the next frame of a video, or None if no face is there."""
+        face = self._at(frame, self._region) if self._region is not None else None
+        if face is None:
+            face = self._largest(frame)
+        self._region = None if face is None else Region.from_landmarks(face.landmarks)
+        return face
+
+    def find_faces(self, image: Image) -> list[Face]:
+        """All faces in a still, largest first; forgets nothing of a video being followed."""
+        faces = []
+        for view, dx, dy in _views(image):
+            for found in self._detector.detect(view):
+                region = Region.from_detection(found)
+                # A second pass on the region of the first one's landmarks centres it well.
+                rough, score = self._landmarker.landmarks(view, region)
+                if score < _PRESENT:
+                    continue
+                face = self._at(view, Region.from_landmarks(rough))
+                if face is not None:
+                    shifted = face.landmarks + np.array([dx, dy, 0], np.float32)
+                    faces.append(Face(shifted, face.blendshapes, face.score))
+            if faces:
+                break
+        return sorted(faces, key=_area, reverse=True)
+
+    def _largest(self, frame: Image) -> Face | None:
+        for found in self._detector.detect(frame):
+            face = self._at(frame, Region.from_detection(found))
+            if face is not None:
+                return face
+        return None
+
+    def _at(self, frame: Image, region: Region) -> Face | None:
+        height, width = frame.shape[:2]
+        if not (0 <= region.cx < width and 0 <= region.cy < height and region.side > 8):
+            return None
+        landmarks, score = self._landmarker.landmarks(frame, region)
+        if score < _PRESENT or not np.isfinite(landmarks).all():
+            return None
+        units: Floats | None = None
+        if self._with_blendshapes:
+            units = self._landmarker.blendshapes(landmarks)
+        return Face(landmarks, units, score)
+
+
+def find_faces(image: Image, bundle: Path | None = None) -> list[Face]:
+    """All faces in a still picture, largest first, with blendshapes."""
+    return FaceTracker(bundle, blendshapes=True).find_faces(image)
+
+
+def _area(face: Face) -> float:
+    left, top, right, bottom = face.box
+    return (right - left) * (bottom - top)
+
+
+def _views(image: Image) -> list[tuple[Image, int, int]]:
+    """The picture whole, then its overlapping thirds and ninths with their offsets.
+
+    The detector works at 128 x 128 and misses faces smaller than a sixth of the picture; the
+    parts are looked at only when the whole shows none.
+    """
+    height, width = image.shape[:2]
+    views = [(image, 0, 0)]
+    for parts in (2, 4):
+        side = min(max(height, width) // parts, height, width)
+        if side < 96:
+            break
+        for y in np.linspace(0, height - side, _steps(height, side)).astype(int).tolist():
+            for x in np.linspace(0, width - side, _steps(width, side)).astype(int).tolist():
+                views.append((image[y : y + side, x : x + side], x, y))
+    return views
+
+
+def _steps(length: int, side: int) -> int:
+    return 1 if length <= side else int(np.ceil((length - side) / (side * 0.5))) + 1
