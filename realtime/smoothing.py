@@ -1,0 +1,188 @@
+"""Taking the jitter out of keypoints without adding lag to blinks and speech.
+
+The One Euro filter (Casiez, Roussel and Vogel 2012) is a low-pass filter whose cutoff rises with
+speed. Here the speed of a keypoint is that of its neighbourhood, so that neighbours lag alike and
+the face is not deformed; only what exceeds the landmark noise counts as speed, it counts at once,
+and the filter closes again slowly. That keeps a still face still and lets the first frame of a
+blink through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.types import Floats, Keypoints
+
+FACE_POINTS = 478
+"""Keypoints that number this many are the face tracker's landmarks (MediaPipe's numbering)."""
+
+LIPS = (
+    0, 13, 14, 17, 37, 39, 40, 61, 78, 80, 81, 82, 84, 87, 88, 91, 95, 146, 178, 181, 185,
+    191, 267, 269, 270, 291, 308, 310, 311, 312, 314, 317, 318, 321, 324, 375, 402, 405, 409, 415,
+)  # fmt: skip
+LIDS = (
+    7, 33, 133, 144, 145, 153, 154, 155, 157, 158, 159, 160, 161, 163, 173, 246,
+    249, 263, 362, 373, 374, 380, 381, 382, 384, 385, 386, 387, 388, 390, 398, 466,
+)  # fmt: skip
+IRISES = tuple(range(468, 478))
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How much to filter. Distances are in `Crop` units: the face is about one unit wide.
+
+    still: cutoff in Hz of a keypoint at rest. quick: the same for lips, lids and irises.
+    beta: Hz added for each unit per second above the noise.
+    noise: how far a keypoint at rest appears to move between two frames (root mean square).
+    release: Hz; how quickly the filter closes after a motion.
+    reach: radius of the neighbourhood whose speed is shared.
+    shape_cutoff, shape_beta: the same for blendshapes, which are 0..1.
+    """
+
+    still: float = 1.2
+    quick: float = 2.5
+    beta: float = 80.0
+    noise: float = 0.003
+    release: float = 3.0
+    reach: float = 0.05
+    shape_cutoff: float = 3.0
+    shape_beta: float = 60.0
+    shape_noise: float = 0.015
+    gap: float = 0.5
+    """Seconds without keypoints after which the filter starts anew."""
+
+
+class KeypointFilter:
+    """A filter over time for the keypoints of one face; independent of the frame rate."""
+
+    def __init__(self, settings: Smoothing | None = None) -> None:
+        """Start without a past."""
+        self._settings = settings or Smoothing()
+        self._last: Keypoints | None = None
+        self._raw: Keypoints | None = None
+        self._seconds = 0.0
+        self._neighbours = np.zeros((0, 0), np.float32)
+        self._cutoff = np.zeros(0, np.float32)
+        self._speed = np.zeros(0, np.float32)
+        self._shape_speed = np.zeros(0, np.float32)
+
+    def reset(self) -> None:
+        """Forget the past: the next keypoints go through as they are."""
+        self._last = self._raw = None
+
+    def __call__(self, keypoints: Keypoints, seconds: float) -> Keypoints:
+        """Filter the keypoints seen at `seconds` (any steady clock); the same shapes come back."""
+        last, raw = self._last, self._raw
+        elapsed = seconds - self._seconds
+        if last is None or raw is None or elapsed > self._settings.gap or not _alike(last, keypoints):
+            self._start(keypoints)
+            result = keypoints
+        else:
+            result = self._step(last, raw, keypoints, max(elapsed, 1e-3))
+        self._last, self._raw, self._seconds = result, keypoints, seconds
+        return result
+
+    def _start(self, keypoints: Keypoints) -> None:
+        settings, points = self._settings, keypoints.values[:, :2]
+        squared = ((points[:, None] - points[None]) ** 2).sum(-1)
+        weights = np.exp(-0.5 * squared / settings.reach**2)
+        self._neighbours = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+        self._cutoff = np.full(len(points), settings.still, np.float32)
+        if len(points) == FACE_POINTS:
+            self._cutoff[list(LIPS + LIDS + IRISES)] = settings.quick
+        self._speed = np.zeros(len(points), np.float32)
+        self._shape_speed = np.zeros(
+            0 if keypoints.blendshapes is None else keypoints.blendshapes.size, np.float32
+        )
+
+    def _step(self, last: Keypoints, raw: Keypoints, now: Keypoints, elapsed: float) -> Keypoints:
+        settings = self._settings
+        moved = ((now.values[:, :2] - raw.values[:, :2]) ** 2).sum(1)
+        excess = np.sqrt(self._neighbours @ moved) - settings.noise
+        decay = np.float32(np.exp(-2 * np.pi * settings.release * elapsed))
+        self._speed = np.maximum(excess / elapsed, self._speed * decay).astype(np.float32)
+        weight = _weight(self._cutoff + settings.beta * self._speed, elapsed)
+        values = last.values + weight[:, None] * (now.values - last.values)
+        jacobians = now.jacobians
+        if jacobians is not None and last.jacobians is not None:
+            jacobians = last.jacobians + weight[:, None, None] * (jacobians - last.jacobians)
+        shapes = now.blendshapes
+        if shapes is not None and last.blendshapes is not None and raw.blendshapes is not None:
+            excess = np.abs(shapes - raw.blendshapes) - settings.shape_noise
+            self._shape_speed = np.maximum(excess / elapsed, self._shape_speed * decay).astype(
+                np.float32
+            )
+            gain = _weight(settings.shape_cutoff + settings.shape_beta * self._shape_speed, elapsed)
+            shapes = last.blendshapes + gain * (shapes - last.blendshapes)
+        return Keypoints(values, jacobians, shapes)
+
+
+def smooth_sequence(
+    frames: Sequence[Keypoints | None],
+    seconds: Sequence[float],
+    settings: Smoothing | None = None,
+) -> list[Keypoints | None]:
+    """Filter a whole clip without lag: once forward, once backward, and the mean of the two.
+
+    Args:
+        frames: the keypoints of each frame, None where there is no face; None comes back there.
+        seconds: when each frame is shown, rising.
+        settings: how much to filter.
+    """
+    forward = _run(frames, list(seconds), settings)
+    backward = _run(frames[::-1], [-moment for moment in reversed(seconds)], settings)[::-1]
+    return [
+        None if ahead is None or behind is None else blend(ahead, behind, 0.5)
+        for ahead, behind in zip(forward, backward, strict=True)
+    ]
+
+
+def _run(
+    frames: Sequence[Keypoints | None], seconds: list[float], settings: Smoothing | None
+) -> list[Keypoints | None]:
+    one = KeypointFilter(settings)
+    return [
+        None if keypoints is None else one(keypoints, moment)
+        for keypoints, moment in zip(frames, seconds, strict=True)
+    ]
+
+
+def blend(start: Keypoints, end: Keypoints, share: float) -> Keypoints:
+    """The keypoints `share` (0..1) of the way from `start` to `end`.
+
+    What only one of them carries (jacobians, blendshapes) is taken from `end`.
+    """
+
+    def mix(a: Floats | None, b: Floats | None) -> Floats | None:
+        if a is None or b is None or a.shape != b.shape:
+            return b
+        return (a + np.float32(share) * (b - a)).astype(np.float32)
+
+    values = mix(start.values, end.values)
+    assert values is not None
+    return replace(
+        end,
+        values=values,
+        jacobians=mix(start.jacobians, end.jacobians),
+        blendshapes=mix(start.blendshapes, end.blendshapes),
+    )
+
+
+def _weight(cutoff: Floats, elapsed: float) -> Floats:
+    """The share of the new value in a first-order low-pass at `cutoff` Hz."""
+    weight: Floats = (1 - np.exp(-2 * np.pi * cutoff * elapsed)).astype(np.float32)
+    return weight
+
+
+def _alike(a: Keypoints, b: Keypoints) -> bool:
+    def shape(array: Floats | None) -> tuple[int, ...] | None:
+        return None if array is None else array.shape
+
+    return (
+        a.values.shape == b.values.shape
+        and shape(a.jacobians) == shape(b.jacobians)
+        and shape(a.blendshapes) == shape(b.blendshapes)
+    )
