@@ -1,0 +1,187 @@
+"""Separate a person from the background once per avatar, and fill the background behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.mesh.topology import OVAL
+from models.types import Floats, Image
+
+_SIDE = 192  # working resolution of the segmentation
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The part of the photo that moves, taken apart.
+
+    box: left, top, right, bottom of that part in the photo; all else never moves.
+    person: (h, w, 3) uint8, the person's own colours, extended beyond the silhouette.
+    matte: (h, w) uint8, 255 where the person is, soft at hair.
+    background: (H, W, 3) uint8, the whole photo, completed behind the person inside the box.
+    matte * person + (1 - matte) * background gives the photo back.
+    """
+
+    box: tuple[int, int, int, int]
+    person: Image
+    matte: Image
+    background: Image
+
+
+def separate(photo: Image, landmarks: Floats) -> Layers:
+    """Take `photo` (H, W, 3) apart, given the face's (478, 3) landmarks in pixels."""
+    box = _moving_box(photo, landmarks)
+    left, top, right, bottom = box
+    image = np.ascontiguousarray(photo[top:bottom, left:right])
+    height, width = image.shape[:2]
+    scale = _SIDE / max(height, width)
+    size = (max(16, round(width * scale)), max(16, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    points = (landmarks[:, :2] - (left, top)) * np.array([size[0] / width, size[1] / height])
+    mask = _segment(small, points.astype(np.float32))
+    matte = _refine(image, mask)
+    background = _complete(image, small, mask, matte)
+    person = _own_colours(image.astype(np.float32), background, matte[..., None])
+    whole = photo.copy()
+    whole[top:bottom, left:right] = np.rint(background)
+    return Layers(
+        box,
+        np.clip(person, 0, 255).astype(np.uint8),
+        np.rint(matte * 255).astype(np.uint8),
+        whole,
+    )
+
+
+def _moving_box(photo: Image, landmarks: Floats) -> tuple[int, int, int, int]:
+    """Head, hair and neck with room to move, inside the picture."""
+    height, width = photo.shape[:2]
+    oval = landmarks[OVAL, :2]
+    centre, span = (oval.min(0) + oval.max(0)) / 2, float(np.ptp(oval, axis=0).max())
+    reach = span * np.array([1.75, 1.55, 1.75, 1.75])
+    left, top = np.maximum(np.floor(centre - reach[:2]), 0).astype(int).tolist()
+    right = min(int(np.ceil(centre[0] + reach[2])), width)
+    bottom = min(int(np.ceil(centre[1] + reach[3])), height)
+    return left, top, right, bottom
+
+
+def _segment(small: Image, points: Floats) -> Image:
+    """A 0/1 mask of the person by GrabCut (Rother et al. 2004), seeded by the face."""
+    height, width = small.shape[:2]
+    oval = points[OVAL]
+    centre = oval.mean(0)
+    chin, brow = points[152], points[10]
+    up = brow - chin
+    tall = max(float(np.linalg.norm(up)), 4.0)
+    up = up / tall
+    side = np.array([-up[1], up[0]], np.float32)
+    wide = float(np.abs((oval - centre) @ side).max())
+    angle = float(np.degrees(np.arctan2(side[1], side[0])))
+
+    def ellipse(mask: Image, rise: float, half_wide: float, half_tall: float, value: int) -> None:
+        middle = centre + up * (tall * rise)
+        axes = (max(1, round(half_wide)), max(1, round(half_tall)))
+        place = (round(float(middle[0])), round(float(middle[1])))
+        cv2.ellipse(mask, place, axes, angle, 0, 360, value, -1)
+
+    def torso(mask: Image, shoulder: float, drop: float, value: int) -> None:
+        neck = centre - up * (tall * 0.45)
+        top = centre - up * (tall * drop)
+        outline = [
+            neck + side * wide * 0.55,
+            top + side * shoulder,
+            [top[0] + side[0] * shoulder * 1.25, height + tall],
+            [top[0] - side[0] * shoulder * 1.25, height + tall],
+            top - side * shoulder,
+            neck - side * wide * 0.55,
+        ]
+        cv2.fillPoly(mask, [np.rint(outline).astype(np.int32)], value)
+
+    mask = np.full((height, width), cv2.GC_BGD, np.uint8)
+    ellipse(mask, 0.1, wide * 3.0, tall * 1.7, cv2.GC_PR_BGD)
+    torso(mask, wide * 4.5, 0.5, cv2.GC_PR_BGD)
+    ellipse(mask, 0.2, wide * 1.35, tall * 0.85, cv2.GC_PR_FGD)
+    torso(mask, wide * 1.9, 1.0, cv2.GC_PR_FGD)
+    cv2.fillConvexPoly(
+        mask,
+        np.rint(centre + (oval - centre) * 0.95).astype(np.int32),
+        cv2.GC_FGD,
+    )
+    ellipse(mask, 0.12, wide * 0.9, tall * 0.58, cv2.GC_FGD)
+    core = chin - up * (tall * 0.35)
+    cv2.line(mask, _at(chin), _at(core), cv2.GC_FGD, max(1, round(wide * 0.8)))
+    cv2.line(mask, _at(core - up * tall * 0.3), (_at(core)[0], height), cv2.GC_FGD, round(wide))
+    if not (mask == cv2.GC_BGD).any():
+        mask[0, :] = mask[:, 0] = mask[:, -1] = cv2.GC_BGD
+    cv2.setRNGSeed(1)
+    model_b, model_f = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(small, mask, (0, 0, 1, 1), model_b, model_f, 4, cv2.GC_INIT_WITH_MASK)
+    person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
+    person = cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    # One piece, without holes: islands and gaps would move on their own.
+    _, labels = cv2.connectedComponents(person)
+    seed = labels[min(max(_at(centre)[1], 0), height - 1), min(max(_at(centre)[0], 0), width - 1)]
+    person = (labels == seed).astype(np.uint8) if seed else person
+    outlines, _ = cv2.findContours(person, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(person, outlines, -1, 1, -1)
+    return person
+
+
+def _at(point: Floats) -> tuple[int, int]:
+    return round(float(point[0])), round(float(point[1]))
+
+
+def _refine(image: Image, mask: Image) -> Floats:
+    """A soft matte 0..1 at full size that follows the picture's edges (guided filter, He 2010)."""
+    height, width = image.shape[:2]
+    coarse = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    side = max(5, round(max(height, width) / 60)) | 1
+
+    def mean(x: Floats) -> Floats:
+        return np.asarray(cv2.blur(x, (side, side)), np.float32)
+
+    mean_g, mean_m = mean(guide), mean(coarse)
+    slope = (mean(guide * coarse) - mean_g * mean_m) / (mean(guide * guide) - mean_g**2 + 1e-4)
+    offset = mean_m - slope * mean_g
+    matte = mean(slope) * guide + mean(offset)
+    # Sure inside and outside stay sure; the soft band is as wide as the mask was coarse.
+    matte = np.clip((matte - 0.15) / 0.7, 0, 1)
+    band = max(3, round(max(height, width) / 64)) | 1
+    kernel = np.ones((band, band), np.uint8)
+    inside = cv2.erode((coarse > 0.5).astype(np.uint8), kernel)
+    outside = cv2.dilate((coarse > 0.5).astype(np.uint8), kernel) == 0
+    return np.asarray(np.where(inside > 0, 1.0, np.where(outside, 0.0, matte)), np.float32)
+
+
+def _complete(image: Image, small: Image, mask: Image, matte: Floats) -> Floats:
+    """The background continued behind the person; smooth, since only its rim is ever seen."""
+    height, width = image.shape[:2]
+    hole = cv2.dilate(mask, np.ones((9, 9), np.uint8))
+    if hole.all():
+        filled = cv2.GaussianBlur(small, (0, 0), small.shape[1] / 12)
+    else:
+        filled = cv2.inpaint(small, hole, 4, cv2.INPAINT_TELEA)
+        soft = cv2.GaussianBlur(filled, (0, 0), 3.0)
+        filled = np.where(cv2.erode(hole, np.ones((5, 5), np.uint8))[..., None] > 0, soft, filled)
+    wide = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    # The photo's own pixels stay up to a little outside the silhouette, where hair has faded.
+    reach = max(3, round(max(height, width) / 90)) | 1
+    near = cv2.dilate((matte > 0.01).astype(np.float32), np.ones((reach, reach)))
+    near = cv2.GaussianBlur(near, (0, 0), reach / 4)[..., None]
+    return np.asarray(np.clip(wide * near + image * (1 - near), 0, 255), np.float32)
+
+
+def _own_colours(image: Floats, background: Floats, matte: Floats) -> Floats:
+    """The person's colours without the background's share, continued outward past the rim."""
+    pure = (image - (1 - matte) * background) / np.maximum(matte, 0.35)
+    known = (matte[..., 0] > 0.6).astype(np.float32)
+    total, weight = np.zeros_like(image), np.zeros_like(known)
+    for sigma, trust in ((2.0, 1.0), (8.0, 1e-3), (32.0, 1e-6)):
+        share = cv2.GaussianBlur(known, (0, 0), sigma)
+        total += trust * cv2.GaussianBlur(np.clip(pure, 0, 255) * known[..., None], (0, 0), sigma)
+        weight += trust * share
+    spread = total / np.maximum(weight, 1e-9)[..., None]
+    certain = np.clip((matte - 0.3) / 0.4, 0, 1)
+    return np.asarray(pure * certain + spread * (1 - certain), np.float32)

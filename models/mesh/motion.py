@@ -1,0 +1,149 @@
+"""Relative motion in 3-D: the driver's head motion and expression, on the source's own face.
+
+The driving landmarks are split into the motion of the skull since the calibration frame and an
+expression, which is what is left in the calibration frame's own pose. Both are turned into the
+source's pose and scale, so a turned or differently shaped face is not deformed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.mesh.pose import Similarity, euler, fit_head, from_euler
+from models.mesh.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP, Eye
+from models.types import Floats
+
+_YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
+_SHIFT = 0.45  # of the face's height: further, and the neck would tear
+_CLOSED = 0.12  # lids this open, relative to calibration, are closed: the landmarks never touch
+
+
+def ease(value: float, limit: float) -> float:
+    """`value` for small values, approaching +-limit smoothly for large ones."""
+    return float(limit * np.tanh(value / limit))
+
+
+def relative_motion(
+    source: Floats, reference: Floats, driving: Floats, adapt_scale: bool = True
+) -> Floats:
+    """Where the source's landmarks go when the driver moves from `reference` to `driving`.
+
+    All are (478, 3) in crop units. With `adapt_scale` the motion is scaled by the size of the
+    source's face over the size of the reference's.
+    """
+    head = fit_head(reference, driving)
+    to_source = fit_head(reference, source)
+    size = to_source.scale if adapt_scale else 1.0
+    residual = (head.inverse(driving) - reference) @ (size * to_source.rotation).T
+    shape = source + _fit_features(source, reference, residual, to_source)
+    shape = _lids(shape, source, reference, head.inverse(driving), residual)
+    shape = _lips(shape, source)
+    return _move_head(shape, source, reference, head, to_source, size)
+
+
+def absolute_motion(source: Floats, driving: Floats) -> Floats:
+    """The driving landmarks as they are, only brought to the source's place and size.
+
+    The face takes the driver's shape and pose; no calibration is needed.
+    """
+    size = fit_head(driving, source).scale
+    moved = driving * size
+    return np.asarray(moved + (source[:468].mean(0) - moved[:468].mean(0)), np.float32)
+
+
+def opening(landmarks: Floats, upper: object, lower: object) -> Floats:
+    """The distances between paired edge points (of lids or lips), in the landmarks' units."""
+    gaps = np.linalg.norm(landmarks[upper] - landmarks[lower], axis=1)  # type: ignore[index]
+    return np.asarray(gaps, np.float32)
+
+
+def _fit_features(
+    source: Floats, reference: Floats, residual: Floats, to_source: Similarity
+) -> Floats:
+    """Scale the expression of eyes and mouth to the size these have in the source."""
+    out = residual.copy()
+    for eye in EYES:
+        width_s, width_r = _width(source, eye.corners), _width(reference, eye.corners)
+        gap_s = float(opening(source, eye.upper[2:5], eye.lower[2:5]).mean())
+        gap_r = float(opening(reference, eye.upper[2:5], eye.lower[2:5]).mean())
+        base = max(to_source.scale, 1e-6)
+        out[eye.iris] *= np.clip(width_s / (width_r * base), 0.6, 1.6)
+        lid = np.concatenate([eye.upper, eye.lower, eye.lid])
+        out[lid] *= np.clip(gap_s / (max(gap_r, 1e-6) * base), 0.5, 1.8)
+    # A source that already shows an open mouth must not open it by the driver's whole motion.
+    gap = float(opening(source, UPPER_LIP[3:6], LOWER_LIP[3:6]).mean())
+    change = residual[LOWER_LIP[3:6]] - residual[UPPER_LIP[3:6]]
+    more = max(0.0, float(change[:, 1].mean()))
+    if more > 0:
+        out[MOUTH_REGION] *= (more + 0.35 * gap) / (more + gap)
+    return out
+
+
+def _lids(
+    shape: Floats, source: Floats, reference: Floats, driving: Floats, residual: Floats
+) -> Floats:
+    """Open each eye as far as the driver's, relative to calibration; a blink closes it wholly."""
+    out = shape.copy()
+    for eye in EYES:
+        ratio = _openness(eye, reference, driving)
+        lid_ratio = float(np.clip((ratio - _CLOSED) / (1 - _CLOSED), 0.0, 1.35))
+        span = source[eye.upper] - source[eye.lower]
+        out[eye.upper] = out[eye.lower] + span * lid_ratio
+        # A covered iris is a guess of the network: it stays where it was in the source's eye.
+        seen = float(np.clip((lid_ratio - 0.2) / 0.4, 0.0, 1.0))
+        out[eye.iris] = source[eye.iris] + (out[eye.iris] - source[eye.iris]) * seen
+    return out
+
+
+def _openness(eye: Eye, reference: Floats, driving: Floats) -> float:
+    before = float(opening(reference, eye.upper[1:6], eye.lower[1:6]).sum())
+    after = float(opening(driving, eye.upper[1:6], eye.lower[1:6]).sum())
+    return after / max(before, 1e-6)
+
+
+def _lips(shape: Floats, source: Floats) -> Floats:
+    """Lips never cross: pairs that would meet in their middle."""
+    out = shape.copy()
+    down = source[152] - source[10]
+    down = down / max(float(np.linalg.norm(down)), 1e-6)
+    gap = (out[LOWER_LIP] - out[UPPER_LIP]) @ down
+    crossed = np.minimum(gap, 0.0)[:, None] * down * 0.5
+    out[UPPER_LIP] += crossed
+    out[LOWER_LIP] -= crossed
+    return out
+
+
+def _move_head(
+    shape: Floats,
+    source: Floats,
+    reference: Floats,
+    head: Similarity,
+    to_source: Similarity,
+    size: float,
+) -> Floats:
+    """Turn and shift the source's head as the driver's moved, within graceful limits."""
+    turn = to_source.rotation
+    yaw, pitch, roll = euler(turn @ head.rotation @ turn.T)
+    rotation = from_euler(ease(yaw, _YAW), ease(pitch, _PITCH), ease(roll, _ROLL))
+    scale = 1.0 + ease(head.scale - 1.0, 0.3)
+    pivot = _pivot(source)
+    height = float(np.linalg.norm(source[152] - source[10]))
+    start = _pivot(reference)
+    shift = (head(start[None])[0] - start) * size
+    shift *= ease(float(np.hypot(shift[0], shift[1])), _SHIFT * height) / max(
+        float(np.hypot(shift[0], shift[1])), 1e-9
+    )
+    shift[2] = 0.0
+    return np.asarray((shape - pivot) @ (scale * rotation).T + pivot + shift, np.float32)
+
+
+def _pivot(landmarks: Floats) -> Floats:
+    """The middle between the ears: the centre of the skull, about which heads turn."""
+    return np.asarray((landmarks[234] + landmarks[454]) / 2, np.float32)
+
+
+def _width(landmarks: Floats, corners: object) -> float:
+    a, b = landmarks[corners]  # type: ignore[index]
+    return max(float(np.linalg.norm(a - b)), 1e-6)
+
+

@@ -1,0 +1,76 @@
+"""Rigid motion of the head between two sets of landmarks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.mesh.topology import STABLE
+from models.types import Floats
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """p -> scale * rotation @ p + shift, in 3-D."""
+
+    scale: float
+    rotation: Floats
+    shift: Floats
+
+    def __call__(self, points: Floats) -> Floats:
+        """Move (N, 3) points."""
+        moved = points @ (self.scale * self.rotation).T + self.shift
+        return np.asarray(moved, np.float32)
+
+    def inverse(self, points: Floats) -> Floats:
+        """Move (N, 3) points back."""
+        moved = (points - self.shift) @ self.rotation / self.scale
+        return np.asarray(moved, np.float32)
+
+
+def fit(source: Floats, target: Floats) -> Similarity:
+    """The similarity from source to target, (N, 3) each, least squares (Umeyama 1991)."""
+    source, target = source.astype(np.float64), target.astype(np.float64)
+    mean_s, mean_t = source.mean(0), target.mean(0)
+    centred_s, centred_t = source - mean_s, target - mean_t
+    u, d, vt = np.linalg.svd(centred_t.T @ centred_s)
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    rotation = (u * sign) @ vt
+    scale = float((d * sign).sum() / max((centred_s**2).sum(), 1e-12))
+    shift = mean_t - scale * rotation @ mean_s
+    return Similarity(scale, rotation.astype(np.float32), shift.astype(np.float32))
+
+
+def fit_head(source: Floats, target: Floats) -> Similarity:
+    """The motion of the skull from source to target, (478, 3) landmarks each.
+
+    Two rounds: the second trusts the points less that the first could not explain (a raised brow
+    wrinkles the forehead).
+    """
+    a, b = source[STABLE], target[STABLE]
+    first = fit(a, b)
+    error = np.linalg.norm(first(a) - b, axis=1)
+    keep = error <= max(float(np.quantile(error, 0.7)), 1e-6)
+    return fit(a[keep], b[keep])
+
+
+def euler(rotation: Floats) -> tuple[float, float, float]:
+    """Yaw, pitch, roll in radians of a rotation R = Rz(roll) Ry(yaw) Rx(pitch).
+
+    x to the right, y down, z away from the camera. Positive yaw turns the nose toward the left
+    of the picture, positive pitch turns it up, positive roll is clockwise in the picture.
+    """
+    yaw = float(np.arcsin(np.clip(-rotation[2, 0], -1.0, 1.0)))
+    pitch = float(np.arctan2(rotation[2, 1], rotation[2, 2]))
+    roll = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
+    return yaw, pitch, roll
+
+
+def from_euler(yaw: float, pitch: float, roll: float) -> Floats:
+    """The inverse of `euler`."""
+    (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (yaw, pitch, roll))
+    rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    return np.asarray(rz @ ry @ rx, np.float32)
