@@ -1,0 +1,170 @@
+"""The embedded backend: piecewise affine dense motion of one photo by its face mesh."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.mesh import regions, rings
+from models.mesh.layers import Layers, separate
+from models.mesh.motion import absolute_motion, relative_motion
+from models.mesh.pose import fit_head
+from models.mesh.raster import draw
+from models.mesh.topology import OVAL, Indices, triangles
+from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo
+
+
+@dataclass(frozen=True)
+class MeshAvatar(Avatar):
+    """A photo with its layers.
+
+    landmarks: (478, 3) in pixels of `still`. colours: (h, w, 4) the moving box, RGB and matte.
+    """
+
+    landmarks: Floats
+    layers: Layers
+    colours: Image
+    rings: rings.Rings
+    eyes: list[regions.EyeLayer]
+    mouth: regions.MouthLayer
+
+
+class MeshAnimator:
+    """Moves a photo by its 478 landmarks; needs nothing but NumPy and OpenCV."""
+
+    name = "mesh"
+    device = "CPU (needs no GPU)"
+
+    def prepare(self, photo: Photo, size: int) -> MeshAvatar:
+        """Make a photo ready to be rendered with its longer side at most `size` pixels."""
+        height, width = photo.image.shape[:2]
+        scale = min(1.0, size / max(height, width))
+        # Even sides, as video wants them.
+        target = (max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+        ratio = np.array([target[0] / width, target[1] / height], np.float32)
+        still = photo.image
+        if target != (width, height):
+            still = np.asarray(cv2.resize(still, target, interpolation=cv2.INTER_AREA), np.uint8)
+        landmarks = photo.face.landmarks * np.append(ratio, ratio.mean()).astype(np.float32)
+        crop = Crop.around(Face(landmarks, None, 1.0))
+        layers = separate(still, landmarks)
+        left, top, _, _ = layers.box
+        local = landmarks - np.array([left, top, 0], np.float32)
+        return MeshAvatar(
+            name=photo.name,
+            still=still,
+            keypoints=Keypoints(_to_crop(landmarks, crop)),
+            crop=crop,
+            landmarks=landmarks,
+            layers=layers,
+            colours=np.dstack([layers.person, layers.matte]),
+            rings=rings.build(local),
+            eyes=regions.cut_eyes(still, landmarks),
+            mouth=regions.cut_mouth(still, landmarks),
+        )
+
+    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
+        """The face's landmarks are the keypoints: (478, 3) in `crop`."""
+        return Keypoints(_to_crop(face.landmarks, crop))
+
+    def relative(
+        self, avatar: MeshAvatar, reference: Keypoints, driving: Keypoints, adapt_scale: bool
+    ) -> Keypoints:
+        """The motion since the calibration, in 3-D, on the source's own pose and features."""
+        values = relative_motion(
+            avatar.keypoints.values, reference.values, driving.values, adapt_scale
+        )
+        return Keypoints(values)
+
+    def absolute(self, avatar: MeshAvatar, driving: Keypoints) -> Keypoints:
+        """The driver's face shape and pose, at the source's place and size."""
+        return Keypoints(absolute_motion(avatar.keypoints.values, driving.values))
+
+    def render(self, avatar: MeshAvatar, keypoints: Keypoints) -> Image:
+        """Warp the person, lay it over the still background, then draw eyes and mouth."""
+        target = _from_crop(keypoints.values, avatar.crop)
+        left, top, right, bottom = avatar.layers.box
+        corner = np.array([left, top, 0], np.float32)
+        source = avatar.landmarks - corner
+        moved = target - corner
+        field = _dense_motion(avatar, source, moved, (bottom - top, right - left))
+        warped = cv2.remap(
+            avatar.colours, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        out = avatar.layers.background.copy()
+        part = out[top:bottom, left:right]
+        part[:] = _over(warped, part)
+        flat = np.ascontiguousarray(target[:, :2])
+        for eye in avatar.eyes:
+            regions.draw_eye(out, eye, flat)
+        regions.draw_mouth(out, avatar.mouth, flat, regions.skull_anchor(flat))
+        return out
+
+
+def _dense_motion(
+    avatar: MeshAvatar, source: Floats, moved: Floats, shape: tuple[int, int]
+) -> Floats:
+    """(h, w, 2): for each pixel of the moving box, where in the box it comes from.
+
+    Drawn at a quarter of the size around the face, where motion is smooth, and at half the size
+    on the face; the field is then enlarged linearly.
+    """
+    height, width = shape
+    head = fit_head(source, moved)
+    ring_places = avatar.rings.move(head, moved[OVAL])
+    quarter = _grid(shape, 4)
+    draw(
+        quarter,
+        avatar.rings.triangles,
+        _at_scale(ring_places, 4),
+        avatar.rings.points[:, :2],
+    )
+    half_size = ((width + 1) // 2, (height + 1) // 2)
+    half = _enlarge(quarter, 2, half_size)
+    draw(half, _far_first(moved), _at_scale(moved[:, :2], 2), source[:, :2])
+    return _enlarge(half, 2, (width, height))
+
+
+def _grid(shape: tuple[int, int], step: int) -> Floats:
+    """The identity field of a picture of this shape, at 1/step of its size."""
+    height, width = (-(-side // step) for side in shape)
+    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.asarray(np.dstack([xs, ys]) * step + (step - 1) / 2, np.float32)
+
+
+def _at_scale(points: Floats, step: int) -> Floats:
+    """Pixel coordinates at full size to those at 1/step of it."""
+    return np.asarray((points - (step - 1) / 2) / step, np.float32)
+
+
+def _enlarge(field: Floats, factor: int, size: tuple[int, int]) -> Floats:
+    """A field, `factor` times larger, cut to (width, height)."""
+    height, width = field.shape[:2]
+    large = cv2.resize(field, (width * factor, height * factor), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(large[: size[1], : size[0]])
+
+
+def _far_first(landmarks: Floats) -> Indices:
+    """The face's triangles in drawing order: what is nearer to the camera covers the rest."""
+    faces = triangles()
+    return faces[np.argsort(-landmarks[:, 2][faces].sum(1), kind="stable")]
+
+
+def _over(above: Image, below: Image) -> Image:
+    """RGB of `above` (RGB and matte) over `below`."""
+    matte = above[..., 3]
+    weight = matte.astype(np.float32) * np.float32(1 / 255)
+    colours = cv2.cvtColor(above, cv2.COLOR_RGBA2RGB)
+    return np.asarray(cv2.blendLinear(colours, below, weight, 1 - weight), np.uint8)
+
+
+def _to_crop(points: Floats, crop: Crop) -> Floats:
+    values = (points - np.array([crop.cx, crop.cy, 0], np.float32)) / np.float32(crop.half)
+    return np.asarray(values, np.float32)
+
+
+def _from_crop(values: Floats, crop: Crop) -> Floats:
+    points = values * np.float32(crop.half) + np.array([crop.cx, crop.cy, 0], np.float32)
+    return np.asarray(points, np.float32)
