@@ -1,0 +1,322 @@
+"""From a camera frame to an avatar frame: track, detect, calibrate, filter, move, render.
+
+The only way for anything to become an `AvatarFrame` here is through the animator's `render` or the
+photo's still: a camera frame's picture is never put into one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from models.animator import Animator
+from models.types import Avatar, Crop, Face, Image, Keypoints
+from realtime.calibration import Calibration, State
+from realtime.frames import AvatarFrame, CameraFrame
+from realtime.latency import Times
+from realtime.smoothing import KeypointFilter, blend
+
+Motion = Literal["relative", "absolute"]
+
+_log = logging.getLogger(__name__)
+
+
+class Tracker(Protocol):
+    """Finds the driver's face and follows it from frame to frame."""
+
+    def track(self, frame: Image) -> Face | None:
+        """The followed face, or None if there is none."""
+        ...
+
+    def reset(self) -> None:
+        """Forget the face that is followed."""
+        ...
+
+
+class Fault(Exception):
+    """A stage gave something that cannot be used."""
+
+
+class Presence:
+    """Lets the avatar come to life and go to rest without a jump.
+
+    Without a face it holds the last pose for `hold` seconds, then eases to the neutral pose in
+    `ease` seconds; when the face is back it eases in again.
+    """
+
+    def __init__(
+        self,
+        neutral: Keypoints,
+        start: Keypoints | None = None,
+        hold: float = 0.3,
+        ease: float = 0.5,
+    ) -> None:
+        """Start in the pose `start`, or at rest if that is None. Durations are in seconds."""
+        self._neutral = neutral
+        self._hold = hold
+        self._ease = ease
+        self._last = self._from = neutral if start is None else start
+        self._since = -np.inf
+        self._span = ease
+        self._lost: float | None = -np.inf if start is None else None
+        self._resting = start is None
+
+    def restart(self, seconds: float) -> None:
+        """Ease from the present pose into what comes next: the reference has changed."""
+        self._from, self._since, self._span = self._last, seconds, self._ease
+
+    def step(self, target: Keypoints | None, seconds: float) -> Keypoints:
+        """The pose to show at `seconds` when the driven pose is `target` (None: no face)."""
+        if target is not None:
+            if self._lost is not None:
+                # After one missed frame a short blend is enough; a long one would be lag.
+                absent = seconds - self._lost
+                self.restart(seconds)
+                self._span = min(self._ease, max(0.1, 2 * absent))
+                self._lost, self._resting = None, False
+        else:
+            if self._lost is None:
+                self._lost = seconds
+            if not self._resting and seconds - self._lost >= self._hold:
+                self.restart(seconds)
+                self._resting = True
+            target = self._neutral if self._resting else self._last
+        share = min(1.0, max(0.0, (seconds - self._since) / self._span))
+        if share < 1.0 and (self._lost is None or self._resting):
+            target = blend(self._from, target, share * share * (3 - 2 * share))
+        self._last = target
+        return target
+
+
+@dataclass
+class _Scene:
+    """What belongs to one avatar: replaced as a whole when the avatar changes."""
+
+    avatar: Avatar
+    presence: Presence
+    shown: Image
+    posed: Keypoints | None
+    live: bool = False
+
+
+def _scene(avatar: Avatar) -> _Scene:
+    return _Scene(avatar, Presence(avatar.keypoints), avatar.still, None)
+
+
+class Animation:
+    """One running animation: an avatar, its driver, and everything remembered between frames.
+
+    `step` is called by one thread; the other methods may be called by any.
+    """
+
+    def __init__(
+        self,
+        animator: Animator,
+        tracker: Tracker,
+        avatar: Avatar,
+        *,
+        motion: Motion = "relative",
+        adapt_scale: bool = True,
+        calibration: Calibration | None = None,
+        times: Times | None = None,
+    ) -> None:
+        """Start at rest with `avatar`."""
+        self._animator = animator
+        self._tracker = tracker
+        self._motion = motion
+        self._adapt_scale = adapt_scale
+        self._filter = KeypointFilter()
+        self._calibration = calibration or Calibration()
+        if motion == "absolute":
+            self._calibration.request(at_once=True)  # Only the crop is needed.
+        self._wanted: Literal["no", "good", "now"] = "no"
+        self._scene = _scene(avatar)
+        self._next: Avatar | None = None
+        self.times = times or Times()
+        self.face_found = False
+        self.faults = 0
+        self.last_fault: str | None = None
+
+    @property
+    def avatar(self) -> Avatar:
+        """The avatar of the last `step`."""
+        return self._scene.avatar
+
+    @property
+    def backend(self) -> str:
+        """The backend's name."""
+        return self._animator.name
+
+    @property
+    def device(self) -> str:
+        """Where it computes, and why."""
+        return self._animator.device
+
+    @property
+    def calibration_state(self) -> State:
+        """Whether the reference is known."""
+        return self._calibration.state
+
+    def set_avatar(self, avatar: Avatar) -> None:
+        """Animate another avatar from the next frame on; the calibration stays."""
+        self._next = avatar
+
+    def recalibrate(self, at_once: bool = False) -> None:
+        """Take a new reference at the next good moment, or from the very next face."""
+        self._wanted = "now" if at_once else "good"
+
+    def warm_up(self) -> None:
+        """Run every network once, so that the first camera frame is not late; never raises."""
+        scene = self._scene
+        try:
+            face = self._tracker.track(scene.avatar.still)
+            if face is not None:
+                self._animator.detect(scene.avatar.still, face, Crop.around(face))
+            self._animator.render(scene.avatar, scene.avatar.keypoints)
+            self._tracker.reset()
+        except Exception as fault:
+            self._note(fault)
+
+    def step(self, frame: CameraFrame) -> AvatarFrame:
+        """The avatar's answer to one camera frame, at the size of the avatar's still.
+
+        Never raises: on a fault of a stage, the last avatar frame (or the still) comes back with
+        `captured_at` None, and the fault is counted and kept in `last_fault`.
+        """
+        following, self._next = self._next, None
+        if following is not None:
+            self._scene = _scene(following)
+        scene = self._scene
+        try:
+            pose = self._pose(scene, frame)
+            if pose is scene.posed:
+                return AvatarFrame(scene.shown, None, scene.live)
+            if pose is scene.avatar.keypoints and not scene.live:
+                return AvatarFrame(scene.avatar.still, None, False)
+            image = self._render(scene, pose)
+        except Exception as fault:
+            self._note(fault)
+            return AvatarFrame(scene.shown, None, scene.live)
+        scene.shown, scene.posed, scene.live = image, pose, True
+        return AvatarFrame(image, frame.captured_at, True)
+
+    def _pose(self, scene: _Scene, frame: CameraFrame) -> Keypoints:
+        seconds = frame.captured_at
+        if self._wanted != "no":
+            self._calibration.request(self._wanted == "now")
+            self._wanted = "no"
+        with self.times.measure("detect"):
+            driving, renewed = self._detect(frame)
+        with self.times.measure("motion"):
+            if renewed:
+                self._filter.reset()
+                scene.presence.restart(seconds)
+            target = None
+            if driving is not None:
+                target = self._target(scene.avatar, self._filter(driving, seconds))
+            return scene.presence.step(target, seconds)
+
+    def _detect(self, frame: CameraFrame) -> tuple[Keypoints | None, bool]:
+        """The driving keypoints, and whether the reference has just been renewed."""
+        face = self._tracker.track(frame.image)
+        self.face_found = face is not None
+        if face is None:
+            self._calibration.lost()
+            return None, False
+        if not np.isfinite(face.landmarks).all():
+            raise Fault("the face tracker gave landmarks that are not numbers")
+        renewed = self._calibration.offer(
+            face,
+            frame.captured_at,
+            lambda crop: self._animator.detect(frame.image, face, crop),
+        )
+        crop = self._calibration.crop
+        if crop is None:
+            return None, renewed
+        driving = self._animator.detect(frame.image, face, crop)
+        if driving is not None:
+            check_finite(driving)
+        return driving, renewed
+
+    def _target(self, avatar: Avatar, driving: Keypoints) -> Keypoints:
+        reference = self._calibration.reference
+        assert reference is not None, "a crop comes with a reference"
+        return move(
+            self._animator, avatar, reference, driving, self._motion, self._adapt_scale
+        )
+
+    def _render(self, scene: _Scene, pose: Keypoints) -> Image:
+        start = time.perf_counter()
+        image = render(self._animator, scene.avatar, pose)
+        took = time.perf_counter() - start
+        # A backend that generates parts of the picture says how much of the time that took.
+        generator = float(getattr(self._animator, "generator_seconds", 0.0))
+        self.times.add("warp", took - generator)
+        if generator:
+            self.times.add("generator", generator)
+        return image
+
+    def count_fault(self, fault: Exception) -> None:
+        """Count a fault and keep it as one line for the status."""
+        self.faults += 1
+        self.last_fault = f"{type(fault).__name__}: {fault}".splitlines()[0][:160]
+        _log.debug("a stage failed", exc_info=fault)
+
+    def _note(self, fault: Exception) -> None:
+        self.count_fault(fault)
+        try:
+            self._tracker.reset()
+        except Exception as second:
+            _log.debug("the tracker could not be reset", exc_info=second)
+
+
+def move(
+    animator: Animator,
+    avatar: Avatar,
+    reference: Keypoints,
+    driving: Keypoints,
+    motion: Motion,
+    adapt_scale: bool,
+) -> Keypoints:
+    """The driver's keypoints transferred to the avatar.
+
+    Raises:
+        Fault: the result is not made of numbers, or not of the avatar's shape.
+    """
+    if motion == "relative":
+        target = animator.relative(avatar, reference, driving, adapt_scale)
+    else:
+        target = animator.absolute(avatar, driving)
+    if target.values.shape != avatar.keypoints.values.shape:
+        raise Fault(f"the motion gave keypoints of shape {target.values.shape}")
+    check_finite(target)
+    return target
+
+
+def render(animator: Animator, avatar: Avatar, pose: Keypoints) -> Image:
+    """The avatar's picture in a pose, checked.
+
+    Raises:
+        Fault: it is not a picture of the size of the avatar's still.
+    """
+    image = animator.render(avatar, pose)
+    if not isinstance(image, np.ndarray):
+        raise Fault(f"the animator gave a {type(image).__name__} and not a picture")
+    if image.shape != avatar.still.shape or image.dtype != np.uint8:
+        raise Fault(f"the animator gave a picture of shape {image.shape}, {image.dtype}")
+    return image
+
+
+def check_finite(keypoints: Keypoints) -> None:
+    """Make sure that keypoints are numbers.
+
+    Raises:
+        Fault: one of them is not.
+    """
+    for part in (keypoints.values, keypoints.jacobians, keypoints.blendshapes):
+        if part is not None and not np.isfinite(part).all():
+            raise Fault("the keypoints are not numbers")

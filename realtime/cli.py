@@ -1,0 +1,291 @@
+"""The command line: `avatarify-like run`, `animate` and `doctor`."""
+
+from __future__ import annotations
+
+import enum
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from models.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Everything else is imported by the command that needs it, so that --help answers at once.
+
+app = typer.Typer(
+    name="avatarify-like",
+    help="Animate a photo with your face, live, and show it as a camera.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=(
+        "Start with [bold]avatarify-like doctor[/bold]: it says what was found and what is missing."
+    ),
+)
+
+
+class Motion(str, enum.Enum):
+    """How the driver's motion is taken."""
+
+    relative = "relative"
+    absolute = "absolute"
+
+
+class Fit(str, enum.Enum):
+    """How the avatar is put on the canvas."""
+
+    blur = "blur"
+    cover = "cover"
+    contain = "contain"
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels from a text such as "1280x720".
+
+    Raises:
+        UserError: it is not two even numbers from 64 to 3840.
+    """
+    match = re.fullmatch(r"\s*(\d{1,5})\s*[xX×]\s*(\d{1,5})\s*", text)
+    sides = tuple(int(side) for side in match.groups()) if match else ()
+    if len(sides) != 2 or any(side % 2 or not 64 <= side <= 3840 for side in sides):
+        raise UserError(
+            f"The size {text!r} cannot be used: give width x height in even numbers "
+            "from 64 to 3840, such as 1280x720."
+        )
+    return sides[0], sides[1]
+
+
+def parse_best_frame(text: str) -> int | None:
+    """The number of a frame, counted from 0, or None for "auto".
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text.strip().lower() == "auto":
+        return None
+    if not re.fullmatch(r"\d{1,9}", text.strip()):
+        raise UserError(
+            f"--best-frame {text!r} cannot be used: give auto or the number of a frame, from 0 on."
+        )
+    return int(text)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"avatarify-like {metadata.version('avatarify-like')}")
+        except metadata.PackageNotFoundError:
+            typer.echo("avatarify-like, not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
+_Source = Annotated[
+    Path | None,
+    typer.Option(
+        help="The photo to animate, or a folder of photos (the first one is used). "
+        "[default: a demo face]",
+        show_default=False,
+    ),
+]
+_Backend = Annotated[str, typer.Option(help="What animates the photo.")]
+_MotionOption = Annotated[
+    Motion,
+    typer.Option(
+        help="relative: your motion since calibration, on the photo's own face. "
+        "absolute: your pose as it is."
+    ),
+]
+_AdaptScale = Annotated[
+    bool,
+    typer.Option(
+        "--adapt-scale/--no-adapt-scale", help="Scale the motion by the size of the faces."
+    ),
+]
+_Mirror = Annotated[bool, typer.Option("--mirror", help="Mirror the result.")]
+_Badge = Annotated[
+    bool, typer.Option("--badge/--no-badge", help="The small mark that says: AI avatar.")
+]
+_Face = Annotated[
+    int | None,
+    typer.Option(
+        help="Which face of the photo, from 1 on, largest first. [default: the largest]",
+        show_default=False,
+        min=1,
+    ),
+]
+_Fit = Annotated[
+    Fit,
+    typer.Option(
+        help="How the photo fills the frame: a blurred copy of it at the sides, cut off, "
+        "or plain borders."
+    ),
+]
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "avatarify-like run --source face.jpg\n\n"
+    "avatarify-like run --source face.jpg --camera demo --record out.mp4 --seconds 10\n\n"
+    "avatarify-like run --source avatars/ --camera 1 --output /dev/video10"
+)
+def run(
+    source: _Source = None,
+    camera: Annotated[
+        str,
+        typer.Option(
+            help="auto, a number, a device such as /dev/video0, a video file, or demo.",
+        ),
+    ] = "auto",
+    output: Annotated[
+        str,
+        typer.Option(help="The virtual camera: auto, a device, or none."),
+    ] = "auto",
+    record: Annotated[
+        Path | None, typer.Option(help="Also record into this MP4 file.", show_default=False)
+    ] = None,
+    size: Annotated[str, typer.Option(help="Width x height of the output.")] = "1280x720",
+    fps: Annotated[
+        float, typer.Option(help="Frames per second of the output.", min=1, max=120)
+    ] = 30,
+    backend: _Backend = "mesh",
+    motion: _MotionOption = Motion.relative,
+    adapt_scale: _AdaptScale = True,
+    mirror: _Mirror = False,
+    badge: _Badge = True,
+    fit: _Fit = Fit.blur,
+    face: _Face = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="Stop after this time. [default: Ctrl-C]", show_default=False, min=0.1),
+    ] = None,
+) -> None:
+    """Animate a photo with your webcam, live, into a virtual camera.
+
+    Look straight at the camera for a moment with your mouth closed: it calibrates by itself.
+    Your own picture never leaves the program.
+    """
+    canvas = parse_size(size)
+    from realtime.live import Choices, run_live
+
+    choices = Choices(
+        source=source or _demo_face(),
+        camera=camera,
+        output=output,
+        record=record,
+        size=canvas,
+        fps=fps,
+        backend=backend,
+        motion=_motion(motion),
+        adapt_scale=adapt_scale,
+        mirror=mirror,
+        badge=badge,
+        fit=fit.value,
+        face=face,
+    )
+    run_live(choices, _console(), seconds)
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "avatarify-like animate --source face.jpg --driving clip.mp4 --output out.mp4\n\n"
+    "avatarify-like animate --source face.jpg --driving clip.mp4 --output out.mp4 --best-frame 12"
+)
+def animate(
+    driving: Annotated[Path, typer.Option(help="The video whose face moves the photo.")],
+    output: Annotated[Path, typer.Option(help="The MP4 file to write.")],
+    source: _Source = None,
+    best_frame: Annotated[
+        str,
+        typer.Option(
+            help="The driving frame to measure motion against: auto (the one most like the "
+            "photo) or its number, from 0 on."
+        ),
+    ] = "auto",
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Width x height of the video. [default: that of the photo]", show_default=False
+        ),
+    ] = None,
+    backend: _Backend = "mesh",
+    motion: _MotionOption = Motion.relative,
+    adapt_scale: _AdaptScale = True,
+    mirror: _Mirror = False,
+    badge: _Badge = True,
+    fit: _Fit = Fit.blur,
+    face: _Face = None,
+) -> None:
+    """Animate a photo with a video, every frame, keeping the video's sound."""
+    canvas = None if size is None else parse_size(size)
+    reference = parse_best_frame(best_frame)
+    from realtime.offline import Job, run_job
+
+    job = Job(
+        source=source or _demo_face(),
+        driving=driving,
+        output=output,
+        reference=reference,
+        size=canvas,
+        backend=backend,
+        motion=_motion(motion),
+        adapt_scale=adapt_scale,
+        mirror=mirror,
+        badge=badge,
+        fit=fit.value,
+        face=face,
+    )
+    run_job(job, _console())
+
+
+@app.command()
+def doctor() -> None:
+    """Say what was found on this computer, what `run` would choose, and what is missing."""
+    from realtime.doctor import examine, print_report
+
+    print_report(examine(), _console())
+
+
+def _motion(choice: Motion) -> Literal["relative", "absolute"]:
+    return "relative" if choice is Motion.relative else "absolute"
+
+
+def _demo_face() -> Path:
+    from models.photos import demo_photo
+
+    return demo_photo()
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def main() -> None:
+    """Run the command line; a `UserError` is one sentence on stderr and its exit code."""
+    try:
+        app(prog_name="avatarify-like")
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Putting a live run together from the user's choices."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from models.animator import Animator, create_animator
+from models.face.tracker import FaceTracker
+from realtime.animation import Animation, Motion
+from realtime.cameras import open_camera
+from realtime.compositor import Compositor
+from realtime.files import check_writable
+from realtime.pipeline import Outlet, Pipeline
+from realtime.sinks import open_output
+from realtime.sinks.base import Sink, SinkError
+from realtime.sinks.recorder import Recorder
+from realtime.source import AVATAR_SIZE, load_source
+from realtime.status import StatusLine, summary
+from realtime.threads import limit_threads
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose for a live run; `avatarify-like run --help` describes each."""
+
+    source: Path
+    camera: str = "auto"
+    output: str = "auto"
+    record: Path | None = None
+    size: tuple[int, int] = (1280, 720)
+    fps: float = 30.0
+    backend: str = "mesh"
+    motion: Motion = "relative"
+    adapt_scale: bool = True
+    mirror: bool = False
+    badge: bool = True
+    fit: str = "blur"
+    face: int | None = None
+    avatar_size: int | None = None
+    full_pace: bool = False
+
+
+def build(choices: Choices, notify: Callable[[str], None]) -> Pipeline:
+    """Open the outputs, load the models and prepare the avatar.
+
+    Args:
+        choices: what the user chose.
+        notify: called with one line for the user.
+
+    Raises:
+        UserError: something is missing or cannot be used.
+    """
+    limit_threads()
+    if choices.record is not None:
+        check_writable(choices.record)
+    tracker = FaceTracker()
+    photo = load_source(choices.source, tracker, choices.face)
+    animator: Animator = create_animator(choices.backend)
+    width, height = choices.size
+    avatar = animator.prepare(photo, choices.avatar_size or min(AVATAR_SIZE, height))
+    animation = Animation(
+        animator, tracker, avatar, motion=choices.motion, adapt_scale=choices.adapt_scale
+    )
+    composer = Compositor(choices.size, choices.fit, choices.badge, choices.mirror)
+    outlets = _outlets(choices, notify)
+    return Pipeline(
+        lambda: open_camera(
+            choices.camera, size=choices.size, fps=choices.fps, full_pace=choices.full_pace
+        ),
+        animation,
+        composer,
+        outlets,
+        fps=choices.fps,
+        full_pace=choices.full_pace,
+        notify=notify,
+    )
+
+
+def _outlets(choices: Choices, notify: Callable[[str], None]) -> list[Outlet]:
+    outlets: list[Outlet] = []
+
+    def show() -> Sink:
+        return open_output(choices.output, choices.size, choices.fps)
+
+    if choices.output != "none" or choices.record is None:
+        try:
+            sink = show()
+            outlets.append(Outlet(show, retry=True, sink=sink, name=sink.name))
+        except SinkError as error:
+            if choices.record is None:
+                raise
+            notify(f"{error} Going on with the recording alone.")
+    record = choices.record
+    if record is not None:
+
+        def recording() -> Sink:
+            return Recorder(record, choices.size, choices.fps)
+
+        outlets.append(Outlet(recording, name=str(record)))
+    return outlets
+
+
+def run_live(choices: Choices, console: Console, seconds: float | None = None) -> None:
+    """Run until the user stops it or `seconds` are over, with a status line on `console`.
+
+    Raises:
+        UserError: it cannot start, or every output has failed.
+    """
+    with StatusLine(console) as line:
+        pipeline = build(choices, line.note)
+        with _stopped_by_signals(pipeline.stop):
+            pipeline.run(seconds, tick=lambda: line.show(pipeline.status()))
+    latency = pipeline.times["latency"]
+    closing = summary(
+        pipeline.status(), latency.count, latency.overall(50), latency.overall(99)
+    )
+    line.note(closing)
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C and a polite kill end the run cleanly, so that recordings are closed."""
+
+    def handle(number: int, frame: Any) -> None:
+        stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

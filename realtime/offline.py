@@ -1,0 +1,314 @@
+"""Animating a photo by a video file: every frame, without hurry.
+
+The same pieces as live, but in passes: find the face in every frame, choose the reference frame,
+take the keypoints of every frame, filter them without lag, render. The motion of every frame is
+measured against the reference frame, so the result is that of animating forward and backward from
+it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import TaskID
+
+from models.animator import Animator, create_animator
+from models.errors import UserError
+from models.face.tracker import FaceTracker
+from models.types import Avatar, Crop, Face, Floats, Image, Keypoints
+from realtime.animation import Motion, Presence, Tracker, check_finite, move, render
+from realtime.cameras.clip import ClipReader
+from realtime.compositor import Compositor
+from realtime.files import check_writable
+from realtime.frames import AvatarFrame
+from realtime.pipeline import Composer
+from realtime.sinks.recorder import VideoWriter
+from realtime.smoothing import smooth_sequence
+from realtime.source import AVATAR_SIZE, load_source
+from realtime.threads import limit_threads
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many frames are done, and how many there are."""
+
+
+class Clip(Protocol):
+    """A driving video that can be read more than once."""
+
+    fps: float
+    frame_count: int
+
+    def frames(self) -> Iterator[tuple[Image, float]]:
+        """All frames from the start, with the second each is shown at."""
+        ...
+
+
+class Writer(Protocol):
+    """Takes the frames of the result in order."""
+
+    def write(self, frame: AvatarFrame) -> None:
+        """Append a frame."""
+        ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came out. `reference` is the frame that motion was measured against."""
+
+    frames: int
+    without_face: int
+    reference: int
+    faults: int
+    last_fault: str | None
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driving clip's faces: one entry a frame, None where there is no face."""
+
+    faces: list[Face | None]
+    seconds: list[float]
+
+
+def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
+    """Find the face in every frame of a clip.
+
+    Raises:
+        UserError: there is none in any of them.
+    """
+    faces: list[Face | None] = []
+    seconds: list[float] = []
+    tracker.reset()
+    for image, moment in clip.frames():
+        face = tracker.track(image)
+        faces.append(face if face is None or np.isfinite(face.landmarks).all() else None)
+        seconds.append(moment)
+        progress("Following the face", len(faces), clip.frame_count)
+    if not faces:
+        raise UserError("The driving clip has no frames; choose another one.")
+    if not any(faces):
+        raise UserError("No face was found in the driving clip; choose one that shows a face.")
+    return Driver(faces, seconds)
+
+
+def best_frame(source: Face, faces: list[Face | None]) -> int:
+    """The driving frame whose face is most like the source's, as the FOMM demo chooses it.
+
+    Landmarks are compared after taking away their mean and the size of their hull.
+    """
+    wanted = _normalised(source)
+    distances = [
+        np.inf if face is None else float(((_normalised(face) - wanted) ** 2).sum())
+        for face in faces
+    ]
+    return int(np.argmin(distances))
+
+
+def _normalised(face: Face) -> Floats:
+    points = np.ascontiguousarray(face.landmarks[:468, :2] - face.landmarks[:468, :2].mean(0))
+    area = float(cv2.contourArea(cv2.convexHull(points.astype(np.float32))))
+    scaled: Floats = (points / np.sqrt(max(area, 1e-6))).astype(np.float32)
+    return scaled
+
+
+def choose_reference(source: Face, faces: list[Face | None], wanted: int | None) -> int:
+    """The index of the reference frame: `wanted`, or the best one if that is None.
+
+    Raises:
+        UserError: there is no frame `wanted`, or no face in it.
+    """
+    if wanted is None:
+        return best_frame(source, faces)
+    if not 0 <= wanted < len(faces):
+        raise UserError(
+            f"There is no frame {wanted} in the driving clip: choose one from 0 to "
+            f"{len(faces) - 1}, or auto."
+        )
+    if faces[wanted] is None:
+        raise UserError(f"Frame {wanted} of the driving clip shows no face; choose another one.")
+    return wanted
+
+
+def keypoints(
+    clip: Clip, driver: Driver, reference: int, animator: Animator, progress: Progress
+) -> list[Keypoints | None]:
+    """The keypoints of every frame in the crop of the reference frame, filtered without lag.
+
+    Raises:
+        UserError: the backend finds no keypoints in the reference frame.
+    """
+    anchor = driver.faces[reference]
+    assert anchor is not None
+    crop = Crop.around(anchor)
+    found: list[Keypoints | None] = []
+    for (image, _), face in zip(clip.frames(), driver.faces, strict=False):
+        one = None if face is None else animator.detect(image, face, crop)
+        if one is not None:
+            check_finite(one)
+        found.append(one)
+        progress("Taking the motion", len(found), len(driver.faces))
+    found += [None] * (len(driver.faces) - len(found))
+    if found[reference] is None:
+        raise UserError(
+            f"The face in frame {reference} cannot serve as the reference; choose another frame."
+        )
+    return smooth_sequence(found, driver.seconds)
+
+
+def animate(
+    animator: Animator,
+    avatar: Avatar,
+    source: Face,
+    clip: Clip,
+    tracker: Tracker,
+    composer: Composer,
+    writer: Writer,
+    *,
+    motion: Motion = "relative",
+    adapt_scale: bool = True,
+    reference: int | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Report:
+    """Animate an avatar by a clip and write every frame, at the clip's frame rate.
+
+    Frames without a face hold the last pose, then ease to the still one. A clip with a varying
+    rate is brought to a constant one, so that its sound stays in step.
+
+    Args:
+        animator: the backend.
+        avatar: what it prepared.
+        source: the face in the photo, for choosing the reference frame.
+        clip: the driving clip.
+        tracker: follows the driver's face.
+        composer: puts the avatar on the canvas.
+        writer: takes the result.
+        motion: relative to the reference frame, or absolute.
+        adapt_scale: scale the motion by the size of the faces.
+        reference: the index of the reference frame, or None for the best one.
+        progress: told about every frame of every pass.
+
+    Raises:
+        UserError: there is no face to follow, or the reference cannot be used.
+    """
+    driver = follow(clip, tracker, progress)
+    chosen = choose_reference(source, driver.faces, reference)
+    poses = keypoints(clip, driver, chosen, animator, progress)
+    anchor = poses[chosen]
+    assert anchor is not None
+    presence = Presence(avatar.keypoints)
+    shown, written, faults, last_fault = avatar.still, 0, 0, None
+    composer.set_avatar(avatar.still)
+    for index, (driving, moment) in enumerate(zip(poses, driver.seconds, strict=True)):
+        try:
+            target = None
+            if driving is not None:
+                target = move(animator, avatar, anchor, driving, motion, adapt_scale)
+            if index == 0:
+                presence = Presence(avatar.keypoints, start=target)
+            shown = render(animator, avatar, presence.step(target, moment))
+        except Exception as fault:
+            faults, last_fault = faults + 1, f"{type(fault).__name__}: {fault}".splitlines()[0]
+        frame = composer.compose(AvatarFrame(shown, None, True))
+        due = round((moment - driver.seconds[0]) * clip.fps) + 1
+        while written < due:
+            writer.write(frame)
+            written += 1
+        progress("Rendering", index + 1, len(poses))
+    missing = sum(face is None for face in driver.faces)
+    return Report(written, missing, chosen, faults, last_fault)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the user chose for `animate`; `avatarify-like animate --help` describes each."""
+
+    source: Path
+    driving: Path
+    output: Path
+    reference: int | None = None
+    size: tuple[int, int] | None = None
+    backend: str = "mesh"
+    motion: Motion = "relative"
+    adapt_scale: bool = True
+    mirror: bool = False
+    badge: bool = True
+    fit: str = "blur"
+    face: int | None = None
+
+
+def run_job(job: Job, console: Console) -> Report:
+    """Animate a photo by a video file, with a progress bar on `console`.
+
+    The result grows beside `job.output` and takes its name when it is whole.
+
+    Raises:
+        UserError: something is missing or cannot be used.
+    """
+    check_writable(job.output)
+    if job.output.exists() and job.driving.exists() and job.output.samefile(job.driving):
+        raise UserError("The output would replace the driving clip; choose another name.")
+    limit_threads()
+    clip = ClipReader(job.driving)
+    tracker = FaceTracker()
+    photo = load_source(job.source, tracker, job.face)
+    animator = create_animator(job.backend)
+    side = AVATAR_SIZE if job.size is None else min(AVATAR_SIZE, job.size[1])
+    avatar = animator.prepare(photo, side)
+    height, width = avatar.still.shape[:2]
+    size = job.size or (width // 2 * 2, height // 2 * 2)
+    composer = Compositor(size, job.fit, job.badge, job.mirror)
+    part = job.output.with_name(f".{job.output.stem}.{os.getpid()}.part{job.output.suffix}")
+    writer = VideoWriter(part, size, clip.fps, audio_from=job.driving)
+    try:
+        try:
+            with _bar(console) as progress:
+                report = animate(
+                    animator,
+                    avatar,
+                    photo.face,
+                    clip,
+                    tracker,
+                    composer,
+                    writer,
+                    motion=job.motion,
+                    adapt_scale=job.adapt_scale,
+                    reference=job.reference,
+                    progress=progress,
+                )
+        finally:
+            writer.close()
+        os.replace(part, job.output)
+    finally:
+        part.unlink(missing_ok=True)
+    console.print(_closing(job, report), soft_wrap=True, markup=False, highlight=False)
+    return report
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Progress]:
+    with Bar(console=console) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what)
+            bar.update(tasks[what], completed=done, total=max(done, total))
+
+        yield progress
+
+
+def _closing(job: Job, report: Report) -> str:
+    text = f"{job.output}: {report.frames} frames, measured against frame {report.reference}"
+    if report.without_face:
+        text += f", {report.without_face} driving frames without a face"
+    if report.faults:
+        text += f", {report.faults} frames could not be rendered ({report.last_fault})"
+    return text + "."

@@ -1,0 +1,345 @@
+"""The live loop: capture, animation and output, each in its own thread.
+
+Each hands over only its newest result. The output is paced by a monotonic clock: every slot of
+1 / fps seconds gets exactly one frame, a new one as soon as it is there (once a slot), else the
+last one again at the slot's end. So the rate does not drift and a new frame waits as little as
+possible.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from models.errors import UserError
+from models.types import Avatar, Image
+from realtime.animation import Animation
+from realtime.cameras.base import Camera
+from realtime.frames import AvatarFrame, CameraFrame
+from realtime.mailbox import Mailbox
+from realtime.sinks.base import Sink, SinkError
+
+_WAIT = 0.2  # Seconds after which a waiting thread looks whether it should stop.
+_LATEST = 0.9  # Share of a slot after which the last frame is repeated.
+_BACKOFF = (0.5, 1.0, 2.0, 4.0)
+_RETRY_SINK = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Composer(Protocol):
+    """Puts the avatar on the canvas that the sinks expect."""
+
+    def set_avatar(self, still: Image) -> None:
+        """Prepare for an avatar whose frames have the size of `still`."""
+        ...
+
+    def compose(self, frame: AvatarFrame) -> AvatarFrame:
+        """The frame on the canvas."""
+        ...
+
+
+@dataclass
+class Outlet:
+    """One place for frames, and how to open it.
+
+    retry: open it again when it fails (a virtual camera; not a recording, whose file is lost).
+    """
+
+    open: Callable[[], Sink]
+    retry: bool = False
+    sink: Sink | None = None
+    retry_at: float | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a run at one moment; durations in milliseconds, None where not yet known."""
+
+    camera: str
+    camera_lost: bool
+    backend: str
+    device: str
+    face_found: bool
+    calibration: str
+    fps: float
+    fps_output: float
+    latency_p50: float | None
+    latency_p99: float | None
+    outputs: tuple[str, ...]
+    faults: int
+    last_fault: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    frame: AvatarFrame
+    avatar: Avatar
+
+
+@dataclass
+class _Camera:
+    """What the capture thread tells the others."""
+
+    name: str = "opening"
+    lost: bool = False
+    device: Camera | None = None
+    error: UserError | None = None
+    opened: threading.Event = field(default_factory=threading.Event)
+
+
+class Pipeline:
+    """One run from a camera to the outlets; `run` may be called once."""
+
+    def __init__(
+        self,
+        open_camera: Callable[[], Camera],
+        animation: Animation,
+        composer: Composer,
+        outlets: Sequence[Outlet],
+        *,
+        fps: float = 30.0,
+        full_pace: bool = False,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
+        """Prepare a run; nothing is opened yet.
+
+        Args:
+            open_camera: opens the camera, again after it was lost; called in the capture thread.
+            animation: turns camera frames into avatar frames.
+            composer: puts them on the canvas.
+            outlets: where they go; at least one. Those with a `sink` are open already.
+            fps: frames per second of the output.
+            full_pace: read the next camera frame when the last one was taken, not before: for
+                measuring how fast the path can go.
+            notify: called, from any thread, with one line for the user.
+        """
+        if not outlets:
+            raise ValueError("a pipeline needs an outlet")
+        self.animation = animation
+        self.times = animation.times
+        self._open_camera = open_camera
+        self._composer = composer
+        self._outlets = list(outlets)
+        self._period = 1.0 / fps
+        self._full_pace = full_pace
+        self._notify = notify or (lambda line: None)
+        self._stop = threading.Event()
+        self._camera = _Camera()
+        self._captured: Mailbox[CameraFrame] = Mailbox()
+        self._rendered: Mailbox[_Rendered] = Mailbox()
+        self._error: BaseException | None = None
+        self._started = time.perf_counter()
+        self.first_animated: float | None = None
+        """When the first animated frame was written, seconds of `time.perf_counter()`."""
+
+    def stop(self) -> None:
+        """End the run; safe to call from a signal handler or any thread."""
+        self._stop.set()
+
+    def set_avatar(self, avatar: Avatar) -> None:
+        """Show another avatar from the next frame on."""
+        self.animation.set_avatar(avatar)
+
+    def run(self, seconds: float | None = None, tick: Callable[[], None] | None = None) -> None:
+        """Run until `stop` is called or `seconds` are over, then close everything.
+
+        Args:
+            seconds: how long to run, counted from the first frame out; None for no limit.
+            tick: called about four times a second in this thread, for the status line.
+
+        Raises:
+            UserError: the camera cannot be opened at the start, or every output has failed.
+        """
+        threads = [
+            threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
+            for work in (self._capture, self._animate, self._output)
+        ]
+        try:
+            for outlet in self._outlets:
+                if outlet.sink is None:
+                    outlet.sink = outlet.open()
+                outlet.name = outlet.sink.name
+            self._started = time.perf_counter()
+            for thread in threads:
+                thread.start()
+            end = None if seconds is None else self._started + seconds
+            while not self._stop.is_set():
+                left = 0.25 if end is None else min(0.25, end - time.perf_counter())
+                if left <= 0:
+                    break
+                self._stop.wait(left)
+                if tick is not None:
+                    tick()
+        finally:
+            self._finish([thread for thread in threads if thread.ident is not None])
+        error = self._camera.error or self._error
+        if error is not None:
+            raise error
+
+    def status(self) -> Status:
+        """How the run is doing; callable from any thread."""
+        latency, written = self.times["latency"], self.times["output"]
+        p50, p99 = latency.recent(50), latency.recent(99)
+        return Status(
+            camera=self._camera.name,
+            camera_lost=self._camera.lost,
+            backend=self.animation.backend,
+            device=self.animation.device,
+            face_found=self.animation.face_found,
+            calibration=self.animation.calibration_state.value,
+            fps=latency.rate(),
+            fps_output=written.rate(),
+            latency_p50=None if p50 is None else p50 * 1e3,
+            latency_p99=None if p99 is None else p99 * 1e3,
+            outputs=tuple(outlet.name for outlet in self._outlets if outlet.sink is not None),
+            faults=self.animation.faults,
+            last_fault=self.animation.last_fault,
+            seconds=time.perf_counter() - self._started,
+        )
+
+    def _finish(self, threads: list[threading.Thread]) -> None:
+        self._stop.set()
+        self._captured.close()
+        self._rendered.close()
+        for thread in threads:
+            # A camera driver may hang in `read`; nobody waits for it longer than this.
+            thread.join(2.0)
+        for outlet in self._outlets:
+            if outlet.sink is not None:
+                self._close(outlet)
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Run a thread's work; what it raises ends the run and is raised by `run`."""
+        try:
+            work()
+        except BaseException as error:
+            self._error = error
+            self._stop.set()
+
+    def _capture(self) -> None:
+        attempt = 0
+        while not self._stop.is_set():
+            try:
+                with self._open_camera() as camera:
+                    if self._camera.lost:
+                        self._notify(f"The camera is back: {camera.name}.")
+                    self._camera.name, self._camera.lost = camera.name, False
+                    self._camera.opened.set()
+                    attempt = self._read(camera, attempt)
+            except UserError as error:
+                if not self._camera.opened.is_set():
+                    self._camera.error = error
+                    self._stop.set()
+                    return
+                self._lost(str(error))
+            except Exception as error:
+                if not self._camera.opened.is_set():
+                    raise
+                self._lost(f"The camera failed ({type(error).__name__}: {error}).")
+            self._stop.wait(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
+            attempt += 1
+
+    def _read(self, camera: Camera, attempt: int) -> int:
+        while not self._stop.is_set():
+            frame = camera.read()
+            attempt = 0
+            self.times.add("capture", time.perf_counter() - frame.captured_at)
+            self._captured.put(frame)
+            while self._full_pace and not self._stop.is_set():
+                if self._captured.wait_empty(_WAIT):
+                    break
+        return attempt
+
+    def _lost(self, why: str) -> None:
+        if not self._camera.lost:
+            self._camera.lost = True
+            self._notify(f"{why} The last avatar picture stays; trying to open it again.")
+
+    def _animate(self) -> None:
+        self.animation.warm_up()
+        while not self._stop.is_set():
+            captured = self._captured.take(_WAIT)
+            if captured is None:
+                continue
+            frame = self.animation.step(captured)
+            self._rendered.put(_Rendered(frame, self.animation.avatar))
+
+    def _output(self) -> None:
+        avatar = self.animation.avatar
+        self._composer.set_avatar(avatar.still)
+        current = self._composer.compose(AvatarFrame(avatar.still, None, False))
+        start, slot = time.perf_counter(), 0
+        while not self._stop.is_set():
+            opens = start + slot * self._period
+            self._stop.wait(max(0.0, opens - time.perf_counter()))
+            item = self._rendered.take(max(0.0, opens + _LATEST * self._period - time.perf_counter()))
+            if self._stop.is_set():
+                break
+            composed, captured_at = current, None
+            if item is not None:
+                try:
+                    with self.times.measure("composite"):
+                        if item.avatar is not avatar:
+                            self._composer.set_avatar(item.avatar.still)
+                            avatar = item.avatar
+                        composed = self._composer.compose(item.frame)
+                except Exception as fault:
+                    self.animation.count_fault(fault)
+                else:
+                    captured_at = item.frame.captured_at
+                    current = AvatarFrame(composed.image, None, composed.live)
+            with self.times.measure("output"):
+                self._write(composed)
+            now = time.perf_counter()
+            if captured_at is not None:
+                self.times["latency"].add(now - captured_at, now)
+                self.first_animated = self.first_animated or now
+            # Slots missed while a sink was slow are left out, not made up for in a burst.
+            slot = max(slot + 1, int((now - start) / self._period))
+
+    def _write(self, frame: AvatarFrame) -> None:
+        now = time.perf_counter()
+        for outlet in self._outlets:
+            if outlet.sink is None and outlet.retry_at is not None and now >= outlet.retry_at:
+                self._reopen(outlet, now)
+            if outlet.sink is not None:
+                try:
+                    outlet.sink.write(frame)
+                except Exception as error:
+                    self._failed(outlet, error, now)
+        if all(outlet.sink is None for outlet in self._outlets):
+            names = ", ".join(outlet.name for outlet in self._outlets)
+            raise SinkError(f"No output is left ({names}); see the messages above and start again.")
+
+    def _failed(self, outlet: Outlet, error: Exception, now: float) -> None:
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        ending = "; trying again" if outlet.retry else ""
+        self._notify(f"The output {outlet.name} failed ({reason.rstrip('.')}){ending}.")
+        self._close(outlet)
+        if outlet.retry:
+            outlet.retry_at = now + _RETRY_SINK
+
+    def _reopen(self, outlet: Outlet, now: float) -> None:
+        try:
+            outlet.sink = outlet.open()
+        except Exception as error:
+            _log.debug("%s cannot be opened again: %s", outlet.name, error)
+            outlet.retry_at = now + _RETRY_SINK
+        else:
+            outlet.retry_at = None
+            self._notify(f"The output {outlet.name} is back.")
+
+    def _close(self, outlet: Outlet) -> None:
+        sink, outlet.sink = outlet.sink, None
+        assert sink is not None
+        try:
+            sink.close()
+        except Exception as error:
+            self._notify(f"The output {outlet.name} did not close well ({error}).")

@@ -1,0 +1,32 @@
+"""The photo that a command animates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.errors import UserError
+from models.face.tracker import FaceTracker
+from models.photos import list_photos, load_photo
+from models.types import Photo
+
+AVATAR_SIZE = 720
+"""The longer side of an avatar in pixels, unless the canvas is lower: what two cores can do."""
+
+
+def load_source(source: Path, tracker: FaceTracker, face: int | None) -> Photo:
+    """The photo to animate: `source`, or the first photo in it if it is a folder.
+
+    Args:
+        source: a photo or a folder of photos.
+        tracker: finds the faces in it.
+        face: which face, from 1 on, largest first; None for the largest.
+
+    Raises:
+        UserError: there is no photo, it cannot be read, or it shows no such face.
+    """
+    if source.is_dir():
+        photos = list_photos(source)
+        if not photos:
+            raise UserError(f"The folder {source} holds no photos; put one in or name a file.")
+        source = photos[0]
+    return load_photo(source, tracker.find_faces, face)
