@@ -99,6 +99,7 @@ class MeshAnimator:
         flat = np.ascontiguousarray(target[:, :2])
         for eye in avatar.eyes:
             regions.draw_eye(out, eye, flat)
+            regions.draw_lid(out, eye, flat)
         regions.draw_mouth(out, avatar.mouth, flat, regions.skull_anchor(flat))
         return out
 

@@ -15,7 +15,7 @@ from models.types import Floats
 
 _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
-_CLOSED = 0.12  # lids this open, relative to calibration, are closed: the landmarks never touch
+_CLOSED = 0.2  # lids this open, relative to calibration, are closed: the landmarks never touch
 
 
 def ease(value: float, limit: float) -> float:
@@ -36,7 +36,7 @@ def relative_motion(
     size = to_source.scale if adapt_scale else 1.0
     residual = (head.inverse(driving) - reference) @ (size * to_source.rotation).T
     shape = source + _fit_features(source, reference, residual, to_source)
-    shape = _lids(shape, source, reference, head.inverse(driving), residual)
+    shape = _lids(shape, source, reference, head.inverse(driving))
     shape = _lips(shape, source)
     return _move_head(shape, source, reference, head, to_source, size)
 
@@ -80,12 +80,15 @@ def _fit_features(
 
 
 def _lids(
-    shape: Floats, source: Floats, reference: Floats, driving: Floats, residual: Floats
+    shape: Floats, source: Floats, reference: Floats, driving: Floats
 ) -> Floats:
     """Open each eye as far as the driver's, relative to calibration; a blink closes it wholly."""
     out = shape.copy()
-    for eye in EYES:
-        ratio = _openness(eye, reference, driving)
+    ratios = np.array([_openness(eye, reference, driving) for eye in EYES])
+    # Eyes blink together; what differs a little is noise, what differs a lot is a wink.
+    together = float(np.clip(1.5 - 2.5 * np.ptp(ratios), 0.0, 1.0))
+    ratios += (ratios.mean() - ratios) * 0.8 * together
+    for eye, ratio in zip(EYES, ratios, strict=True):
         lid_ratio = float(np.clip((ratio - _CLOSED) / (1 - _CLOSED), 0.0, 1.35))
         span = source[eye.upper] - source[eye.lower]
         out[eye.upper] = out[eye.lower] + span * lid_ratio
@@ -96,9 +99,17 @@ def _lids(
 
 
 def _openness(eye: Eye, reference: Floats, driving: Floats) -> float:
-    before = float(opening(reference, eye.upper[1:6], eye.lower[1:6]).sum())
-    after = float(opening(driving, eye.upper[1:6], eye.lower[1:6]).sum())
-    return after / max(before, 1e-6)
+    """How far the lids are apart, 1 as at calibration; across the line through the corners.
+
+    The depth of lid points is a guess that does not close with the lids, so it is left out.
+    """
+    gaps = []
+    for landmarks in (driving, reference):
+        along = landmarks[eye.corners[1], :2] - landmarks[eye.corners[0], :2]
+        across = np.array([-along[1], along[0]], np.float32)
+        span = landmarks[eye.upper[1:6], :2] - landmarks[eye.lower[1:6], :2]
+        gaps.append(abs(float((span @ across).sum())) / max(float(along @ along), 1e-12))
+    return gaps[0] / max(gaps[1], 1e-6)
 
 
 def _lips(shape: Floats, source: Floats) -> Floats:
