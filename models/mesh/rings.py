@@ -10,7 +10,7 @@ from models.mesh.pose import Similarity
 from models.mesh.topology import OVAL, Indices
 from models.types import Floats
 
-_REACH = (1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)
+_REACH = (0.7, 1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)  # the first lies under the face
 _NECK = 0.85  # face heights below the chin where the body no longer moves
 
 
@@ -18,7 +18,8 @@ _NECK = 0.85  # face heights below the chin where the body no longer moves
 class Rings:
     """The vertices, spoke by spoke around the face oval.
 
-    points: (R * 36, 3) in the photo's pixels; the first 36 are the oval itself.
+    points: (R * 36, 3) in the photo's pixels; the second 36 are the oval itself. The first lie
+        inside it, so that the motion around the face goes on under its border.
     head: (R * 36,) how much of the head's motion each vertex takes, 0..1.
     skin: (R * 36,) how much of the oval's expression (a dropped jaw) it takes, 0..1.
     triangles: (T, 3), outermost first.
@@ -33,7 +34,7 @@ class Rings:
         """The vertices' new places (R * 36, 2), given the head's motion and the oval's (36, 3)."""
         spokes = len(OVAL)
         rigid = head(self.points)
-        expression = np.tile(oval - rigid[:spokes], (len(self.points) // spokes, 1))
+        expression = np.tile(oval - rigid[spokes : 2 * spokes], (len(self.points) // spokes, 1))
         shift = (rigid - self.points) * self.head[:, None] + expression * self.skin[:, None]
         return np.asarray((self.points + shift)[:, :2], np.float32)
 
@@ -53,8 +54,8 @@ def build(landmarks: Floats) -> Rings:
     for reach in _REACH:
         ring = oval.copy()
         ring[:, :2] = centre[:2] + (oval[:, :2] - centre[:2]) * reach
-        back = _smooth((reach - 1.0) / 0.35)
-        ring[:, 2] = oval[:, 2] * (1 - back) + ears * back
+        back = min(max(reach - 1.0, 0.0) / 0.6, 1.0) ** 1.5
+        ring[:, 2] = oval[:, 2] * (1 - back) + np.maximum(ears, oval[:, 2]) * back
         below = (ring[:, :2] - landmarks[152, :2]) @ down / tall
         neck = 1.0 - _smooth((below + 0.12) / (_NECK + 0.12))
         far = 1.0 - _smooth((np.full(spokes, reach) - 2.05) / 1.5)
@@ -62,7 +63,7 @@ def build(landmarks: Floats) -> Rings:
         head.append(neck * far)
         skin.append(np.full(spokes, 1.0 - float(_smooth((reach - 1.0) / 0.75))))
     # The oval is the face mesh's own border and moves exactly as that does.
-    head[0][:] = 1.0
+    head[0][:] = head[1][:] = 1.0
 
     triangles = []
     for ring_number in range(len(_REACH) - 1, 0, -1):
