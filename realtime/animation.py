@@ -245,9 +245,7 @@ class Animation:
     def _target(self, avatar: Avatar, driving: Keypoints) -> Keypoints:
         reference = self._calibration.reference
         assert reference is not None, "a crop comes with a reference"
-        return move(
-            self._animator, avatar, reference, driving, self._motion, self._adapt_scale
-        )
+        return move(self._animator, avatar, reference, driving, self._motion, self._adapt_scale)
 
     def _render(self, scene: _Scene, pose: Keypoints) -> Image:
         start = time.perf_counter()

@@ -119,9 +119,7 @@ class Calibration:
         self._at_once = at_once
         self.state = State.WAITING
 
-    def offer(
-        self, face: Face, seconds: float, detect: Callable[[Crop], Keypoints | None]
-    ) -> bool:
+    def offer(self, face: Face, seconds: float, detect: Callable[[Crop], Keypoints | None]) -> bool:
         """Look at one frame's face and decide whether it becomes the reference.
 
         Args:
@@ -159,9 +157,7 @@ class Calibration:
         """There was no face: the steady time starts anew."""
         self._shapes.clear()
 
-    def _accept(
-        self, crop: Crop, detect: Callable[[Crop], Keypoints | None], state: State
-    ) -> bool:
+    def _accept(self, crop: Crop, detect: Callable[[Crop], Keypoints | None], state: State) -> bool:
         keypoints = detect(crop)
         if keypoints is None or not np.isfinite(keypoints.values).all():
             return False

@@ -31,14 +31,14 @@ app = typer.Typer(
 )
 
 
-class Motion(str, enum.Enum):
+class Motion(enum.StrEnum):
     """How the driver's motion is taken."""
 
     relative = "relative"
     absolute = "absolute"
 
 
-class Fit(str, enum.Enum):
+class Fit(enum.StrEnum):
     """How the avatar is put on the canvas."""
 
     blur = "blur"
@@ -267,9 +267,9 @@ def _motion(choice: Motion) -> Literal["relative", "absolute"]:
 
 
 def _demo_face() -> Path:
-    from models.photos import demo_photo
+    from realtime.assets import asset_path
 
-    return demo_photo()
+    return asset_path("face.jpg")
 
 
 def _console() -> Console:

@@ -25,6 +25,7 @@ from realtime.source import AVATAR_SIZE, load_source
 from realtime.status import StatusLine, summary
 from realtime.threads import limit_threads
 
+
 @dataclass(frozen=True)
 class Choices:
     """What the user chose for a live run; `avatarify-like run --help` describes each."""
@@ -117,9 +118,7 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
         with _stopped_by_signals(pipeline.stop):
             pipeline.run(seconds, tick=lambda: line.show(pipeline.status()))
     latency = pipeline.times["latency"]
-    closing = summary(
-        pipeline.status(), latency.count, latency.overall(50), latency.overall(99)
-    )
+    closing = summary(pipeline.status(), latency.count, latency.overall(50), latency.overall(99))
     line.note(closing)
 
 

@@ -43,8 +43,15 @@ Progress = Callable[[str, int, int], None]
 class Clip(Protocol):
     """A driving video that can be read more than once."""
 
-    fps: float
-    frame_count: int
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        ...
+
+    @property
+    def frame_count(self) -> int | None:
+        """How many frames there are, if the file tells."""
+        ...
 
     def frames(self) -> Iterator[tuple[Image, float]]:
         """All frames from the start, with the second each is shown at."""
@@ -91,7 +98,7 @@ def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
         face = tracker.track(image)
         faces.append(face if face is None or np.isfinite(face.landmarks).all() else None)
         seconds.append(moment)
-        progress("Following the face", len(faces), clip.frame_count)
+        progress("Following the face", len(faces), clip.frame_count or 0)
     if not faces:
         raise UserError("The driving clip has no frames; choose another one.")
     if not any(faces):

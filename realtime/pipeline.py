@@ -248,9 +248,12 @@ class Pipeline:
 
     def _read(self, camera: Camera, attempt: int) -> int:
         while not self._stop.is_set():
+            asked = time.perf_counter()
             frame = camera.read()
             attempt = 0
-            self.times.add("capture", time.perf_counter() - frame.captured_at)
+            # A paced camera mostly waits; what counts is the time since the picture was taken.
+            since = asked if self._full_pace else frame.captured_at
+            self.times.add("capture", time.perf_counter() - since)
             self._captured.put(frame)
             while self._full_pace and not self._stop.is_set():
                 if self._captured.wait_empty(_WAIT):
@@ -279,7 +282,8 @@ class Pipeline:
         while not self._stop.is_set():
             opens = start + slot * self._period
             self._stop.wait(max(0.0, opens - time.perf_counter()))
-            item = self._rendered.take(max(0.0, opens + _LATEST * self._period - time.perf_counter()))
+            closes = opens + _LATEST * self._period
+            item = self._rendered.take(max(0.0, closes - time.perf_counter()))
             if self._stop.is_set():
                 break
             composed, captured_at = current, None

@@ -77,7 +77,12 @@ class KeypointFilter:
         """Filter the keypoints seen at `seconds` (any steady clock); the same shapes come back."""
         last, raw = self._last, self._raw
         elapsed = seconds - self._seconds
-        if last is None or raw is None or elapsed > self._settings.gap or not _alike(last, keypoints):
+        if (
+            last is None
+            or raw is None
+            or elapsed > self._settings.gap
+            or not _alike(last, keypoints)
+        ):
             self._start(keypoints)
             result = keypoints
         else:

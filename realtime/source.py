@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.photos import list_photos, load_photo
+
 from models.errors import UserError
 from models.face.tracker import FaceTracker
-from models.photos import list_photos, load_photo
 from models.types import Photo
 
 AVATAR_SIZE = 720

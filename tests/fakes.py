@@ -1,0 +1,226 @@
+"""Stand-ins for devices and models, so that the loop can be tested without either."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from models.types import Avatar, Crop, Face, Image, Keypoints, Photo
+from realtime.cameras.base import CameraLost
+from realtime.frames import AvatarFrame, CameraFrame
+from realtime.sinks.base import SinkError, require_avatar_frame
+
+CAMERA_COLOUR = (255, 0, 255)
+"""What every pixel of a fake camera frame has, and no pixel of a fake avatar."""
+
+
+def face(
+    shift: tuple[float, float] = (0.0, 0.0),
+    *,
+    size: float = 200.0,
+    mouth: float = 0.0,
+    eyes: float = 0.3,
+    yaw: float = 0.0,
+    seed: int | None = None,
+) -> Face:
+    """A made-up face around (320, 240) with the few landmarks in place that are measured.
+
+    mouth: the inner lips' gap against the face's height. eyes: opening against width. yaw: degrees.
+    """
+    rng = np.random.default_rng(1)
+    points = np.zeros((478, 3), np.float32)
+    points[:, :2] = rng.uniform(-0.35, 0.35, (478, 2))
+    points[10], points[152] = (0, -0.5, 0), (0, 0.5, 0.176)  # Leans as real faces do.
+    points[234], points[454] = (-0.45, 0, 0), (0.45, 0, 0)
+    points[13], points[14] = (0, 0.25 - mouth / 2, 0), (0, 0.25 + mouth / 2, 0)
+    for outer, inner, upper, lower, side in ((33, 133, 159, 145, -1), (263, 362, 386, 374, 1)):
+        points[outer], points[inner] = (side * 0.3, -0.1, 0), (side * 0.1, -0.1, 0)
+        points[upper] = (side * 0.2, -0.1 - 0.1 * eyes, 0)
+        points[lower] = (side * 0.2, -0.1 + 0.1 * eyes, 0)
+    angle = np.radians(yaw)
+    turned = points.copy()
+    turned[:, 0] = points[:, 0] * np.cos(angle) - points[:, 2] * np.sin(angle)
+    turned[:, 2] = points[:, 0] * np.sin(angle) + points[:, 2] * np.cos(angle)
+    turned *= size
+    turned[:, :2] += (320 + shift[0], 240 + shift[1])
+    if seed is not None:
+        turned += np.random.default_rng(seed).normal(0, 0.18, turned.shape).astype(np.float32)
+    return Face(turned.astype(np.float32), None, 1.0)
+
+
+def camera_image(width: int = 64, height: int = 48) -> Image:
+    """A picture that must never come out."""
+    return np.full((height, width, 3), CAMERA_COLOUR, np.uint8)
+
+
+def shows_camera(image: Image) -> bool:
+    """Whether any pixel is the camera's."""
+    return bool((image == np.array(CAMERA_COLOUR, np.uint8)).all(-1).any())
+
+
+def keypoints(x: float = 0.0, y: float = 0.0) -> Keypoints:
+    """Five keypoints, moved."""
+    base = np.array([[0, 0], [0.3, 0], [0, 0.3], [-0.3, 0], [0, -0.3]], np.float32)
+    return Keypoints((base + np.array([x, y], np.float32)).astype(np.float32))
+
+
+def avatar(level: int = 40) -> Avatar:
+    """A grey still of 32 x 32."""
+    still = np.full((32, 32, 3), level, np.uint8)
+    return Avatar("fake", still, keypoints(), Crop(16, 16, 16))
+
+
+class FakeAnimator:
+    """Renders a grey whose level follows the x of the first keypoint."""
+
+    name = "fake"
+    device = "CPU (a test)"
+
+    def __init__(self) -> None:
+        self.fail: dict[str, Callable[[], Any]] = {}
+        self.rendered: list[Keypoints] = []
+
+    def _maybe(self, stage: str) -> Any:
+        return self.fail[stage]() if stage in self.fail else None
+
+    def prepare(self, photo: Photo, size: int) -> Avatar:
+        return avatar()
+
+    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
+        odd = self._maybe("detect")
+        if odd is not None:
+            return odd  # type: ignore[no-any-return]
+        nose = (face.landmarks[10, :2] + face.landmarks[152, :2]) / 2
+        return keypoints((nose[0] - crop.cx) / crop.half, (nose[1] - crop.cy) / crop.half)
+
+    def relative(
+        self, avatar: Avatar, reference: Keypoints, driving: Keypoints, adapt_scale: bool
+    ) -> Keypoints:
+        odd = self._maybe("relative")
+        if odd is not None:
+            return odd  # type: ignore[no-any-return]
+        return Keypoints(avatar.keypoints.values + driving.values - reference.values)
+
+    def absolute(self, avatar: Avatar, driving: Keypoints) -> Keypoints:
+        return driving
+
+    def render(self, avatar: Avatar, keypoints: Keypoints) -> Image:
+        odd = self._maybe("render")
+        if odd is not None:
+            return odd  # type: ignore[no-any-return]
+        self.rendered.append(keypoints)
+        level = int(np.clip(100 + 100 * keypoints.values[0, 0], 0, 255))
+        return np.full(avatar.still.shape, level, np.uint8)
+
+
+class FakeTracker:
+    """Gives the faces of a list, or what a function makes of the frame's number."""
+
+    def __init__(self, faces: Sequence[Face | None] | Callable[[int], Face | None]) -> None:
+        self._faces = faces
+        self.count = 0
+        self.resets = 0
+
+    def track(self, frame: Image) -> Face | None:
+        index, self.count = self.count, self.count + 1
+        if callable(self._faces):
+            return self._faces(index)
+        return self._faces[min(index, len(self._faces) - 1)]
+
+    def reset(self) -> None:
+        self.resets += 1
+
+
+@dataclass
+class _Closing:
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class FakeCamera(_Closing):
+    """Gives `frames` camera frames, then is lost (None: never)."""
+
+    name = "fake camera"
+
+    def __init__(self, frames: int | None = None, pause: float = 0.005) -> None:
+        super().__init__()
+        self._left = frames
+        self._pause = pause
+        self._index = 0
+
+    def read(self) -> CameraFrame:
+        time.sleep(self._pause)
+        if self._left is not None and self._index >= self._left:
+            raise CameraLost("The fake camera was unplugged.")
+        self._index += 1
+        return CameraFrame(camera_image(), time.perf_counter(), self._index - 1)
+
+
+class FakeSink(_Closing):
+    """Keeps what it is given; fails after `fails_after` frames; sets `enough` after `enough_at`."""
+
+    def __init__(
+        self, name: str = "fake sink", fails_after: int | None = None, enough_at: int = 0
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.frames: list[AvatarFrame] = []
+        self.fails_after = fails_after
+        self.enough_at = enough_at
+        self.enough = threading.Event()
+
+    def write(self, frame: AvatarFrame) -> None:
+        require_avatar_frame(frame)
+        if self.fails_after is not None and len(self.frames) >= self.fails_after:
+            raise SinkError(f"{self.name} is full.")
+        self.frames.append(frame)
+        if self.enough_at and len(self.frames) >= self.enough_at:
+            self.enough.set()
+
+
+class PlainComposer:
+    """The avatar as it is."""
+
+    def __init__(self) -> None:
+        self.stills: list[Image] = []
+        self.fails = False
+
+    def set_avatar(self, still: Image) -> None:
+        self.stills.append(still)
+
+    def compose(self, frame: AvatarFrame) -> AvatarFrame:
+        if self.fails and frame.live:
+            raise RuntimeError("no canvas")
+        return frame
+
+
+class FakeClip:
+    """A driving clip of `count` grey frames."""
+
+    def __init__(self, count: int, fps: float = 25.0, times: Sequence[float] | None = None) -> None:
+        self.fps = fps
+        self.frame_count: int | None = count
+        self._times = list(times) if times is not None else [i / fps for i in range(count)]
+
+    def frames(self) -> Any:
+        for moment in self._times:
+            yield camera_image(), moment
