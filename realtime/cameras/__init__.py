@@ -1,1 +1,91 @@
 """Sources of driving frames."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from models.errors import UserError
+from realtime.cameras.base import Camera, CameraLost
+from realtime.cameras.discovery import Device, find_device, list_devices, real_cameras
+
+__all__ = ["Camera", "CameraLost", "open_camera"]
+
+_NO_CAMERA = (
+    "No webcam was found; plug one in (`avatarify-like doctor` lists what is there), or try "
+    "`--camera demo`, which works without one."
+)
+
+
+def open_camera(
+    choice: str,
+    *,
+    size: tuple[int, int] | None = (1280, 720),
+    fps: float = 30.0,
+    full_pace: bool = False,
+) -> Camera:
+    """Open the camera that a user asked for.
+
+    Args:
+        choice: `auto` (the first real webcam that gives frames), `demo` (the embedded clip), the
+            number, path or part of the name of a device, or the path of a video or GIF.
+        size: (width, height) to ask a webcam for (it gives what it has); the size that a clip's
+            pictures are shrunk to fit in. None: leave it.
+        fps: the rate to ask a webcam for; a clip has its own.
+        full_pace: give every frame of a clip without waiting (benchmarks).
+
+    Raises:
+        UserError: nothing was found under that name, or it cannot be opened.
+    """
+    if choice == "demo":
+        from realtime.assets import asset_path
+        from realtime.cameras.clip import ClipCamera
+
+        return ClipCamera(asset_path("demo.mp4"), size=size, name="demo", full_pace=full_pace)
+    if choice == "auto":
+        return _first_webcam(size, fps)
+    device = _named(choice)
+    if device is not None:
+        from realtime.cameras.webcam import open_webcam
+
+        return open_webcam(device, size, fps)
+    if not _looks_like_file(choice):
+        raise UserError(
+            f"No camera matches {choice!r} and no such file exists; `avatarify-like doctor` lists "
+            "the cameras, and `--camera demo` works without one."
+        )
+    from realtime.cameras.clip import ClipCamera
+
+    return ClipCamera(choice, size=size, full_pace=full_pace)
+
+
+def _first_webcam(size: tuple[int, int] | None, fps: float) -> Camera:
+    """The first webcam that gives frames."""
+    from realtime.cameras.webcam import open_webcam
+
+    trouble: UserError | None = None
+    for device in real_cameras(list_devices()):
+        try:
+            return open_webcam(device, size, fps)
+        except UserError as error:
+            trouble = trouble or error
+    if trouble is not None:
+        raise UserError(f"{str(trouble).rstrip('.')}; `--camera demo` works without a webcam.")
+    raise UserError(_NO_CAMERA)
+
+
+def _named(choice: str) -> Device | None:
+    """The device that `choice` names, also one that the system's list does not show."""
+    if os.path.isfile(choice) or os.path.isdir(choice):
+        return None
+    device = find_device(choice, list_devices())
+    if device is None and choice.isdecimal():
+        path = f"/dev/video{choice}" if os.name == "posix" and os.path.isdir("/sys/class") else None
+        device = Device(int(choice), f"camera {choice}", path)
+    elif device is None and choice.startswith("/dev/"):
+        device = Device(-1, "camera", choice)
+    return device
+
+
+def _looks_like_file(choice: str) -> bool:
+    return os.path.exists(choice) or bool(Path(choice).suffix) or os.sep in choice
