@@ -1,0 +1,165 @@
+"""Relative motion in 3-D on the neutral face mesh."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from models.mesh.motion import absolute_motion, ease, relative_motion
+from models.mesh.pose import Similarity, euler, fit, fit_head, from_euler
+from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP
+from models.types import Floats
+
+
+@pytest.fixture()
+def neutral() -> Floats:
+    """A frontal neutral face in crop units, irises in the middle of open eyes."""
+    with (files("models.mesh") / "topology.npz").open("rb") as file:
+        mesh = np.load(file)["neutral"]
+    points = mesh * np.array([1, -1, -1], np.float32) / 14.0
+    irises = []
+    for eye in EYES:
+        centre = points[eye.opening].mean(0)
+        irises += [centre] + [centre + d for d in np.eye(3)[[0, 1, 0, 1]] * 0.02]
+    return np.concatenate([points, irises]).astype(np.float32)
+
+
+def pose(points: Floats, yaw: float, pitch: float, roll: float, shift: float = 0.0) -> Floats:
+    rotation = from_euler(*np.radians([yaw, pitch, roll]))
+    return np.asarray(points @ rotation.T + np.float32(shift), np.float32)
+
+
+def gap(points: Floats) -> float:
+    return float((points[LOWER_LIP[4], 1] - points[UPPER_LIP[4], 1]))
+
+
+def test_fit_recovers_a_similarity() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(0, 1, (40, 3)).astype(np.float32)
+    made = Similarity(1.7, from_euler(0.3, -0.2, 0.5), np.array([1, 2, 3], np.float32))
+    found = fit(points, made(points))
+    assert found.scale == pytest.approx(1.7, rel=1e-4)
+    assert np.allclose(found.rotation, made.rotation, atol=1e-4)
+    assert np.allclose(found.inverse(made(points)), points, atol=1e-4)
+
+
+def test_euler_round_trip() -> None:
+    angles = (0.4, -0.25, 0.6)
+    assert euler(from_euler(*angles)) == pytest.approx(angles, abs=1e-5)
+
+
+def test_no_motion_is_the_source_itself(neutral: Floats) -> None:
+    source = pose(neutral, 12, -5, 3, 0.1) * 0.8
+    assert np.allclose(relative_motion(source, neutral, neutral), source, atol=2e-4)
+
+
+@pytest.mark.parametrize("angles", [(15, 0, 0), (0, 10, 0), (0, 0, 12), (-12, 8, -6)])
+def test_head_turns_carry_over(neutral: Floats, angles: tuple[float, float, float]) -> None:
+    moved = relative_motion(neutral, neutral, pose(neutral, *angles))
+    found = np.degrees(euler(fit_head(neutral, moved).rotation))
+    # Limits ease in, so a little is given up on the way to them.
+    assert np.allclose(found, angles, atol=2.0)
+    shape = fit_head(neutral, moved).inverse(moved)
+    assert np.abs(shape - neutral).max() < 0.01, "a turn must not change the face"
+
+
+def test_motion_turns_about_the_sources_own_axes(neutral: Floats) -> None:
+    source = pose(neutral, 0, 0, 30)
+    nodded = relative_motion(source, neutral, pose(neutral, 0, 10, 0))
+    local = from_euler(0, 0, np.radians(30))
+    motion = local.T @ fit_head(source, nodded).rotation @ local
+    assert np.degrees(euler(motion)) == pytest.approx((0, 10, 0), abs=1.5)
+
+
+def test_large_turns_end_in_a_limit(neutral: Floats) -> None:
+    turns = [
+        euler(fit_head(neutral, relative_motion(neutral, neutral, pose(neutral, a, 0, 0))).rotation)
+        for a in (30, 50, 80)
+    ]
+    yaws = np.degrees([t[0] for t in turns])
+    assert (np.diff(yaws) > 0).all() and yaws[-1] < 39
+
+
+def test_an_opened_mouth_opens_and_lips_never_cross(neutral: Floats) -> None:
+    closed = neutral.copy()
+    closed[LOWER_LIP] = closed[UPPER_LIP] + [0, 0.001, 0]
+    opened = closed.copy()
+    opened[LOWER_LIP, 1] += 0.12
+    assert gap(relative_motion(closed, closed, opened)) == pytest.approx(0.121, abs=0.015)
+    shut = relative_motion(closed, opened, closed)
+    assert ((shut[LOWER_LIP, 1] - shut[UPPER_LIP, 1]) > -1e-4).all()
+
+
+def test_a_source_with_an_open_mouth_does_not_overshoot(neutral: Floats) -> None:
+    closed, opened = neutral.copy(), neutral.copy()
+    closed[LOWER_LIP] = closed[UPPER_LIP] + [0, 0.001, 0]
+    opened[LOWER_LIP] = closed[UPPER_LIP] + [0, 0.12, 0]
+    both = gap(relative_motion(opened, closed, opened))
+    assert 0.12 < both < 0.21, "less than twice the opening"
+
+
+@pytest.mark.parametrize(("scale", "narrow"), [(1.0, 1.0), (0.7, 0.6)])
+def test_a_blink_closes_eyes_of_any_size(neutral: Floats, scale: float, narrow: float) -> None:
+    source, blink = neutral * scale, neutral.copy()
+    for eye in EYES:
+        middle = (source[eye.upper] + source[eye.lower]) / 2
+        source[eye.upper] = middle + (source[eye.upper] - middle) * narrow
+        source[eye.lower] = middle + (source[eye.lower] - middle) * narrow
+        blink[eye.upper] = blink[eye.lower] + (blink[eye.upper] - blink[eye.lower]) * 0.1
+    moved = relative_motion(source.astype(np.float32), neutral, blink)
+    for eye in EYES:
+        assert np.abs(moved[eye.upper] - moved[eye.lower]).max() < 1e-3
+        # The other way round the lids must not tear open.
+        wide = relative_motion(source.astype(np.float32), blink, neutral)
+        before = np.linalg.norm(source[eye.upper[3]] - source[eye.lower[3]])
+        assert np.linalg.norm(wide[eye.upper[3]] - wide[eye.lower[3]]) < 1.6 * before
+
+
+def test_a_wink_closes_one_eye(neutral: Floats) -> None:
+    wink = neutral.copy()
+    wink[EYES[0].upper] = wink[EYES[0].lower]
+    moved = relative_motion(neutral, neutral, wink)
+    right, left = (
+        np.linalg.norm(moved[e.upper[3]] - moved[e.lower[3]])
+        / np.linalg.norm(neutral[e.upper[3]] - neutral[e.lower[3]])
+        for e in EYES
+    )
+    assert right < 0.05 and left > 0.9
+
+
+def test_gaze_follows(neutral: Floats) -> None:
+    looking = neutral.copy()
+    for eye in EYES:
+        looking[eye.iris, 0] += 0.02
+    moved = relative_motion(neutral, neutral, looking)
+    for eye in EYES:
+        assert (moved[eye.iris, 0] - neutral[eye.iris, 0]).mean() == pytest.approx(0.02, abs=0.006)
+
+
+def test_scale_adaptation(neutral: Floats) -> None:
+    source = neutral * 0.5
+    driving = neutral.copy()
+    driving[INNER_LIPS[10:], 1] += 0.1
+    driving = pose(driving, 0, 0, 0, 0.2)
+    adapted = relative_motion(source, neutral, driving, adapt_scale=True)
+    as_is = relative_motion(source, neutral, driving, adapt_scale=False)
+    shift_adapted = (adapted - source)[10, 0]
+    shift_as_is = (as_is - source)[10, 0]
+    assert 0.05 < shift_adapted < 0.11
+    assert shift_as_is > 1.4 * shift_adapted
+
+
+def test_absolute_takes_the_drivers_shape_at_the_sources_place(neutral: Floats) -> None:
+    source = pose(neutral * 0.6, 0, 0, 0, 0.3)
+    driving = pose(neutral, 20, 0, 0)
+    placed = absolute_motion(source, driving)
+    assert np.allclose(placed[:468].mean(0), source[:468].mean(0), atol=1e-3)
+    assert np.degrees(euler(fit_head(source, placed).rotation))[0] == pytest.approx(20, abs=1)
+    assert fit_head(source, placed).scale == pytest.approx(1, abs=0.02)
+
+
+def test_ease_is_the_identity_near_zero_and_bounded() -> None:
+    assert ease(0.01, 1.0) == pytest.approx(0.01, rel=1e-3)
+    assert abs(ease(-50.0, 1.0)) <= 1.0
