@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 Image: TypeAlias = NDArray[np.uint8]
 """A picture, (H, W, 3), RGB, 0..255, C-contiguous."""
 
-Floats: TypeAlias = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.floating[Any]]
+"""Real numbers; float32 wherever they cross from one stage to the next."""
 
 
 @dataclass(frozen=True)

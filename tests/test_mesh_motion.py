@@ -32,7 +32,7 @@ def pose(points: Floats, yaw: float, pitch: float, roll: float, shift: float = 0
 
 
 def gap(points: Floats) -> float:
-    return float((points[LOWER_LIP[4], 1] - points[UPPER_LIP[4], 1]))
+    return float(points[LOWER_LIP[4], 1] - points[UPPER_LIP[4], 1])
 
 
 def test_fit_recovers_a_similarity() -> None:

@@ -43,17 +43,14 @@ class Bundle:
 class TFLiteNetwork:
     """One TFLite network with one input, run by OpenCV's own engine.
 
-    OpenCV reads these files without a further dependency; its 5.x default engine loses the
-    landmark network's second output, so the classic engine is asked for there.
+    OpenCV 4 reads these files without a further dependency. (OpenCV 5's new engine loses the
+    landmark network's second output, hence the bound in pyproject.toml.)
     """
 
     def __init__(self, model: bytes, outputs: tuple[str, ...]) -> None:
         """Load `model`; `outputs` names the tensors that `run` returns, in order."""
         buffer: NDArray[np.uint8] = np.frombuffer(model, np.uint8)
-        if cv2.__version__.startswith("4."):
-            self._net = cv2.dnn.readNetFromTFLite(buffer)
-        else:
-            self._net = cv2.dnn.readNetFromTFLite(buffer, cv2.dnn.ENGINE_CLASSIC)
+        self._net = cv2.dnn.readNetFromTFLite(buffer)
         self._outputs = outputs
 
     def run(self, tensor: Floats) -> list[Floats]:

@@ -125,7 +125,7 @@ def _segment(small: Image, points: Floats) -> Image:
     person = (labels == seed).astype(np.uint8) if seed else person
     outlines, _ = cv2.findContours(person, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(person, outlines, -1, 1, -1)
-    return person
+    return np.asarray(person, np.uint8)
 
 
 def _at(point: Floats) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from models.mesh.pose import Similarity, euler, fit_head, from_euler
-from models.mesh.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP, Eye
+from models.mesh.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP, Eye, Indices
 from models.types import Floats
 
 _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
@@ -35,7 +35,7 @@ def relative_motion(
     to_source = fit_head(reference, source)
     size = to_source.scale if adapt_scale else 1.0
     residual = (head.inverse(driving) - reference) @ (size * to_source.rotation).T
-    shape = source + _fit_features(source, reference, residual, to_source)
+    shape: Floats = source + _fit_features(source, reference, residual, to_source)
     shape = _lids(shape, source, reference, head.inverse(driving))
     shape = _lips(shape, source)
     return _move_head(shape, source, reference, head, to_source, size)
@@ -51,10 +51,9 @@ def absolute_motion(source: Floats, driving: Floats) -> Floats:
     return np.asarray(moved + (source[:468].mean(0) - moved[:468].mean(0)), np.float32)
 
 
-def opening(landmarks: Floats, upper: object, lower: object) -> Floats:
+def opening(landmarks: Floats, upper: Indices, lower: Indices) -> Floats:
     """The distances between paired edge points (of lids or lips), in the landmarks' units."""
-    gaps = np.linalg.norm(landmarks[upper] - landmarks[lower], axis=1)  # type: ignore[index]
-    return np.asarray(gaps, np.float32)
+    return np.asarray(np.linalg.norm(landmarks[upper] - landmarks[lower], axis=1))
 
 
 def _fit_features(
@@ -79,9 +78,7 @@ def _fit_features(
     return out
 
 
-def _lids(
-    shape: Floats, source: Floats, reference: Floats, driving: Floats
-) -> Floats:
+def _lids(shape: Floats, source: Floats, reference: Floats, driving: Floats) -> Floats:
     """Open each eye as far as the driver's, relative to calibration; a blink closes it wholly."""
     out = shape.copy()
     ratios = np.array([_openness(eye, reference, driving) for eye in EYES])
@@ -153,8 +150,6 @@ def _pivot(landmarks: Floats) -> Floats:
     return np.asarray((landmarks[234] + landmarks[454]) / 2, np.float32)
 
 
-def _width(landmarks: Floats, corners: object) -> float:
-    a, b = landmarks[corners]  # type: ignore[index]
+def _width(landmarks: Floats, corners: Indices) -> float:
+    a, b = landmarks[corners]
     return max(float(np.linalg.norm(a - b)), 1e-6)
-
-

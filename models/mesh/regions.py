@@ -114,23 +114,24 @@ def _lash_colour(picture: Image, edge: Floats, width: float) -> Floats:
 
 
 def _extend(picture: Image, inside: Image, width: float) -> Image:
-    """Continue the eye behind the lids, sideways colours first: the white stays white."""
+    """Continue the eye behind the lids."""
     rim = inside > 0
     sigma = max(width * 0.06, 1.0)
     total = np.zeros(picture.shape, np.float32)
     weight = np.zeros(picture.shape[:2], np.float32)
     for spread, trust in ((1.0, 1.0), (3.0, 1e-2), (9.0, 1e-4)):
-        # Wider across than along: what the lid hides is mostly what is right below it.
-        kernel = {"sigmaX": sigma * spread * 0.4, "sigmaY": sigma * spread}
+        # Wider up and down than sideways: what a lid hides is mostly what is right below it.
+        across, along = sigma * spread * 0.4, sigma * spread
         share = rim.astype(np.float32)
-        total += trust * cv2.GaussianBlur(picture * share[..., None], (0, 0), **kernel)
-        weight += trust * cv2.GaussianBlur(share, (0, 0), **kernel)
+        total += trust * cv2.GaussianBlur(
+            picture * share[..., None], (0, 0), sigmaX=across, sigmaY=along
+        )
+        weight += trust * cv2.GaussianBlur(share, (0, 0), sigmaX=across, sigmaY=along)
     behind = total / np.maximum(weight, 1e-12)[..., None]
-    # The upper lid shades what it hides.
     keep = cv2.GaussianBlur(rim.astype(np.float32), (0, 0), max(width * 0.015, 0.5))[..., None]
     keep = np.clip(keep * 2 - 0.5, 0, 1)
     mixed = picture * keep + behind * (1 - keep)
-    return np.clip(mixed, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(mixed, 0, 255), np.uint8)
 
 
 def draw_eye(out: Image, layer: EyeLayer, target: Floats) -> None:
@@ -268,7 +269,7 @@ _SKULL = np.array([33, 263, 2])  # outer eye corners and the base of the nose
 
 def skull_anchor(target: Floats) -> Floats:
     """The three skull points of (478, 2) landmarks that hold the upper teeth."""
-    return target[_SKULL]
+    return np.asarray(target[_SKULL])
 
 
 def _box(points: Floats, margin: float, image: Image) -> tuple[int, int, int, int]:
@@ -289,7 +290,7 @@ def _soft(mask: Image, sigma: float) -> Image:
 
 
 def _blend(below: Image, above: Image, matte: Image) -> None:
-    """below = above * matte + below * (1 - matte), in place; a small region only."""
+    """Lay `above` over `below` in place, where the matte says; for small regions only."""
     weight = matte[..., None].astype(np.float32) / 255
     mixed = below + (above.astype(np.float32) - below) * weight
     np.rint(mixed, out=mixed)
@@ -307,7 +308,9 @@ def _smooth_loop(points: Floats) -> Floats:
 
 def _smooth_line(points: Floats) -> Floats:
     """An open line with its inner corners cut (Chaikin)."""
-    inner = np.stack([points[:-1] * 0.75 + points[1:] * 0.25, points[:-1] * 0.25 + points[1:] * 0.75], 1)
+    inner = np.stack(
+        [points[:-1] * 0.75 + points[1:] * 0.25, points[:-1] * 0.25 + points[1:] * 0.75], 1
+    )
     return np.concatenate([points[:1], inner.reshape(-1, 2)[1:-1], points[-1:]])
 
 

@@ -43,7 +43,7 @@ def build(landmarks: Floats) -> Rings:
     """Rings around the face of (478, 3) landmarks in pixels."""
     oval = landmarks[OVAL]
     spokes = len(OVAL)
-    centre = (landmarks[234] + landmarks[454]) / 2 * 0.5 + (landmarks[10] + landmarks[152]) / 2 * 0.5
+    centre = landmarks[[234, 454, 10, 152]].mean(0)
     down = landmarks[152, :2] - landmarks[10, :2]
     tall = max(float(np.linalg.norm(down)), 1.0)
     down = down / tall
