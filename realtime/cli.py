@@ -235,7 +235,7 @@ def animate(
     """Animate a photo with a video, every frame, keeping the video's sound."""
     canvas = None if size is None else parse_size(size)
     reference = parse_best_frame(best_frame)
-    from realtime.offline import Job, run_job
+    from realtime.clip_job import Job, run_job
 
     job = Job(
         source=source or _demo_face(),

@@ -11,7 +11,7 @@ FPS = 30.0
 
 
 def real_like(count: int, noise_px: float, seed: int = 0) -> tuple[Floats, float]:
-    """Landmarks (count, 478, 3) of a still face in crop units with noise; pixels per unit at 512."""
+    """Landmarks (count, 478, 3) of a still, noisy face in crop units, and the pixels per unit."""
     still = face(size=250)
     crop = Crop.around(still)
     base = (still.landmarks - np.array([crop.cx, crop.cy, 0], np.float32)) / crop.half

@@ -1,0 +1,113 @@
+"""From the user's choices for `animate` to a video file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress as Bar
+from rich.progress import TaskID
+
+from models.animator import create_animator
+from models.errors import UserError
+from models.face.tracker import FaceTracker
+from realtime.animation import Motion
+from realtime.cameras.clip import ClipReader
+from realtime.compositor import Compositor
+from realtime.files import check_writable
+from realtime.offline import Progress, Report, animate
+from realtime.sinks.recorder import VideoWriter
+from realtime.source import AVATAR_SIZE, load_source
+from realtime.threads import limit_threads
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the user chose for `animate`; `avatarify-like animate --help` describes each."""
+
+    source: Path
+    driving: Path
+    output: Path
+    reference: int | None = None
+    size: tuple[int, int] | None = None
+    backend: str = "mesh"
+    motion: Motion = "relative"
+    adapt_scale: bool = True
+    mirror: bool = False
+    badge: bool = True
+    fit: str = "blur"
+    face: int | None = None
+
+
+def run_job(job: Job, console: Console) -> Report:
+    """Animate a photo by a video file, with a progress bar on `console`.
+
+    The result grows beside `job.output` and takes its name when it is whole.
+
+    Raises:
+        UserError: something is missing or cannot be used.
+    """
+    check_writable(job.output)
+    if job.output.exists() and job.driving.exists() and job.output.samefile(job.driving):
+        raise UserError("The output would replace the driving clip; choose another name.")
+    limit_threads()
+    clip = ClipReader(job.driving)
+    tracker = FaceTracker()
+    photo = load_source(job.source, tracker, job.face)
+    animator = create_animator(job.backend)
+    side = AVATAR_SIZE if job.size is None else min(AVATAR_SIZE, job.size[1])
+    avatar = animator.prepare(photo, side)
+    height, width = avatar.still.shape[:2]
+    size = job.size or (width // 2 * 2, height // 2 * 2)
+    composer = Compositor(size, job.fit, job.badge, job.mirror)
+    part = job.output.with_name(f".{job.output.stem}.{os.getpid()}.part{job.output.suffix}")
+    writer = VideoWriter(part, size, clip.fps, audio_from=job.driving)
+    try:
+        try:
+            with _bar(console) as progress:
+                report = animate(
+                    animator,
+                    avatar,
+                    photo.face,
+                    clip,
+                    tracker,
+                    composer,
+                    writer,
+                    motion=job.motion,
+                    adapt_scale=job.adapt_scale,
+                    reference=job.reference,
+                    progress=progress,
+                )
+        finally:
+            writer.close()
+        os.replace(part, job.output)
+    finally:
+        part.unlink(missing_ok=True)
+    console.print(_closing(job, report), soft_wrap=True, markup=False, highlight=False)
+    return report
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Progress]:
+    with Bar(console=console) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what)
+            bar.update(tasks[what], completed=done, total=max(done, total))
+
+        yield progress
+
+
+def _closing(job: Job, report: Report) -> str:
+    text = f"{job.output}: {report.frames} frames, measured against frame {report.reference}"
+    if report.without_face:
+        text += f", {report.without_face} driving frames without a face"
+    if report.faults:
+        text += f", {report.faults} frames could not be rendered ({report.last_fault})"
+    return text + "."

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from models.errors import UserError
+from realtime.animation import Animation
+from realtime.calibration import Calibration
+from realtime.latency import Series
+from realtime.mailbox import Mailbox
+from realtime.pipeline import Outlet, Pipeline
+from realtime.sinks.base import SinkError
+from realtime.status import describe, summary
+from tests.fakes import (
+    FakeAnimator,
+    FakeCamera,
+    FakeSink,
+    FakeTracker,
+    PlainComposer,
+    avatar,
+    face,
+    shows_camera,
+)
+
+
+class Rig:
+    """A pipeline of fakes; `run` ends when the first sink has had `enough` frames."""
+
+    def __init__(self, camera: Any = None, outlets: list[Outlet] | None = None) -> None:
+        self.sink = FakeSink(enough_at=60)
+        self.notes: list[str] = []
+        self.animator = FakeAnimator()
+        self.composer = PlainComposer()
+        self.animation = Animation(
+            self.animator,
+            FakeTracker(lambda index: face((index % 50, 0.0))),
+            avatar(),
+            calibration=Calibration(patience=0.1),
+        )
+        self.pipeline = Pipeline(
+            camera or FakeCamera,
+            self.animation,
+            self.composer,
+            outlets if outlets is not None else [Outlet(lambda: self.sink)],
+            fps=120,
+            notify=self.notes.append,
+        )
+
+    def run(self, until: threading.Event | None = None, seconds: float | None = None) -> None:
+        event = until or self.sink.enough
+
+        def wait() -> None:
+            event.wait(20)
+            self.pipeline.stop()
+
+        if seconds is None:
+            threading.Thread(target=wait, daemon=True).start()
+        self.pipeline.run(seconds)
+
+
+def test_a_face_ends_as_avatar_frames_only() -> None:
+    rig = Rig()
+    rig.run()
+    assert rig.sink.closed
+    assert not rig.sink.frames[0].live, "the still goes out first"
+    assert any(frame.live for frame in rig.sink.frames)
+    assert not any(shows_camera(frame.image) for frame in rig.sink.frames)
+    status = rig.pipeline.status()
+    assert status.camera == "fake camera" and status.face_found
+    assert rig.pipeline.times["latency"].count > 0
+    assert rig.pipeline.first_animated is not None
+    for stage in ("capture", "detect", "motion", "warp", "composite", "output"):
+        assert rig.pipeline.times[stage].count > 0, stage
+
+
+def test_a_repeated_frame_is_not_counted_as_new() -> None:
+    rig = Rig(camera=lambda: FakeCamera(pause=0.05))
+    rig.run()
+    new = [frame for frame in rig.sink.frames if frame.captured_at is not None]
+    assert 0 < len(new) < len(rig.sink.frames) / 2
+    assert rig.pipeline.times["latency"].count == len(new)
+    assert len({frame.captured_at for frame in new}) == len(new)
+
+
+def test_seconds_end_the_run() -> None:
+    rig = Rig()
+    rig.run(seconds=0.2)
+    assert rig.sink.closed and rig.sink.frames
+
+
+def test_a_camera_that_dies_is_opened_again_and_the_avatar_stays() -> None:
+    cameras: list[FakeCamera] = []
+    back = threading.Event()
+
+    def open_camera() -> FakeCamera:
+        cameras.append(FakeCamera(frames=20 if len(cameras) == 0 else None))
+        if len(cameras) == 2:
+            raise UserError("There is no camera.")
+        if len(cameras) == 3:
+            threading.Timer(0.1, back.set).start()
+        return cameras[-1]
+
+    rig = Rig(camera=open_camera)
+    rig.run(until=back)
+    assert len(cameras) == 3 and cameras[0].closed
+    assert len(rig.notes) == 2
+    assert "unplugged" in rig.notes[0] and "back" in rig.notes[1]
+    assert not any(shows_camera(frame.image) for frame in rig.sink.frames)
+
+
+def test_no_camera_at_the_start_is_an_error() -> None:
+    def open_camera() -> FakeCamera:
+        raise UserError("There is no camera.")
+
+    rig = Rig(camera=open_camera)
+    with pytest.raises(UserError, match="There is no camera"):
+        rig.run()
+    assert rig.sink.closed
+
+
+def test_a_recording_that_fails_does_not_end_the_run() -> None:
+    good, full = FakeSink(enough_at=40), FakeSink("disk", fails_after=5)
+    rig = Rig(outlets=[Outlet(lambda: good, retry=True), Outlet(lambda: full)])
+    rig.run(until=good.enough)
+    assert len(full.frames) == 5 and full.closed
+    assert len(rig.notes) == 1 and "disk" in rig.notes[0]
+    assert rig.pipeline.status().outputs == () and good.closed
+
+
+def test_a_virtual_camera_comes_back_while_the_recording_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("realtime.pipeline._RETRY_SINK", 0.05)
+    record = FakeSink("out.mp4")
+    sinks = [FakeSink("camera 1", fails_after=3), FakeSink("camera 2", enough_at=10)]
+    opened: list[FakeSink] = []
+
+    def open_sink() -> FakeSink:
+        opened.append(sinks[len(opened)])
+        return opened[-1]
+
+    rig = Rig(outlets=[Outlet(open_sink, retry=True), Outlet(lambda: record)])
+    rig.run(until=sinks[1].enough)
+    assert len(opened) == 2 and sinks[0].closed
+    assert len(rig.notes) == 2 and "back" in rig.notes[1]
+    assert len(record.frames) > 12
+
+
+def test_when_every_output_is_gone_the_run_ends_with_an_error() -> None:
+    only = FakeSink("camera 1", fails_after=3)
+    rig = Rig(outlets=[Outlet(lambda: only, retry=True)])
+    with pytest.raises(SinkError, match="camera 1"):
+        rig.pipeline.run()
+    assert only.closed
+
+
+def test_an_output_that_cannot_be_opened_closes_the_others() -> None:
+    first = FakeSink()
+
+    def broken() -> FakeSink:
+        raise SinkError("There is no virtual camera.")
+
+    rig = Rig(outlets=[Outlet(lambda: first), Outlet(broken)])
+    with pytest.raises(SinkError, match="no virtual camera"):
+        rig.pipeline.run()
+    assert first.closed
+
+
+def test_a_broken_canvas_keeps_the_last_frame() -> None:
+    rig = Rig()
+    rig.composer.fails = True
+    rig.run()
+    assert not any(frame.live for frame in rig.sink.frames)
+    assert rig.animation.faults > 0
+
+
+def test_another_avatar_reaches_the_canvas() -> None:
+    rig = Rig()
+    other = avatar(200)
+    threading.Timer(0.1, rig.pipeline.set_avatar, [other]).start()
+    rig.run()
+    assert [int(still[0, 0, 0]) for still in rig.composer.stills] == [40, 200]
+
+
+def test_at_full_pace_no_camera_frame_is_dropped() -> None:
+    rig = Rig(camera=lambda: FakeCamera(frames=None, pause=0.0))
+    rig.pipeline._full_pace = True
+    rig.run()
+    assert rig.pipeline._captured.replaced <= 1
+
+
+def test_the_mailbox_hands_over_only_the_newest() -> None:
+    box: Mailbox[int] = Mailbox()
+    for item in (1, 2, 3):
+        box.put(item)
+    assert box.take(0) == 3 and box.replaced == 2
+    assert box.take(0.01) is None
+    assert box.wait_empty(0)
+    threading.Timer(0.02, box.put, [4]).start()
+    assert box.take(5) == 4
+    threading.Timer(0.02, box.close).start()
+    assert box.take(60) is None
+
+
+def test_series_keep_a_window_and_the_whole_run() -> None:
+    series = Series(window=1.0)
+    assert series.recent(50) is None and series.overall(99) is None and series.rate() == 0
+    for i in range(300):
+        series.add(0.010 if i < 297 else 0.500, now=i / 30)
+    assert series.count == 300
+    assert series.overall(50) == pytest.approx(0.010, rel=0.011)
+    assert series.overall(99.5) == pytest.approx(0.5, rel=0.011)
+    assert series.recent(100, now=299 / 30) == 0.5
+    assert series.recent(50, now=20.0) is None
+    assert series.overall_rate() == pytest.approx(30)
+
+
+def test_the_status_line_says_what_a_user_asks() -> None:
+    rig = Rig()
+    rig.run()
+    line = describe(rig.pipeline.status())
+    for word in ("fake camera", "fake on CPU (a test)", "face found", "fps", "p50/p99", "ms"):
+        assert word in line
+    latency = rig.pipeline.times["latency"]
+    closing = summary(
+        rig.pipeline.status(), latency.count, latency.overall(50), latency.overall(99)
+    )
+    assert f"{latency.count} animated frames" in closing
