@@ -1,0 +1,39 @@
+"""What several test files share."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from models.artifacts import fetch
+from models.errors import UserError
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests marked `torch` where PyTorch is not installed."""
+    if importlib.util.find_spec("torch") is not None:
+        return
+    skip = pytest.mark.skip(reason="needs PyTorch: run scripts/test --all")
+    for item in items:
+        if item.get_closest_marker("torch"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real pictures and clips beside the repository."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the folder ../shared with real pictures and clips")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def landmarker_bundle() -> Path:
+    """The path of `face_landmarker.task`."""
+    try:
+        return fetch("face_landmarker")
+    except UserError as error:
+        pytest.skip(str(error))
