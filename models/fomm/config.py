@@ -1,0 +1,95 @@
+"""The official configurations, as far as they matter for animating."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.errors import UserError
+
+SIDE = 256
+"""Pixels of a side of every picture that goes into or comes out of the networks."""
+
+SMALL = 64
+"""Pixels of a side of what the keypoint detector and the dense motion network look at."""
+
+FEATURES = 256
+"""Channels of the encoded source, which is `SMALL` pixels wide and high."""
+
+KEYPOINTS = 10
+
+TEMPERATURE = 0.1
+"""Of the softmax that makes heatmaps."""
+
+VARIANCE = 0.01
+"""Of the Gaussian that shows a keypoint to the dense motion network, in squared crop units."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """What differs between the official checkpoints.
+
+    name: that of the official file in `config/`, without its ending.
+    shows: what the networks were trained on, in a few words.
+    face: whether pictures are cut out around the face; otherwise the whole picture counts.
+    single_jacobian_map: all keypoints share one map of local motion.
+    align_corners: how `grid_sample` counts pixels. The official code leaves this to PyTorch's
+        default, which is False since version 1.3; True is what the very first release computed.
+    """
+
+    name: str
+    shows: str
+    face: bool = True
+    single_jacobian_map: bool = False
+    align_corners: bool = False
+
+    @property
+    def jacobian_maps(self) -> int:
+        """How many maps of local motion the keypoint detector makes."""
+        return 1 if self.single_jacobian_map else KEYPOINTS
+
+
+CONFIGS: dict[str, Config] = {
+    config.name: config
+    for config in (
+        Config("vox-256", "talking heads"),
+        Config("vox-adv-256", "talking heads, trained further with a discriminator"),
+        Config("taichi-256", "people doing tai chi", face=False),
+        Config(
+            "taichi-adv-256",
+            "people doing tai chi, trained further with a discriminator",
+            face=False,
+        ),
+        Config("fashion-256", "models showing clothes", face=False),
+        Config("mgif-256", "drawn animals", face=False, single_jacobian_map=True),
+        Config("bair-256", "a robot's arm", face=False),
+        Config("nemo-256", "smiling faces"),
+    )
+}
+"""Name to configuration. All share one shape of networks, but for the jacobian maps."""
+
+
+def config_named(name: str) -> Config:
+    """The configuration called `name`, with or without ".yaml".
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        return CONFIGS[name.removesuffix(".yaml")]
+    except KeyError:
+        raise UserError(
+            f"There is no configuration called {name!r}; choose one of: {', '.join(CONFIGS)}."
+        ) from None
+
+
+def guess_config(filename: str, single_jacobian_map: bool) -> Config | None:
+    """The configuration that an official file's name stands for, such as "vox-adv-cpk.pth.tar".
+
+    single_jacobian_map: what the weights say; a name that contradicts them is not believed.
+    """
+    stem = filename.lower().replace("_", "-").removesuffix(".tar").removesuffix(".pth")
+    for name in sorted(CONFIGS, key=len, reverse=True):
+        if stem.startswith(name.removesuffix("-256")):
+            config = CONFIGS[name]
+            return config if config.single_jacobian_map == single_jacobian_map else None
+    return None

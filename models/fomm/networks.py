@@ -1,0 +1,146 @@
+"""Keypoint detector, dense motion network and generator in PyTorch.
+
+Parameter names and outputs are those of the official implementation, so its checkpoints fit.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as fn
+
+from models.fomm.blocks import (
+    AntiAlias,
+    Down,
+    Hourglass,
+    Res,
+    Same,
+    Up,
+    gaussians,
+    grid,
+    inverse,
+)
+from models.fomm.config import FEATURES, KEYPOINTS, TEMPERATURE, Config
+
+
+class Points(NamedTuple):
+    """Keypoints: values (B, K, 2) in -1..1, jacobians (B, K, 2, 2)."""
+
+    values: Tensor
+    jacobians: Tensor
+
+
+class Motion(NamedTuple):
+    """Dense motion at 64 x 64.
+
+    deformation: (B, 64, 64, 2), for each pixel the (x, y) of the source it comes from.
+    mask: (B, K + 1, 64, 64), the share of each keypoint's motion, the background's first.
+    occlusion: (B, 1, 64, 64), 0 where the source shows nothing usable.
+    """
+
+    deformation: Tensor
+    mask: Tensor
+    occlusion: Tensor
+
+
+class KeypointDetector(nn.Module):
+    """Finds ten keypoints with their local affine motions, learnt without supervision."""
+
+    def __init__(self, config: Config) -> None:
+        """Untrained weights of the shape that `config` asks for."""
+        super().__init__()
+        self.predictor = Hourglass(3, 32, 1024)
+        self.kp = nn.Conv2d(self.predictor.out_channels, KEYPOINTS, 7)
+        self.jacobian = nn.Conv2d(self.predictor.out_channels, 4 * config.jacobian_maps, 7)
+        self.down = AntiAlias(3)
+
+    def forward(self, picture: Tensor) -> Points:
+        """Keypoints of pictures (B, 3, 256, 256), RGB, 0..1."""
+        features = self.predictor(self.down(picture))
+        maps = self.kp(features)
+        batch, _, side, _ = maps.shape
+        heat = torch.softmax(maps.flatten(2) / TEMPERATURE, 2)
+        values = heat @ grid(side, heat).reshape(-1, 2)
+        local = self.jacobian(features).reshape(batch, -1, 4, side * side)
+        jacobians = (heat[:, :, None] * local).sum(-1)
+        return Points(values, jacobians.reshape(batch, KEYPOINTS, 2, 2))
+
+
+class DenseMotion(nn.Module):
+    """From keypoints to the motion of every pixel, and to what the source cannot show."""
+
+    def __init__(self, config: Config) -> None:
+        """Untrained weights."""
+        super().__init__()
+        self.hourglass = Hourglass(4 * (KEYPOINTS + 1), 64, 1024)
+        self.mask = nn.Conv2d(self.hourglass.out_channels, KEYPOINTS + 1, 7, padding=3)
+        self.occlusion = nn.Conv2d(self.hourglass.out_channels, 1, 7, padding=3)
+        self.down = AntiAlias(3)
+        self.align_corners = config.align_corners
+
+    def forward(self, small: Tensor, source: Points, driving: Points) -> Motion:
+        """Motion between the keypoints of the source and those wanted.
+
+        small: (B, 3, 64, 64), what `down` makes of the source picture.
+        """
+        batch, _, side, _ = small.shape
+        heat = gaussians(driving.values, side) - gaussians(source.values, side)
+        heat = torch.cat([torch.zeros_like(heat[:, :1]), heat], 1)
+        turn = source.jacobians @ inverse(driving.jacobians)
+        here = grid(side, small)
+        offset = (here - driving.values[:, :, None, None])[..., None]
+        moved = (turn[:, :, None, None] @ offset)[..., 0] + source.values[:, :, None, None]
+        motions = torch.cat([here.expand(batch, 1, -1, -1, -1), moved], 1)
+        many = small[:, None].expand(-1, KEYPOINTS + 1, -1, -1, -1)
+        warped = fn.grid_sample(
+            many.flatten(0, 1), motions.flatten(0, 1), align_corners=self.align_corners
+        ).unflatten(0, (batch, KEYPOINTS + 1))
+        out = self.hourglass(torch.cat([heat[:, :, None], warped], 2).flatten(1, 2))
+        mask = torch.softmax(self.mask(out), 1)
+        deformation = (mask[..., None] * motions).sum(1)
+        return Motion(deformation, mask, torch.sigmoid(self.occlusion(out)))
+
+
+class Generator(nn.Module):
+    """Warps the encoded source and paints what it lacks."""
+
+    def __init__(self, config: Config) -> None:
+        """Untrained weights."""
+        super().__init__()
+        self.dense_motion_network = DenseMotion(config)
+        self.first = Same(3, 64, 7)
+        self.down_blocks = nn.ModuleList([Down(64, 128), Down(128, FEATURES)])
+        self.up_blocks = nn.ModuleList([Up(FEATURES, 128), Up(128, 64)])
+        self.bottleneck = nn.Sequential()
+        for i in range(6):
+            self.bottleneck.add_module(f"r{i}", Res(FEATURES))
+        self.final = nn.Conv2d(64, 3, 7, padding=3)
+        self.align_corners = config.align_corners
+
+    def encode(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        """What does not depend on the driver, of pictures (B, 3, 256, 256), RGB, 0..1.
+
+        Returns:
+            The features (B, 256, 64, 64) and the small picture (B, 3, 64, 64).
+        """
+        out = self.first(picture)
+        for block in self.down_blocks:
+            out = block(out)
+        return out, self.dense_motion_network.down(picture)
+
+    def decode(
+        self, features: Tensor, small: Tensor, source: Points, driving: Points
+    ) -> tuple[Tensor, Motion]:
+        """The picture (B, 3, 256, 256), 0..1, with the source moved to the driving keypoints."""
+        motion: Motion = self.dense_motion_network(small, source, driving)
+        out = fn.grid_sample(features, motion.deformation, align_corners=self.align_corners)
+        out = self.bottleneck(out * motion.occlusion)
+        for block in self.up_blocks:
+            out = block(out)
+        return torch.sigmoid(self.final(out)), motion
+
+    def forward(self, picture: Tensor, source: Points, driving: Points) -> tuple[Tensor, Motion]:
+        """Encode and decode at once, as the official demo does for every frame."""
+        return self.decode(*self.encode(picture), source, driving)
