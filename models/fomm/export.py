@@ -1,0 +1,179 @@
+"""From the weights of a checkpoint to the three ONNX graphs that animate.
+
+detect: picture -> values, jacobians. encode_source: picture -> features, small.
+render: features, small, source_values, source_jacobians, values, jacobians -> prediction, and
+deformation, mask and occlusion_map for those who want to look inside. All are float32 outside;
+pictures are (1, 3, 256, 256), RGB, 0..1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from models.fomm.config import FEATURES, KEYPOINTS, SIDE, SMALL, TEMPERATURE, VARIANCE, Config
+from models.fomm.graph import (
+    Graph,
+    Weights,
+    conv_of_phases,
+    down,
+    folded,
+    hourglass,
+    up,
+    up_phases,
+)
+from models.types import Floats
+
+_K = KEYPOINTS
+_AREA = SMALL * SMALL
+
+
+def detect_graph(weights: Weights, config: Config, half: bool = False) -> onnx.ModelProto:
+    """The keypoint detector."""
+    graph = Graph("detect", half)
+    picture = graph.input("picture", (1, 3, SIDE, SIDE))
+    small = graph.narrow(graph.blur(picture, weights["down.weight"]))
+    parts = hourglass(graph, small, weights, "predictor", np.arange(3))
+    features = graph.op("Concat", *parts, axis=1)
+    kernel = np.concatenate([weights["kp.weight"], weights["jacobian.weight"]])
+    bias = np.concatenate([weights["kp.bias"], weights["jacobian.bias"]])
+    scale = np.where(np.arange(len(bias)) < _K, np.float32(1 / TEMPERATURE), np.float32(1))
+    maps = graph.widen(
+        graph.conv(features, kernel * scale[:, None, None, None], bias * scale, 0)
+    )
+    side = SMALL - kernel.shape[-1] + 1
+    split = graph.constant([_K, 4 * config.jacobian_maps], np.int64)
+    heat, local = graph.ops("Split", [maps, split], 2, axis=1)
+    heat = graph.op("Softmax", graph.reshape(heat, 1, _K, side * side), axis=2)
+    values = graph.op("MatMul", heat, graph.constant(_grid(side).reshape(2, -1).T))
+    local = graph.reshape(local, 1, config.jacobian_maps, 4, side * side)
+    column = graph.reshape(heat, 1, _K, side * side, 1)
+    jacobians = graph.reshape(graph.op("MatMul", local, column), 1, _K, 2, 2)
+    graph.output("values", values, (1, _K, 2))
+    graph.output("jacobians", jacobians, (1, _K, 2, 2))
+    return graph.model()
+
+
+def encode_graph(weights: Weights, half: bool = False) -> onnx.ModelProto:
+    """The part of the generator that sees only the source."""
+    graph = Graph("encode_source", half)
+    picture = graph.input("picture", (1, 3, SIDE, SIDE))
+    small = graph.blur(picture, weights["dense_motion_network.down.weight"])
+    kernel, bias = folded(weights, "first.conv", "first.norm")
+    out = graph.op("Relu", graph.conv(graph.narrow(picture), kernel, bias, 3))
+    for i in range(2):
+        kernel, bias = folded(weights, f"down_blocks.{i}.conv", f"down_blocks.{i}.norm")
+        out = down(graph, out, kernel, bias)
+    graph.output("features", graph.widen(out), (1, FEATURES, SMALL, SMALL))
+    graph.output("small", small, (1, 3, SMALL, SMALL))
+    return graph.model()
+
+
+def render_graph(weights: Weights, config: Config, half: bool = False) -> onnx.ModelProto:
+    """Dense motion and the part of the generator that runs for every frame."""
+    graph = Graph("render", half)
+    features = graph.input("features", (1, FEATURES, SMALL, SMALL))
+    small = graph.input("small", (1, 3, SMALL, SMALL))
+    deformation, mask, occlusion = _dense_motion(graph, small, weights, config)
+    out = _grid_sample(graph, features, deformation, config)
+    out = graph.narrow(graph.op("Mul", out, occlusion))
+    for i in range(6):
+        out = _residual(graph, out, weights, f"bottleneck.r{i}")
+    out = up(graph, out, *folded(weights, "up_blocks.0.conv", "up_blocks.0.norm"))
+    out = up_phases(graph, out, *folded(weights, "up_blocks.1.conv", "up_blocks.1.norm"))
+    # The last convolution works on the four phases, so that only three channels are interleaved.
+    kernel, bias = conv_of_phases(weights["final.weight"]), np.tile(weights["final.bias"], 4)
+    out = graph.widen(graph.conv(out, kernel, bias, 2))
+    out = graph.op("DepthToSpace", out, blocksize=2, mode="DCR")
+    graph.output("prediction", graph.op("Sigmoid", out), (1, 3, SIDE, SIDE))
+    graph.output("deformation", deformation, (1, SMALL, SMALL, 2))
+    graph.output("mask", mask, (1, _K + 1, SMALL, SMALL))
+    graph.output("occlusion_map", occlusion, (1, 1, SMALL, SMALL))
+    return graph.model()
+
+
+def _residual(graph: Graph, value: str, weights: Weights, key: str) -> str:
+    out = graph.norm_relu(value, weights, f"{key}.norm1")
+    out = graph.conv(out, *folded(weights, f"{key}.conv1", f"{key}.norm2"), 1)
+    out = graph.op("Relu", out)
+    out = graph.conv(out, weights[f"{key}.conv2.weight"], weights[f"{key}.conv2.bias"], 1)
+    return graph.op("Add", out, value)
+
+
+def _dense_motion(
+    graph: Graph, small: str, weights: Weights, config: Config
+) -> tuple[str, str, str]:
+    """Deformation, mask and occlusion map, all in float32; see `networks.Motion`."""
+    key = "dense_motion_network"
+    heat, motions = _motions(graph)
+    places = graph.reshape(graph.op("Transpose", motions, perm=[0, 1, 3, 2]), 1, -1, SMALL, 2)
+    # All motions warp the one picture: one tall sampling grid, so that nothing is repeated.
+    warped = graph.reshape(
+        _grid_sample(graph, small, places, config), 1, 3 * (_K + 1), SMALL, SMALL
+    )
+    value = graph.narrow(graph.op("Concat", heat, warped, axis=1))
+    # The official input has for each keypoint a heatmap and the warped R, G and B. Here heatmaps
+    # come first, without the background's, which is zero; then all R, all G and all B.
+    order = np.array(
+        [4 * k for k in range(1, _K + 1)] + [4 * k + c for c in (1, 2, 3) for k in range(_K + 1)]
+    )
+    out, skip = hourglass(graph, value, weights, f"{key}.hourglass", order)
+    joined = graph.op("Concat", out, skip, axis=1)
+    kernel = np.concatenate([weights[f"{key}.mask.weight"], weights[f"{key}.occlusion.weight"]])
+    bias = np.concatenate([weights[f"{key}.mask.bias"], weights[f"{key}.occlusion.bias"]])
+    inside = kernel.shape[1] - 4 * (_K + 1)
+    kernel = np.concatenate([kernel[:, :inside], kernel[:, inside + order]], 1)
+    maps = graph.widen(graph.conv(joined, kernel, bias, 3))
+    mask, occlusion = graph.ops("Split", [maps, graph.constant([_K + 1, 1], np.int64)], 2, axis=1)
+    mask = graph.op("Softmax", mask, axis=1)
+    shares = graph.reshape(mask, 1, _K + 1, 1, _AREA)
+    total = graph.op(
+        "ReduceSum", graph.op("Mul", shares, motions), graph.constant([1], np.int64), keepdims=0
+    )
+    field = graph.reshape(graph.op("Transpose", total, perm=[0, 2, 1]), 1, SMALL, SMALL, 2)
+    return field, mask, graph.op("Sigmoid", occlusion)
+
+
+def _motions(graph: Graph) -> tuple[str, str]:
+    """The heatmaps (1, 10, 64, 64) and the motions of background and keypoints (1, 11, 2, 4096)."""
+    source = graph.reshape(graph.input("source_values", (1, _K, 2)), 1, _K, 2, 1)
+    turned = graph.input("source_jacobians", (1, _K, 2, 2))
+    driving = graph.reshape(graph.input("values", (1, _K, 2)), 1, _K, 2, 1)
+    turn = graph.op("MatMul", turned, _inverse(graph, graph.input("jacobians", (1, _K, 2, 2))))
+    here = graph.constant(_grid(SMALL).reshape(1, 1, 2, _AREA))
+    offset = graph.op("Sub", here, driving)
+    moved = graph.op("Add", graph.op("MatMul", turn, offset), source)
+    motions = graph.op("Concat", here, moved, axis=1)
+    bumps = [_gaussian(graph, offset), _gaussian(graph, graph.op("Sub", here, source))]
+    return graph.reshape(graph.op("Sub", *bumps), 1, _K, SMALL, SMALL), motions
+
+
+def _gaussian(graph: Graph, offset: str) -> str:
+    squared = graph.op("Mul", offset, offset)
+    distance = graph.op("ReduceSum", squared, graph.constant([2], np.int64), keepdims=0)
+    return graph.op("Exp", graph.op("Mul", distance, graph.constant(-0.5 / VARIANCE)))
+
+
+def _inverse(graph: Graph, matrices: str) -> str:
+    """The inverses of (1, 10, 2, 2) matrices in closed form."""
+    a, b, c, d = graph.ops("Split", [graph.reshape(matrices, 1, _K, 4)], 4, axis=2)
+    determinant = graph.op("Sub", graph.op("Mul", a, d), graph.op("Mul", b, c))
+    turned = graph.op("Concat", d, graph.op("Neg", b), graph.op("Neg", c), a, axis=2)
+    return graph.reshape(graph.op("Div", turned, determinant), 1, _K, 2, 2)
+
+
+def _grid_sample(graph: Graph, picture: str, places: str, config: Config) -> str:
+    return graph.op(
+        "GridSample",
+        picture,
+        places,
+        mode="bilinear",
+        padding_mode="zeros",
+        align_corners=int(config.align_corners),
+    )
+
+
+def _grid(side: int) -> Floats:
+    """(2, side, side): x and y of every pixel, the borders' centres at -1 and 1."""
+    line = (2 * np.arange(side) / (side - 1) - 1).astype(np.float32)
+    return np.stack(np.broadcast_arrays(line[None], line[:, None]))

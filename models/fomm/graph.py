@@ -1,0 +1,218 @@
+"""Writing ONNX graphs node by node, with batch norms folded into the convolutions.
+
+Writing them by hand, and not by tracing PyTorch, gives the same graph with every version of
+PyTorch and allows rewriting that is exact but cheaper: a convolution after a doubling by
+repetition becomes four convolutions of 2 x 2 at the small size (4 / 9 of the products).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from models.types import Floats
+
+OPSET = 17
+Weights: TypeAlias = Mapping[str, Floats]
+"""The parameters of a checkpoint's part by their official names."""
+
+_EPSILON = 1e-5  # PyTorch's default for batch norms
+_BLOCK = 8  # ONNX Runtime's fast convolutions on the CPU want multiples of this many channels
+
+
+class Graph:
+    """A graph that grows by one node at a time; values are known by their names."""
+
+    def __init__(self, name: str, half: bool = False) -> None:
+        """An empty graph. With `half`, `conv` and `norm` compute in float16."""
+        self.name = name
+        self.half = half
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, onnx.TensorProto] = {}
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+
+    def input(self, name: str, shape: Sequence[int]) -> str:
+        """Declare a float32 input."""
+        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        return name
+
+    def output(self, name: str, value: str, shape: Sequence[int]) -> None:
+        """Declare a float32 output."""
+        self._nodes.append(helper.make_node("Identity", [value], [name], name=name))
+        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
+    def constant(self, value: Any, dtype: Any = np.float32) -> str:
+        """A constant array."""
+        name = f"c{len(self._constants)}"
+        array = np.ascontiguousarray(np.asarray(value, dtype))
+        self._constants[name] = numpy_helper.from_array(array, name)
+        return name
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """A node with one output."""
+        return self.ops(kind, inputs, 1, **attributes)[0]
+
+    def ops(self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
+        """A node with several outputs."""
+        name = f"{kind.lower()}_{len(self._nodes)}"
+        names = [f"{name}.{i}" for i in range(outputs)]
+        self._nodes.append(helper.make_node(kind, inputs, names, name=name, **attributes))
+        return names
+
+    def reshape(self, value: str, *shape: int) -> str:
+        """The value in another shape."""
+        return self.op("Reshape", value, self.constant(shape, np.int64))
+
+    def narrow(self, value: str) -> str:
+        """The value in the type that the convolutions compute in."""
+        return self.op("Cast", value, to=TensorProto.FLOAT16) if self.half else value
+
+    def widen(self, value: str) -> str:
+        """The value in float32."""
+        return self.op("Cast", value, to=TensorProto.FLOAT) if self.half else value
+
+    def conv(
+        self, value: str, weight: Floats, bias: Floats, pads: Sequence[int] | int, **attributes: Any
+    ) -> str:
+        """A convolution. pads: of all sides, or (top, left, bottom, right)."""
+        dtype = np.float16 if self.half else np.float32
+        return self.op(
+            "Conv",
+            value,
+            self.constant(weight, dtype),
+            self.constant(bias, dtype),
+            kernel_shape=weight.shape[2:],
+            pads=[pads] * 4 if isinstance(pads, int) else list(pads),
+            **attributes,
+        )
+
+    def norm_relu(self, value: str, weights: Weights, key: str) -> str:
+        """A batch norm that cannot be folded, and a ReLU."""
+        dtype = np.float16 if self.half else np.float32
+        parts = ("weight", "bias", "running_mean", "running_var")
+        constants = [self.constant(weights[f"{key}.{part}"], dtype) for part in parts]
+        return self.op("Relu", self.op("BatchNormalization", value, *constants, epsilon=_EPSILON))
+
+    def blur(self, picture: str, weight: Floats) -> str:
+        """A float32 picture, blurred and four times smaller. weight: (3, 1, 13, 13)."""
+        side = weight.shape[-1]
+        return self.op(
+            "Conv",
+            picture,
+            self.constant(weight),
+            kernel_shape=[side, side],
+            pads=[side // 2] * 4,
+            strides=[4, 4],
+            group=weight.shape[0],
+        )
+
+    def model(self) -> onnx.ModelProto:
+        """The finished graph, checked.
+
+        Raises:
+            onnx.checker.ValidationError: it is not well formed.
+        """
+        graph = helper.make_graph(
+            self._nodes,
+            self.name,
+            self._inputs,
+            self._outputs,
+            list(self._constants.values()),
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=8,
+            producer_name="avatarify-like",
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def folded(weights: Weights, conv: str, norm: str) -> tuple[Floats, Floats]:
+    """The kernel and bias of a convolution with the batch norm behind it folded in."""
+    spread = np.sqrt(weights[f"{norm}.running_var"].astype(np.float64) + _EPSILON)
+    factor = weights[f"{norm}.weight"] / spread
+    kernel = weights[f"{conv}.weight"] * factor[:, None, None, None]
+    bias = (weights[f"{conv}.bias"] - weights[f"{norm}.running_mean"]) * factor
+    return kernel.astype(np.float32), (bias + weights[f"{norm}.bias"]).astype(np.float32)
+
+
+def down(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
+    """Convolution, ReLU and a halving by averages."""
+    out = graph.op("Relu", graph.conv(value, kernel, bias, 1))
+    return graph.op("AveragePool", out, kernel_shape=[2, 2], strides=[2, 2])
+
+
+def up_phases(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
+    """Doubling by repetition, a 3 x 3 convolution and ReLU, as four pictures of the small size.
+
+    Channels are in the order (row parity, column parity, output channel).
+    """
+    parts = []
+    for row in (0, 1):
+        for column in (0, 1):
+            small = _pair(_pair(kernel, row, 2), column, 3)
+            pads = [1 - row, 1 - column, row, column]
+            parts.append(graph.op("Relu", graph.conv(value, small, bias, pads)))
+    return graph.op("Concat", *parts, axis=1)
+
+
+def up(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
+    """Doubling by repetition, a 3 x 3 convolution and ReLU."""
+    parts = up_phases(graph, value, kernel, bias)
+    return graph.op("DepthToSpace", parts, blocksize=2, mode="DCR")
+
+
+def conv_of_phases(kernel: Floats) -> Floats:
+    """The kernel that does on `up_phases`, giving phases again, what `kernel` does on pictures.
+
+    kernel: (O, I, 7, 7), used with a padding of 3. Returns (4 O, 4 I, 5, 5), for a padding of 2.
+    """
+    outside, inside, side, _ = kernel.shape
+    half = side // 2
+    reach = (half + 1) // 2
+    wide = np.zeros((2, 2, outside, 2, 2, inside, 2 * reach + 1, 2 * reach + 1), np.float32)
+    for row in (0, 1):
+        for column in (0, 1):
+            for y in range(-half, half + 1):
+                for x in range(-half, half + 1):
+                    (i, p), (j, q) = divmod(row + y, 2), divmod(column + x, 2)
+                    wide[row, column, :, p, q, :, i + reach, j + reach] = kernel[
+                        :, :, y + half, x + half
+                    ]
+    return wide.reshape(4 * outside, 4 * inside, 2 * reach + 1, 2 * reach + 1)
+
+
+def _pair(kernel: Floats, parity: int, axis: int) -> Floats:
+    """Three taps on repeated pixels as two taps on the pixels themselves."""
+    first, second, third = np.split(kernel, 3, axis)
+    pair = (first, second + third) if parity == 0 else (first + second, third)
+    return np.concatenate(pair, axis)
+
+
+def hourglass(graph: Graph, value: str, weights: Weights, key: str, order: Floats) -> list[str]:
+    """An hourglass network; what comes out are the parts to be joined: decoder, then input.
+
+    order: the places in the official input of the channels of `value`.
+    """
+    kept = [value]
+    for i in range(5):
+        block = f"{key}.encoder.down_blocks.{i}"
+        kernel, bias = folded(weights, f"{block}.conv", f"{block}.norm")
+        if i == 0:
+            kernel = kernel[:, order]
+        kept.append(down(graph, kept[-1], kernel, bias))
+    out = kept.pop()
+    for i in range(5):
+        block = f"{key}.decoder.up_blocks.{i}"
+        kernel, bias = folded(weights, f"{block}.conv", f"{block}.norm")
+        out = up(graph, out, kernel, bias)
+        if i < 4:
+            out = graph.op("Concat", out, kept.pop(), axis=1)
+    return [out, value]
