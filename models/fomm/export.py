@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
+from models.fomm import winograd
 from models.fomm.config import FEATURES, KEYPOINTS, SIDE, SMALL, TEMPERATURE, VARIANCE, Config
 from models.fomm.graph import (
     Graph,
@@ -19,6 +20,7 @@ from models.fomm.graph import (
     down,
     folded,
     hourglass,
+    scale_and_shift,
     up,
     up_phases,
 )
@@ -75,10 +77,9 @@ def render_graph(weights: Weights, config: Config, half: bool = False) -> onnx.M
     features = graph.input("features", (1, FEATURES, SMALL, SMALL))
     small = graph.input("small", (1, 3, SMALL, SMALL))
     deformation, mask, occlusion = _dense_motion(graph, small, weights, config)
-    out = _grid_sample(graph, features, deformation, config)
-    out = graph.narrow(graph.op("Mul", out, occlusion))
-    for i in range(6):
-        out = _residual(graph, out, weights, f"bottleneck.r{i}")
+    # Winograd's transforms cost precision that float16 does not have.
+    bottleneck = _bottleneck if half else _tiled_bottleneck
+    out = bottleneck(graph, features, deformation, occlusion, weights, config)
     out = up(graph, out, *folded(weights, "up_blocks.0.conv", "up_blocks.0.norm"))
     out = up_phases(graph, out, *folded(weights, "up_blocks.1.conv", "up_blocks.1.norm"))
     # The last convolution works on the four phases, so that only three channels are interleaved.
@@ -92,12 +93,42 @@ def render_graph(weights: Weights, config: Config, half: bool = False) -> onnx.M
     return graph.model()
 
 
-def _residual(graph: Graph, value: str, weights: Weights, key: str) -> str:
-    out = graph.norm_relu(value, weights, f"{key}.norm1")
-    out = graph.conv(out, *folded(weights, f"{key}.conv1", f"{key}.norm2"), 1)
-    out = graph.op("Relu", out)
-    out = graph.conv(out, weights[f"{key}.conv2.weight"], weights[f"{key}.conv2.bias"], 1)
-    return graph.op("Add", out, value)
+def _bottleneck(
+    graph: Graph, features: str, deformation: str, occlusion: str, weights: Weights, config: Config
+) -> str:
+    """The features, warped, hidden where the occlusion map says so, and repainted."""
+    value = _grid_sample(graph, features, deformation, config)
+    value = graph.narrow(graph.op("Mul", value, occlusion))
+    for i in range(6):
+        key = f"bottleneck.r{i}"
+        out = graph.norm_relu(value, weights, f"{key}.norm1")
+        out = graph.conv(out, *folded(weights, f"{key}.conv1", f"{key}.norm2"), 1)
+        out = graph.op("Relu", out)
+        out = graph.conv(out, weights[f"{key}.conv2.weight"], weights[f"{key}.conv2.bias"], 1)
+        value = graph.op("Add", out, value)
+    return value
+
+
+def _tiled_bottleneck(
+    graph: Graph, features: str, deformation: str, occlusion: str, weights: Weights, config: Config
+) -> str:
+    """The same with a quarter of the products; see `winograd`."""
+    count = SMALL // 4
+    places = winograd.from_rows(graph, deformation, count, 2)
+    warped = _grid_sample(graph, features, graph.reshape(places, 1, _AREA, 1, 2), config)
+    value = graph.op("Transpose", graph.reshape(warped, FEATURES, _AREA), perm=[1, 0])
+    value = graph.reshape(value, 4, 4, count, count, FEATURES)
+    value = graph.op("Mul", value, winograd.from_rows(graph, occlusion, count, 1))
+    for i in range(6):
+        key = f"bottleneck.r{i}"
+        scale, shift = scale_and_shift(weights, f"{key}.norm1")
+        out = graph.op("Mul", value, graph.constant(scale))
+        out = graph.op("Relu", graph.op("Add", out, graph.constant(shift)))
+        kernel, bias = folded(weights, f"{key}.conv1", f"{key}.norm2")
+        out = graph.op("Relu", winograd.conv(graph, out, kernel, bias, count))
+        kernel, bias = weights[f"{key}.conv2.weight"], weights[f"{key}.conv2.bias"]
+        value = graph.op("Add", winograd.conv(graph, out, kernel, bias, count), value)
+    return winograd.to_picture(graph, value, count, FEATURES)
 
 
 def _dense_motion(

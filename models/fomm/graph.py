@@ -136,11 +136,17 @@ class Graph:
 
 def folded(weights: Weights, conv: str, norm: str) -> tuple[Floats, Floats]:
     """The kernel and bias of a convolution with the batch norm behind it folded in."""
-    spread = np.sqrt(weights[f"{norm}.running_var"].astype(np.float64) + _EPSILON)
-    factor = weights[f"{norm}.weight"] / spread
-    kernel = weights[f"{conv}.weight"] * factor[:, None, None, None]
-    bias = (weights[f"{conv}.bias"] - weights[f"{norm}.running_mean"]) * factor
-    return kernel.astype(np.float32), (bias + weights[f"{norm}.bias"]).astype(np.float32)
+    scale, shift = scale_and_shift(weights, norm)
+    kernel = weights[f"{conv}.weight"] * scale[:, None, None, None]
+    bias = weights[f"{conv}.bias"] * scale + shift
+    return kernel.astype(np.float32), bias.astype(np.float32)
+
+
+def scale_and_shift(weights: Weights, norm: str) -> tuple[Floats, Floats]:
+    """A batch norm as a factor and a summand for each channel."""
+    variance = weights[f"{norm}.running_var"].astype(np.float64)
+    scale = weights[f"{norm}.weight"] / np.sqrt(variance + _EPSILON)
+    return scale, weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
 
 
 def down(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:

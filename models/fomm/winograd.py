@@ -1,0 +1,86 @@
+"""3 x 3 convolutions with a quarter of the products, written in ONNX.
+
+Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray 2016): tiles of 6 x 6 pixels are
+transformed, multiplied by the transformed kernel, and transformed back to 4 x 4 pixels. The result
+is that of a convolution but for rounding. ONNX Runtime does not do this on the CPU by itself.
+
+Between such convolutions a picture (1, C, 4 H, 4 W) is kept as `tiles` (4, 4, H, W, C): the row and
+column inside a tile, the tile, the channel. So the tiles' neighbours are whole blocks of memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.fomm.graph import Graph
+from models.types import Floats
+
+_INPUT = np.array(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+    np.float64,
+)
+_KERNEL = np.array(
+    [
+        [1 / 4, 0, 0],
+        [-1 / 6, -1 / 6, -1 / 6],
+        [-1 / 6, 1 / 6, -1 / 6],
+        [1 / 24, 1 / 12, 1 / 6],
+        [1 / 24, -1 / 12, 1 / 6],
+        [0, 0, 1],
+    ]
+)
+_OUTPUT = np.array(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
+    np.float64,
+)
+
+
+def conv(graph: Graph, tiles: str, kernel: Floats, bias: Floats, count: int) -> str:
+    """A 3 x 3 convolution with a padding of 1, from tiles to tiles; `count` tiles a side."""
+    outside, inside, _, _ = kernel.shape
+    wide = _with_neighbours(graph, _with_neighbours(graph, tiles, 0), 1)
+    wide = graph.reshape(wide, 36, count * count * inside)
+    wide = graph.op("MatMul", graph.constant(np.kron(_INPUT, _INPUT)), wide)
+    turned = np.einsum("ay,oiyx,bx->abio", _KERNEL, kernel, _KERNEL)
+    out = graph.op(
+        "MatMul",
+        graph.reshape(wide, 36, count * count, inside),
+        graph.constant(turned.reshape(36, inside, outside)),
+    )
+    out = graph.reshape(out, 36, count * count * outside)
+    out = graph.op("MatMul", graph.constant(np.kron(_OUTPUT, _OUTPUT)), out)
+    return graph.op("Add", graph.reshape(out, 4, 4, count, count, outside), graph.constant(bias))
+
+
+def from_rows(graph: Graph, value: str, count: int, channels: int) -> str:
+    """Tiles of a value (4 count, 4 count, channels)."""
+    out = graph.reshape(value, count, 4, count, 4, channels)
+    return graph.op("Transpose", out, perm=[1, 3, 0, 2, 4])
+
+
+def to_picture(graph: Graph, tiles: str, count: int, channels: int) -> str:
+    """The picture (1, channels, 4 count, 4 count) of tiles."""
+    flat = graph.reshape(tiles, 16 * count * count, channels)
+    flat = graph.op("Transpose", flat, perm=[1, 0])
+    flat = graph.reshape(flat, 1, 16 * channels, count, count)
+    return graph.op("DepthToSpace", flat, blocksize=4, mode="CRD")
+
+
+def _with_neighbours(graph: Graph, tiles: str, axis: int) -> str:
+    """Tiles with the last line of the tile before and the first line of the one behind."""
+    before, behind = [0] * 10, [0] * 10
+    before[axis + 2], before[axis + 7] = 1, -1
+    behind[axis + 2], behind[axis + 7] = -1, 1
+    parts = []
+    for line, pads in ((3, before), (0, behind)):
+        bounds = [graph.constant([value], np.int64) for value in (line, line + 1, axis)]
+        edge = graph.op("Slice", tiles, *bounds)
+        parts.append(graph.op("Pad", edge, graph.constant(pads, np.int64)))
+    return graph.op("Concat", parts[0], tiles, parts[1], axis=axis)
