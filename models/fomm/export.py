@@ -16,13 +16,12 @@ from models.fomm.config import FEATURES, KEYPOINTS, SIDE, SMALL, TEMPERATURE, VA
 from models.fomm.graph import (
     Graph,
     Weights,
-    conv_of_phases,
     down,
+    few_channels,
     folded,
     hourglass,
     scale_and_shift,
     up,
-    up_phases,
 )
 from models.types import Floats
 
@@ -78,14 +77,8 @@ def render_graph(weights: Weights, config: Config, half: bool = False) -> onnx.M
     small = graph.input("small", (1, 3, SMALL, SMALL))
     deformation, mask, occlusion = _dense_motion(graph, small, weights, config)
     # Winograd's transforms cost precision that float16 does not have.
-    bottleneck = _bottleneck if half else _tiled_bottleneck
-    out = bottleneck(graph, features, deformation, occlusion, weights, config)
-    out = up(graph, out, *folded(weights, "up_blocks.0.conv", "up_blocks.0.norm"))
-    out = up_phases(graph, out, *folded(weights, "up_blocks.1.conv", "up_blocks.1.norm"))
-    # The last convolution works on the four phases, so that only three channels are interleaved.
-    kernel, bias = conv_of_phases(weights["final.weight"]), np.tile(weights["final.bias"], 4)
-    out = graph.widen(graph.conv(out, kernel, bias, 2))
-    out = graph.op("DepthToSpace", out, blocksize=2, mode="DCR")
+    paint = _paint if half else _paint_tiled
+    out = paint(graph, features, deformation, occlusion, weights, config)
     graph.output("prediction", graph.op("Sigmoid", out), (1, 3, SIDE, SIDE))
     graph.output("deformation", deformation, (1, SMALL, SMALL, 2))
     graph.output("mask", mask, (1, _K + 1, SMALL, SMALL))
@@ -93,10 +86,10 @@ def render_graph(weights: Weights, config: Config, half: bool = False) -> onnx.M
     return graph.model()
 
 
-def _bottleneck(
+def _paint(
     graph: Graph, features: str, deformation: str, occlusion: str, weights: Weights, config: Config
 ) -> str:
-    """The features, warped, hidden where the occlusion map says so, and repainted."""
+    """The picture before its sigmoid: warped features, hidden where needed, and repainted."""
     value = _grid_sample(graph, features, deformation, config)
     value = graph.narrow(graph.op("Mul", value, occlusion))
     for i in range(6):
@@ -106,10 +99,12 @@ def _bottleneck(
         out = graph.op("Relu", out)
         out = graph.conv(out, weights[f"{key}.conv2.weight"], weights[f"{key}.conv2.bias"], 1)
         value = graph.op("Add", out, value)
-    return value
+    for i in range(2):
+        value = up(graph, value, *folded(weights, f"up_blocks.{i}.conv", f"up_blocks.{i}.norm"))
+    return graph.widen(graph.conv(value, weights["final.weight"], weights["final.bias"], 3))
 
 
-def _tiled_bottleneck(
+def _paint_tiled(
     graph: Graph, features: str, deformation: str, occlusion: str, weights: Weights, config: Config
 ) -> str:
     """The same with a quarter of the products; see `winograd`."""
@@ -128,7 +123,12 @@ def _tiled_bottleneck(
         out = graph.op("Relu", winograd.conv(graph, out, kernel, bias, count))
         kernel, bias = weights[f"{key}.conv2.weight"], weights[f"{key}.conv2.bias"]
         value = graph.op("Add", winograd.conv(graph, out, kernel, bias, count), value)
-    return winograd.to_picture(graph, value, count, FEATURES)
+    for i in range(2):
+        kernel, bias = folded(weights, f"up_blocks.{i}.conv", f"up_blocks.{i}.norm")
+        value = graph.op("Relu", winograd.up_conv(graph, value, kernel, bias, count))
+        count *= 2
+    picture = winograd.to_picture(graph, value, count, kernel.shape[0])
+    return few_channels(graph, picture, weights["final.weight"], weights["final.bias"])
 
 
 def _dense_motion(

@@ -155,44 +155,38 @@ def down(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
     return graph.op("AveragePool", out, kernel_shape=[2, 2], strides=[2, 2])
 
 
-def up_phases(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
-    """Doubling by repetition, a 3 x 3 convolution and ReLU, as four pictures of the small size.
-
-    Channels are in the order (row parity, column parity, output channel).
-    """
+def up(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
+    """Doubling by repetition, a 3 x 3 convolution and ReLU."""
     parts = []
     for row in (0, 1):
         for column in (0, 1):
             small = _pair(_pair(kernel, row, 2), column, 3)
             pads = [1 - row, 1 - column, row, column]
             parts.append(graph.op("Relu", graph.conv(value, small, bias, pads)))
-    return graph.op("Concat", *parts, axis=1)
+    joined = graph.op("Concat", *parts, axis=1)
+    return graph.op("DepthToSpace", joined, blocksize=2, mode="DCR")
 
 
-def up(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
-    """Doubling by repetition, a 3 x 3 convolution and ReLU."""
-    parts = up_phases(graph, value, kernel, bias)
-    return graph.op("DepthToSpace", parts, blocksize=2, mode="DCR")
+def few_channels(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
+    """A convolution (O, I, n, n) with few outputs, of a picture that keeps its size.
 
-
-def conv_of_phases(kernel: Floats) -> Floats:
-    """The kernel that does on `up_phases`, giving phases again, what `kernel` does on pictures.
-
-    kernel: (O, I, 7, 7), used with a padding of 3. Returns (4 O, 4 I, 5, 5), for a padding of 2.
+    The rows of the kernel become channels of one convolution of (1, n), so that there are enough
+    of them to fill the processor's registers; then the rows are shifted and added.
     """
     outside, inside, side, _ = kernel.shape
+    rows = kernel.transpose(2, 0, 1, 3).reshape(side * outside, inside, 1, side)
+    spare = -len(rows) % _BLOCK
+    rows = np.concatenate([rows, np.zeros((spare, *rows.shape[1:]), np.float32)])
     half = side // 2
-    reach = (half + 1) // 2
-    wide = np.zeros((2, 2, outside, 2, 2, inside, 2 * reach + 1, 2 * reach + 1), np.float32)
-    for row in (0, 1):
-        for column in (0, 1):
-            for y in range(-half, half + 1):
-                for x in range(-half, half + 1):
-                    (i, p), (j, q) = divmod(row + y, 2), divmod(column + x, 2)
-                    wide[row, column, :, p, q, :, i + reach, j + reach] = kernel[
-                        :, :, y + half, x + half
-                    ]
-    return wide.reshape(4 * outside, 4 * inside, 2 * reach + 1, 2 * reach + 1)
+    maps = graph.conv(value, rows, np.zeros(len(rows), np.float32), [0, half, 0, half])
+    shifted = []
+    for row in range(side):
+        bounds = [row * outside], [(row + 1) * outside], [1]
+        part = graph.op("Slice", maps, *(graph.constant(bound, np.int64) for bound in bounds))
+        pads = [0, 0, half - row, 0, 0, 0, row - half, 0]
+        shifted.append(graph.op("Pad", part, graph.constant(pads, np.int64)))
+    total = graph.op("Sum", *shifted)
+    return graph.op("Add", total, graph.constant(bias.reshape(1, -1, 1, 1)))
 
 
 def _pair(kernel: Floats, parity: int, axis: int) -> Floats:

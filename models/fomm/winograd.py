@@ -41,21 +41,63 @@ _OUTPUT = np.array(
     np.float64,
 )
 
+_CANCELLED = 2
+
 
 def conv(graph: Graph, tiles: str, kernel: Floats, bias: Floats, count: int) -> str:
     """A 3 x 3 convolution with a padding of 1, from tiles to tiles; `count` tiles a side."""
+    return _filter(graph, tiles, kernel, bias, count, _INPUT, _KERNEL, _OUTPUT)
+
+
+def up_conv(graph: Graph, tiles: str, kernel: Floats, bias: Floats, count: int) -> str:
+    """Doubling by repetition and a 3 x 3 convolution with a padding of 1.
+
+    From tiles, `count` a side, to tiles, 2 `count` a side. A tile of the result needs 4 x 4 pixels
+    of the small picture. Repeated pixels cancel each other in one of the transform's six rows, so
+    25 products are left of 36.
+    """
+    inside = kernel.shape[1]
+    small = graph.reshape(tiles, 2, 2, 2, 2, count, count, inside)
+    small = graph.op("Transpose", small, perm=[1, 3, 4, 0, 5, 2, 6])
+    small = graph.reshape(small, 2, 2, 2 * count, 2 * count, inside)
+    return _filter(
+        graph,
+        small,
+        kernel,
+        bias,
+        2 * count,
+        np.delete(_INPUT, _CANCELLED, 0) @ np.repeat(np.eye(4), [1, 2, 2, 1], axis=0),
+        np.delete(_KERNEL, _CANCELLED, 0),
+        np.delete(_OUTPUT, _CANCELLED, 1),
+    )
+
+
+def _filter(
+    graph: Graph,
+    tiles: str,
+    kernel: Floats,
+    bias: Floats,
+    count: int,
+    before: Floats,
+    middle: Floats,
+    after: Floats,
+) -> str:
+    """Transform tiles with their neighbours, multiply, and transform back; all in both axes."""
     outside, inside, _, _ = kernel.shape
-    wide = _with_neighbours(graph, _with_neighbours(graph, tiles, 0), 1)
-    wide = graph.reshape(wide, 36, count * count * inside)
-    wide = graph.op("MatMul", graph.constant(np.kron(_INPUT, _INPUT)), wide)
-    turned = np.einsum("ay,oiyx,bx->abio", _KERNEL, kernel, _KERNEL)
+    lines, points = before.shape[1], before.shape[0]
+    wide = tiles
+    for axis in (0, 1):
+        wide = _with_neighbours(graph, wide, axis, lines - 2)
+    wide = graph.reshape(wide, lines**2, count * count * inside)
+    wide = graph.op("MatMul", graph.constant(np.kron(before, before)), wide)
+    turned = np.einsum("ay,oiyx,bx->abio", middle, kernel, middle)
     out = graph.op(
         "MatMul",
-        graph.reshape(wide, 36, count * count, inside),
-        graph.constant(turned.reshape(36, inside, outside)),
+        graph.reshape(wide, points**2, count * count, inside),
+        graph.constant(turned.reshape(points**2, inside, outside)),
     )
-    out = graph.reshape(out, 36, count * count * outside)
-    out = graph.op("MatMul", graph.constant(np.kron(_OUTPUT, _OUTPUT)), out)
+    out = graph.reshape(out, points**2, count * count * outside)
+    out = graph.op("MatMul", graph.constant(np.kron(after, after)), out)
     return graph.op("Add", graph.reshape(out, 4, 4, count, count, outside), graph.constant(bias))
 
 
@@ -67,19 +109,19 @@ def from_rows(graph: Graph, value: str, count: int, channels: int) -> str:
 
 def to_picture(graph: Graph, tiles: str, count: int, channels: int) -> str:
     """The picture (1, channels, 4 count, 4 count) of tiles."""
-    flat = graph.reshape(tiles, 16 * count * count, channels)
+    rows = graph.op("Transpose", tiles, perm=[2, 0, 3, 1, 4])
+    flat = graph.reshape(rows, 16 * count * count, channels)
     flat = graph.op("Transpose", flat, perm=[1, 0])
-    flat = graph.reshape(flat, 1, 16 * channels, count, count)
-    return graph.op("DepthToSpace", flat, blocksize=4, mode="CRD")
+    return graph.reshape(flat, 1, channels, 4 * count, 4 * count)
 
 
-def _with_neighbours(graph: Graph, tiles: str, axis: int) -> str:
-    """Tiles with the last line of the tile before and the first line of the one behind."""
+def _with_neighbours(graph: Graph, tiles: str, axis: int, lines: int) -> str:
+    """Tiles of `lines` with the last line of the one before and the first of the one behind."""
     before, behind = [0] * 10, [0] * 10
     before[axis + 2], before[axis + 7] = 1, -1
     behind[axis + 2], behind[axis + 7] = -1, 1
     parts = []
-    for line, pads in ((3, before), (0, behind)):
+    for line, pads in ((lines - 1, before), (0, behind)):
         bounds = [graph.constant([value], np.int64) for value in (line, line + 1, axis)]
         edge = graph.op("Slice", tiles, *bounds)
         parts.append(graph.op("Pad", edge, graph.constant(pads, np.int64)))
