@@ -19,8 +19,10 @@ from realtime.animation import Motion
 from realtime.cameras.clip import ClipReader
 from realtime.compositor import Compositor
 from realtime.files import check_writable
+from realtime.frames import AvatarFrame
 from realtime.offline import Progress, Report, animate
-from realtime.sinks.recorder import VideoWriter
+from realtime.sinks.base import require_avatar_frame
+from realtime.sinks.video_writer import VideoWriter
 from realtime.source import AVATAR_SIZE, load_source
 from realtime.threads import limit_threads
 
@@ -41,6 +43,19 @@ class Job:
     badge: bool = True
     fit: str = "blur"
     face: int | None = None
+
+
+class _File:
+    """A video file that takes avatar frames only."""
+
+    def __init__(self, writer: VideoWriter) -> None:
+        self._writer = writer
+        self._last = -1.0
+
+    def write(self, frame: AvatarFrame, seconds: float) -> None:
+        # Odd clips show two frames at one moment; a video file needs rising times.
+        self._last = max(seconds, self._last + 1e-3)
+        self._writer.write(require_avatar_frame(frame).image, time=self._last)
 
 
 def run_job(job: Job, console: Console) -> Report:
@@ -76,7 +91,7 @@ def run_job(job: Job, console: Console) -> Report:
                     clip,
                     tracker,
                     composer,
-                    writer,
+                    _File(writer),
                     motion=job.motion,
                     adapt_scale=job.adapt_scale,
                     reference=job.reference,

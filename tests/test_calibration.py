@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from models.types import Crop, Face, Keypoints
@@ -9,11 +11,14 @@ from tests.fakes import face, keypoints
 FPS = 30.0
 
 
+def _marked(index: int, crop: Crop) -> Keypoints:
+    return keypoints(float(index))
+
+
 def offer(calibration: Calibration, faces: list[Face], start: float = 0.0) -> int | None:
     """Offer one face a frame; the index at which there was a new reference."""
     for index, one in enumerate(faces):
-        marker = keypoints(float(index))
-        if calibration.offer(one, start + index / FPS, lambda crop, marker=marker: marker):
+        if calibration.offer(one, start + index / FPS, partial(_marked, index)):
             return index
     return None
 
@@ -58,7 +63,7 @@ def test_who_never_holds_still_gets_the_best_frame_and_a_better_one_later() -> N
     calibration = Calibration(patience=1.5)
     taken = offer(calibration, restless)
     assert taken is not None and abs(taken / FPS - 1.5) < 0.1
-    assert calibration.state is State.PROVISIONAL
+    assert calibration.state.value == State.PROVISIONAL.value
     assert calibration.reference is not None and calibration.reference.values[0, 0] == 17
     assert offer(calibration, restless, start=3.0) is None, "not again and again"
     assert offer(calibration, [face(seed=i) for i in range(40)], start=6.0) is not None
