@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 import cv2
+import numpy as np
 
 from models.errors import UserError
 from models.types import Image
@@ -205,8 +206,7 @@ def _describe(capture: cv2.VideoCapture) -> str:
 def _to_rgb(picture: cv2.typing.MatLike) -> Image:
     """OpenCV's picture (grey or BGR) as RGB."""
     code = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
-    image: Image = cv2.cvtColor(picture, code)  # type: ignore[assignment]
-    return image
+    return np.asarray(cv2.cvtColor(picture, code), dtype=np.uint8)
 
 
 def _permission_hint() -> str:
