@@ -25,6 +25,10 @@ from realtime.source import AVATAR_SIZE, load_source
 from realtime.status import StatusLine, summary
 from realtime.threads import limit_threads
 
+CAMERA_SIZE = (640, 480)
+"""What a webcam is asked for: every one has it, and the landmark network sees no more than 256
+pixels across the face anyway."""
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -72,7 +76,7 @@ def build(choices: Choices, notify: Callable[[str], None]) -> Pipeline:
     outlets = _outlets(choices, notify)
     return Pipeline(
         lambda: open_camera(
-            choices.camera, size=choices.size, fps=choices.fps, full_pace=choices.full_pace
+            choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=choices.full_pace
         ),
         animation,
         composer,

@@ -122,6 +122,7 @@ def table(title: str, figures: dict[str, Any]) -> None:
         f"{figures['cpu_cores_used']:.2f} cores busy, {figures['faults']} faults"
         + (f" (last: {figures['last_fault']})" if figures["faults"] else ""),
         highlight=False,
+        soft_wrap=True,
     )
 
 
