@@ -173,8 +173,8 @@ def open_webcam(device: Device, size: tuple[int, int] | None, fps: float) -> Web
         if not capture.isOpened():
             capture.release()
             raise UserError(
-                f"The camera {device.label} cannot be opened; close other programs that use it and "
-                f"{_permission_hint()}or choose another camera with --camera."
+                f"The camera {device.label} cannot be opened; close other programs that use "
+                f"it{_permission_hint()}, or choose another camera with --camera."
             )
         _ask_for(capture, size, fps)
         return Webcam(capture, device.label)
@@ -211,7 +211,7 @@ def _to_rgb(picture: cv2.typing.MatLike) -> Image:
 
 def _permission_hint() -> str:
     if platform.system() == "Darwin":
-        return "allow the terminal under System Settings > Privacy & Security > Camera, "
+        return ", allow the terminal under System Settings > Privacy & Security > Camera"
     return ""
 
 

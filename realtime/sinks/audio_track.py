@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -109,6 +110,7 @@ class AudioTrack:
                     # Silence of a late start is kept as a gap in time.
                     written = round(max(frame.time - self._start, 0.0) * context.sample_rate)
                 piece.pts = written
+                piece.time_base = Fraction(1, context.sample_rate)
                 written += piece.samples
                 yield from self._timed(context.encode(piece))
         yield from self._timed(context.encode(None))

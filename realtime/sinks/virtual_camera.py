@@ -144,7 +144,7 @@ def explain(reason: str, device: str | None, host: Host) -> str:
         host: the computer, for the mending command.
     """
     lowered = reason.lower()
-    target = device or "virtual camera"
+    target = device or "the virtual camera"
     if device is not None and "does not exist" in lowered:
         return (
             f"There is no {device}; `avatarify-like doctor` lists the virtual cameras, and "
@@ -154,11 +154,11 @@ def explain(reason: str, device: str | None, host: Host) -> str:
         return f"You may not use {target}; run `{join_video_group()}` and log in again."
     if "not a video output device" in lowered:
         return (
-            f"{target} is not a virtual camera, or another program writes to it; choose another "
-            "with --output (`avatarify-like doctor` lists them)."
+            f"{_capital(target)} is not a virtual camera, or another program writes to it; choose "
+            "another with --output (`avatarify-like doctor` lists them)."
         )
-    if "busy" in lowered or "could not be started" in lowered:
-        return f"The {target} is taken by another program; stop it there (often OBS) and retry."
+    if any(words in lowered for words in ("busy", "in use", "could not be started")):
+        return f"{_capital(target)} is taken by another program; stop it there (often OBS) first."
     if device is not None and "supports only" in lowered:
         return (
             f"No virtual camera is called {device!r}; `avatarify-like doctor` lists them, and "
@@ -166,7 +166,7 @@ def explain(reason: str, device: str | None, host: Host) -> str:
         )
     if "not found" in lowered or "not installed" in lowered or "no v4l2" in lowered:
         return missing_virtual_camera(host)
-    return f"The {target} cannot be opened: {' '.join(reason.split()).rstrip('.')}."
+    return f"{_capital(target)} cannot be opened: {' '.join(reason.split()).rstrip('.')}."
 
 
 def revive_loopback(path: str, size: tuple[int, int]) -> bool:
@@ -199,6 +199,10 @@ def _system_name(found: Device | None, device: str) -> str:
     if found is not None:
         return found.path or found.name
     return f"/dev/video{device}" if device.isdecimal() and os.name == "posix" else device
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _forbidden(device: str | None) -> bool:
