@@ -15,7 +15,7 @@ from models.animator import Animator, create_animator
 from models.face.tracker import FaceTracker
 from realtime.animation import Animation, Motion
 from realtime.cameras import open_camera
-from realtime.compositor import Compositor
+from realtime.compositor import Compositor, Fit
 from realtime.files import check_writable
 from realtime.pipeline import Outlet, Pipeline
 from realtime.sinks import open_output
@@ -72,7 +72,7 @@ def build(choices: Choices, notify: Callable[[str], None]) -> Pipeline:
     animation = Animation(
         animator, tracker, avatar, motion=choices.motion, adapt_scale=choices.adapt_scale
     )
-    composer = Compositor(choices.size, choices.fit, choices.badge, choices.mirror)
+    composer = Compositor(choices.size, Fit(choices.fit), choices.badge, choices.mirror)
     outlets = _outlets(choices, notify)
     return Pipeline(
         lambda: open_camera(

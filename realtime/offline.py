@@ -20,7 +20,7 @@ from models.errors import UserError
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints
 from realtime.animation import Motion, Presence, Tracker, check_finite, move, render
 from realtime.frames import AvatarFrame
-from realtime.pipeline import Composer
+from realtime.pipeline import Composer, face_centre
 from realtime.smoothing import smooth_sequence
 
 Progress = Callable[[str, int, int], None]
@@ -199,7 +199,7 @@ def animate(
     assert anchor is not None
     presence = Presence(avatar.keypoints)
     shown, faults, last_fault = avatar.still, 0, None
-    composer.set_avatar(avatar.still)
+    composer.set_avatar(avatar.still, face_centre(avatar))
     for index, (driving, moment) in enumerate(zip(poses, driver.seconds, strict=True)):
         try:
             target = None

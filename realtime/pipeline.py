@@ -32,13 +32,18 @@ _log = logging.getLogger(__name__)
 class Composer(Protocol):
     """Puts the avatar on the canvas that the sinks expect."""
 
-    def set_avatar(self, still: Image) -> None:
-        """Prepare for an avatar whose frames have the size of `still`."""
+    def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
+        """Prepare for frames of the size of `still`, with the face around `focus` (x, y)."""
         ...
 
     def compose(self, frame: AvatarFrame) -> AvatarFrame:
         """The frame on the canvas."""
         ...
+
+
+def face_centre(avatar: Avatar) -> tuple[float, float]:
+    """Where the face is in the avatar's still, (x, y) in pixels."""
+    return avatar.crop.cx, avatar.crop.cy
 
 
 @dataclass
@@ -275,7 +280,7 @@ class Pipeline:
 
     def _output(self) -> None:
         avatar = self.animation.avatar
-        self._composer.set_avatar(avatar.still)
+        self._composer.set_avatar(avatar.still, face_centre(avatar))
         current = self._composer.compose(AvatarFrame(avatar.still, None, False))
         pace = Pace(self._fps, time.perf_counter())
         while not self._stop.is_set():
@@ -289,7 +294,7 @@ class Pipeline:
                 try:
                     with self.times.measure("composite"):
                         if item.avatar is not avatar:
-                            self._composer.set_avatar(item.avatar.still)
+                            self._composer.set_avatar(item.avatar.still, face_centre(item.avatar))
                             avatar = item.avatar
                         composed = self._composer.compose(item.frame)
                 except Exception as fault:

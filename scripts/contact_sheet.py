@@ -45,7 +45,7 @@ class Keeper:
 class NoCanvas:
     """The avatar as it is, without a badge."""
 
-    def set_avatar(self, still: Image) -> None:
+    def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
         """Nothing to prepare."""
 
     def compose(self, frame: AvatarFrame) -> AvatarFrame:
