@@ -118,6 +118,7 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
         UserError: it cannot start, or every output has failed.
     """
     with StatusLine(console) as line:
+        line.busy("Loading the models and preparing the avatar ...")
         pipeline = build(choices, line.note)
         with _stopped_by_signals(pipeline.stop):
             pipeline.run(seconds, tick=lambda: line.show(pipeline.status()))
