@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
+import pytest
 
+from models.face.tracker import FaceTracker
 from models.types import Crop, Face, Keypoints
 from realtime.calibration import Calibration, Moment, State
+from realtime.cameras.clip import ClipReader
 from tests.fakes import face, keypoints
 
 FPS = 30.0
@@ -68,6 +72,21 @@ def test_who_never_holds_still_gets_the_best_frame_and_a_better_one_later() -> N
     assert offer(calibration, restless, start=3.0) is None, "not again and again"
     assert offer(calibration, [face(seed=i) for i in range(40)], start=6.0) is not None
     assert calibration.state is State.CALIBRATED
+
+
+@pytest.mark.parametrize("clip", ["d0.mp4", "d18.mp4"])
+def test_a_real_driver_is_calibrated_without_being_asked(clip: str) -> None:
+    path = Path(__file__).resolve().parents[2] / "shared" / "real" / clip
+    if not path.exists():
+        pytest.skip("the shared clips are not here")
+    tracker, calibration = FaceTracker(), Calibration()
+    for image, seconds in ClipReader(path).frames():
+        found = tracker.track(image)
+        assert found is not None
+        if calibration.offer(found, seconds, lambda crop: keypoints()):
+            break
+    assert calibration.state is State.CALIBRATED
+    assert seconds < 1.5
 
 
 def test_on_request_it_calibrates_again() -> None:

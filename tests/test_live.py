@@ -66,16 +66,17 @@ def test_the_demo_runs_and_records_a_moving_face(tmp_path: Path) -> None:
     record = tmp_path / "out.mp4"
     words = command(
         *("run", "--source", str(asset_path("face.jpg")), "--camera", "demo", "--output", "none"),
-        *("--record", str(record), "--size", "320x240", "--seconds", "4"),
+        *("--record", str(record), "--size", "320x240", "--seconds", "6"),
     )
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "animated frames" in done.stdout
     pictures = frames(record)
-    assert abs(len(pictures) - 120) <= 15
+    assert 90 < len(pictures) < 195, "the length follows the clock"
     assert pictures[0].shape == (240, 320, 3)
-    change = np.abs(pictures[-1].astype(int) - pictures[0]).max()
-    assert change > 40, "it moves"
+    first = pictures[0].astype(int)
+    change = max(np.abs(picture - first).max() for picture in pictures)
+    assert change > 60, "it moves"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a single process")

@@ -32,7 +32,7 @@ class Rig:
     """A pipeline of fakes; `run` ends when the first sink has had `enough` frames."""
 
     def __init__(self, camera: Any = None, outlets: list[Outlet] | None = None) -> None:
-        self.sink = FakeSink(enough_at=60)
+        self.sink = FakeSink(enough_at=40)
         self.notes: list[str] = []
         self.animator = FakeAnimator()
         self.composer = PlainComposer()
