@@ -41,6 +41,7 @@ class VideoWriter:
         *,
         audio_from: str | Path | None = None,
         live: bool = False,
+        name: str | None = None,
     ) -> None:
         """Create the file; an existing one is replaced.
 
@@ -52,12 +53,13 @@ class VideoWriter:
             audio_from: a clip whose first audio stream is copied, cut to the video's length; a
                 clip without sound is no error.
             live: encode with the least work and delay instead of the smallest file.
+            name: what messages call the file, if not by its own name.
 
         Raises:
             SinkError: the file cannot be made there.
         """
         self.path = Path(path)
-        self.name = self.path.name
+        self.name = name or self.path.name
         self.size = (size[0] // 2 * 2, size[1] // 2 * 2)
         self.frames = 0
         self._given = size
