@@ -44,8 +44,9 @@ def lids(landmarks: Floats) -> float:
     total = 0.0
     for eye in EYES:
         gap = np.linalg.norm(landmarks[eye.upper[3], :2] - landmarks[eye.lower[3], :2])
-        total += gap / np.linalg.norm(landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2])
-    return float(total / 2)
+        width = np.linalg.norm(landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2])
+        total += float(gap / width)
+    return total / 2
 
 
 def gaze(landmarks: Floats) -> float:
