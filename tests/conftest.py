@@ -6,13 +6,10 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
-import numpy as np
 import pytest
-import skimage.data
 
 from models.artifacts import fetch
 from models.errors import UserError
-from models.types import Image
 from models.types import Image
 
 
@@ -49,9 +46,3 @@ def astronaut() -> Image:
     """A photograph of a smiling astronaut, (512, 512, 3), public domain (scikit-image)."""
     data = pytest.importorskip("skimage.data", reason="needs scikit-image")
     return np.asarray(data.astronaut(), np.uint8)
-
-
-@pytest.fixture(scope="session")
-def astronaut() -> Image:
-    """A photo of a woman who smiles, (512, 512, 3), in the public domain."""
-    return np.ascontiguousarray(skimage.data.astronaut(), np.uint8)
