@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
 import sys
 from importlib import metadata
@@ -189,6 +190,8 @@ def run(
     Your own picture never leaves the program.
     """
     canvas = parse_size(size)
+    if math.isnan(fps) or (seconds is not None and math.isnan(seconds)):
+        raise UserError("--fps and --seconds take numbers, such as 30.")
     from realtime.live import Choices, run_live
 
     choices = Choices(
