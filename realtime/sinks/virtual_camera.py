@@ -18,6 +18,9 @@ from realtime.sinks.base import SinkError, require_avatar_frame
 _CHECK_EVERY = 1.0
 """Seconds between looks at whether the device is still there."""
 
+_FED_WITHIN = 0.4
+"""Seconds in which a device that another program writes to shows a new frame."""
+
 _S_FMT = 0xC0D05605
 _STREAMON = 0x40045612
 _OUTPUT_TYPE = 2
@@ -170,10 +173,12 @@ def explain(reason: str, device: str | None, host: Host) -> str:
 
 
 def revive_loopback(path: str, size: tuple[int, int]) -> bool:
-    """Make a v4l2loopback 0.12 device writable again; whether it was worth trying.
+    """Make a v4l2loopback device writable again; whether that was tried.
 
-    With exclusive_caps=1 that version shows its output side only until its first writer has
-    closed it. Setting a format and starting the stream on the output side brings it back.
+    With exclusive_caps=1, version 0.12 hides its output side from the first writer on, and keeps
+    hiding it after that writer is gone while a reader (Zoom, a browser) still has it open. Setting
+    a format and starting the stream on the output side brings it back. A device that another
+    writer feeds is left alone.
     """
     try:
         import fcntl
@@ -182,6 +187,8 @@ def revive_loopback(path: str, size: tuple[int, int]) -> bool:
     except (ImportError, OSError):
         return False
     try:
+        if _is_fed(path):
+            return False
         # struct v4l2_format: the type, padding, then width, height, pixel format, field = none.
         form = bytearray(208)
         struct.pack_into("=I4xIIII", form, 0, _OUTPUT_TYPE, *size, _YUV420, 1)
@@ -192,6 +199,30 @@ def revive_loopback(path: str, size: tuple[int, int]) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def _is_fed(path: str) -> bool:
+    """Whether new frames come out of a loopback device, so that someone must write them."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        # The last frame stays readable when its writer is gone; only what follows counts.
+        for _ in range(16):
+            if not _has_frame(handle):
+                break
+        time.sleep(_FED_WITHIN)
+        return _has_frame(handle)
+    finally:
+        os.close(handle)
+
+
+def _has_frame(handle: int) -> bool:
+    try:
+        return len(os.read(handle, 4096)) > 0
+    except OSError:
+        return False
 
 
 def _system_name(found: Device | None, device: str) -> str:
