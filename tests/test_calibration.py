@@ -75,11 +75,11 @@ def test_who_never_holds_still_gets_the_best_frame_and_a_better_one_later() -> N
 
 
 @pytest.mark.parametrize("clip", ["d0.mp4", "d18.mp4"])
-def test_a_real_driver_is_calibrated_without_being_asked(clip: str) -> None:
-    path = Path(__file__).resolve().parents[2] / "shared" / "real" / clip
-    if not path.exists():
-        pytest.skip("the shared clips are not here")
-    tracker, calibration = FaceTracker(), Calibration()
+def test_a_real_driver_is_calibrated_without_being_asked(
+    clip: str, shared: Path, landmarker_bundle: Path
+) -> None:
+    path = shared / "real" / clip
+    tracker, calibration = FaceTracker(landmarker_bundle), Calibration()
     for image, seconds in ClipReader(path).frames():
         found = tracker.track(image)
         assert found is not None
