@@ -116,7 +116,7 @@ def _make(environment: Environment) -> None:
         )
     _say(
         f"Setting up on first use in {environment.folder.name} "
-        f"(Python {platform.python_version()}; this takes a few minutes) ..."
+        f"(Python {platform.python_version()}; this takes a minute or two) ..."
     )
     environment.stamp.unlink(missing_ok=True)
     _make_venv(environment.folder)
