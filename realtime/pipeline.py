@@ -275,6 +275,7 @@ class Pipeline:
             captured = self._captured.take(_WAIT)
             if captured is None:
                 continue
+            self.times.add("queue", time.perf_counter() - captured.captured_at)
             frame = self.animation.step(captured)
             self._rendered.put(_Rendered(frame, self.animation.avatar, time.perf_counter()))
 
@@ -291,6 +292,7 @@ class Pipeline:
             taken = time.perf_counter()
             composed, captured_at = current, None
             if item is not None:
+                self.times.add("wait", taken - item.ready_at)
                 try:
                     with self.times.measure("composite"):
                         if item.avatar is not avatar:
