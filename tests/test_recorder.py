@@ -341,3 +341,9 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
     assert "Traceback" not in done.stderr
     assert path.stat().st_size <= 3_000_000
     assert len(shades(path)) >= 30
+
+
+def test_a_recording_without_a_frame_closes_and_opens(tmp_path: Path) -> None:
+    path = tmp_path / "short.mp4"
+    VideoWriter(path, SIZE, 30).close()
+    assert shades(path) == [0]

@@ -167,7 +167,7 @@ def _fill_behind(image: Image, small: Image, mask: Image) -> Floats:
         soft = cv2.GaussianBlur(filled, (0, 0), 3.0)
         filled = np.where(cv2.erode(hole, np.ones((5, 5), np.uint8))[..., None] > 0, soft, filled)
     wide = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(wide.astype(np.float32), 0, 255)
+    return np.asarray(np.clip(wide, 0, 255), np.float32)
 
 
 def _strands(image: Image, behind: Floats, matte: Floats) -> Floats:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 import av
+import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 
@@ -134,6 +135,9 @@ class VideoWriter:
         """
         if self._closed:
             return
+        if self.frames == 0:
+            # FFmpeg's hybrid MP4 writer crashes on a file without a single frame.
+            self.write(np.zeros((self._given[1], self._given[0], 3), np.uint8))
         self._closed = True
         try:
             self._container.mux(self._stream.encode(None))
