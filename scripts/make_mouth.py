@@ -118,7 +118,7 @@ def unroll(
     # Where teeth stand apart the light does not reach: darken what lies behind its neighbours.
     around = cv2.GaussianBlur(depth, (0, 0), 5 * SAMPLES)
     hollow = np.clip((around - depth) / 0.012, 0, 1)
-    picture[..., :3] *= (1 - 0.55 * hollow)[..., None]
+    picture[..., :3] *= (1 - 0.3 * hollow)[..., None]
     # Fewer pixels, smooth edges: colours are averaged with their coverage.
     matte = picture[..., 3:] / 255
     small = cv2.resize(

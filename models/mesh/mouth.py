@@ -93,7 +93,7 @@ def build(photo: Image, landmarks: Floats, teeth: int = 0) -> Mouth:
     place = _placement(landmarks)
     asset = _asset()
     rows = [
-        _row(asset[f"{side}{teeth}_png"], asset[f"{side}{teeth}_grid"], place, light)
+        _row(asset[f"{side}{teeth}_png"], asset[f"{side}{teeth}_grid"], place, light, lip)
         for side in ("upper", "lower")
     ]
     return Mouth(
@@ -142,7 +142,7 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
         )
         own = cv2.warpAffine(mouth.picture, move, size, flags=cv2.INTER_LINEAR)
         blend(inside, own, cv2.warpAffine(mouth.visible, move, size, flags=cv2.INTER_LINEAR))
-    shaded = (inside * _lip_shadow(mask, width)[..., None]).astype(np.uint8)
+    shaded = (inside * _lip_shadow(mask, width, gap)[..., None]).astype(np.uint8)
     edge = soft(mask, max(0.7, 0.012 * width))
     blend(out[top:bottom, left:right], shaded, np.rint(edge * strength).astype(np.uint8))
 
@@ -152,14 +152,14 @@ def _gap(flat: Floats) -> float:
     return float(np.linalg.norm(flat[UPPER_LIP[3:6]] - flat[LOWER_LIP[3:6]], axis=1).mean())
 
 
-def _lip_shadow(mask: Image, width: float) -> Floats:
+def _lip_shadow(mask: Image, width: float, gap: float) -> Floats:
     """Less light under the lips, most under the upper one: (h, w), 0..1."""
-    sigma = max(1.0, 0.07 * width)
+    sigma = max(0.8, min(0.07 * width, 0.16 * gap))
     lowered = np.zeros_like(mask)
     drop = max(1, round(sigma * 0.5))
     lowered[drop:] = mask[:-drop]
     open_sky = cv2.GaussianBlur(lowered, (0, 0), sigma).astype(np.float32) / 255
-    return np.asarray(0.35 + 0.65 * np.clip(open_sky * 1.5 - 0.25, 0, 1), np.float32)
+    return np.asarray(0.45 + 0.55 * np.clip(open_sky * 1.5 - 0.25, 0, 1), np.float32)
 
 
 def _light(photo: Image, landmarks: Floats, visible: Image, picture: Image) -> Floats:
@@ -195,7 +195,7 @@ def _placement(landmarks: Floats) -> Similarity:
     return Similarity(scale, head.rotation, np.asarray(shift, np.float32))
 
 
-def _row(png: Image, grid: Floats, place: Similarity, light: Floats) -> Part:
+def _row(png: Image, grid: Floats, place: Similarity, light: Floats, lip: Floats) -> Part:
     """One row of teeth: its picture at about the photo's resolution, in the photo's light."""
     picture = cv2.cvtColor(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
     matte = picture[..., 3:].astype(np.float32) / 255
@@ -204,8 +204,11 @@ def _row(png: Image, grid: Floats, place: Similarity, light: Floats) -> Part:
     # Cheeks and lips keep the light from the back of the row.
     falloff = (1.0 - 0.6 * np.clip((around - 0.2) / 0.65, 0, 1) ** 1.2)[None, :, None]
     enamel = np.array([1.24, 1.17, 1.04], np.float32)  # teeth are never bluish
-    whitened = np.clip(picture[..., :3].astype(np.float32) * enamel, 0, 255)
-    colours = np.dstack([whitened * light * falloff * matte, matte[..., 0] * 255])
+    texture = picture[..., :3].astype(np.float32)
+    red = np.clip((texture[..., :1] - texture[..., 1:2]) / 50, 0, 1)
+    gum = texture[..., :1] / 130 * lip
+    whitened = np.clip(texture * enamel * light * (1 - red) + gum * red, 0, 255)
+    colours = np.dstack([whitened * falloff * matte, matte[..., 0] * 255])
     scale = float(np.clip(place.scale * 1.2 / _TEXELS_PER_CM, 0.08, 1.0))
     size = (max(8, round(picture.shape[1] * scale)), max(4, round(picture.shape[0] * scale)))
     colours = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
