@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -167,8 +168,8 @@ def grid(depth: Array, span: Array) -> Array:
 def main() -> None:
     """Write the asset."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT.parent / "shared" / "heads_cc0"
-    texture = cv2.imread(str(folder / "teeth" / "teeth.jpg"))[..., ::-1].astype(np.float64)
-    arrays: dict[str, Array] = {}
+    texture = np.asarray(cv2.imread(str(folder / "teeth" / "teeth.jpg")), np.float64)[..., ::-1]
+    arrays: dict[str, Any] = {}
     for number, shape in enumerate(SHAPES):
         vertices, uvs, faces = load_obj(folder / "teeth" / shape / f"{shape}.obj")
         shift = np.zeros(3)
