@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
 import sys
 from importlib import metadata
@@ -100,8 +101,9 @@ _Source = Annotated[
     Path | None,
     typer.Option(
         help="The photo to animate, or a folder of photos (the first one is used). "
-        "[default: a demo face]",
+        "(default: a demo face)",
         show_default=False,
+        metavar="PHOTO",
     ),
 ]
 _Backend = Annotated[str, typer.Option(help="What animates the photo.")]
@@ -125,7 +127,7 @@ _Badge = Annotated[
 _Face = Annotated[
     int | None,
     typer.Option(
-        help="Which face of the photo, from 1 on, largest first. [default: the largest]",
+        help="Which face of the photo, from 1 on, largest first. (default: the largest)",
         show_default=False,
         min=1,
     ),
@@ -150,17 +152,23 @@ def run(
     camera: Annotated[
         str,
         typer.Option(
-            help="auto, a number, a device such as /dev/video0, a video file, or demo.",
+            help="The webcam: auto, its number or device, a video file, or demo.",
+            metavar="auto|INDEX|DEVICE|FILE|demo",
         ),
     ] = "auto",
     output: Annotated[
         str,
-        typer.Option(help="The virtual camera: auto, a device, or none."),
+        typer.Option(help="The virtual camera.", metavar="auto|DEVICE|none"),
     ] = "auto",
     record: Annotated[
-        Path | None, typer.Option(help="Also record into this MP4 file.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="Also record into this MP4 file.", metavar="FILE.mp4", show_default=False
+        ),
     ] = None,
-    size: Annotated[str, typer.Option(help="Width x height of the output.")] = "1280x720",
+    size: Annotated[
+        str, typer.Option(help="Width x height of the output.", metavar="WxH")
+    ] = "1280x720",
     fps: Annotated[
         float, typer.Option(help="Frames per second of the output.", min=1, max=120)
     ] = 30,
@@ -173,7 +181,7 @@ def run(
     face: _Face = None,
     seconds: Annotated[
         float | None,
-        typer.Option(help="Stop after this time. [default: Ctrl-C]", show_default=False, min=0.1),
+        typer.Option(help="Stop after this time. (default: Ctrl-C)", show_default=False, min=0.1),
     ] = None,
 ) -> None:
     """Animate a photo with your webcam, live, into a virtual camera.
@@ -182,6 +190,8 @@ def run(
     Your own picture never leaves the program.
     """
     canvas = parse_size(size)
+    if math.isnan(fps) or (seconds is not None and math.isnan(seconds)):
+        raise UserError("--fps and --seconds take numbers, such as 30.")
     from realtime.live import Choices, run_live
 
     choices = Choices(
@@ -208,20 +218,25 @@ def run(
     "avatarify-like animate --source face.jpg --driving clip.mp4 --output out.mp4 --best-frame 12"
 )
 def animate(
-    driving: Annotated[Path, typer.Option(help="The video whose face moves the photo.")],
-    output: Annotated[Path, typer.Option(help="The MP4 file to write.")],
+    driving: Annotated[
+        Path, typer.Option(help="The video whose face moves the photo.", metavar="CLIP")
+    ],
+    output: Annotated[Path, typer.Option(help="The MP4 file to write.", metavar="FILE.mp4")],
     source: _Source = None,
     best_frame: Annotated[
         str,
         typer.Option(
             help="The driving frame to measure motion against: auto (the one most like the "
-            "photo) or its number, from 0 on."
+            "photo) or its number, from 0 on.",
+            metavar="auto|N",
         ),
     ] = "auto",
     size: Annotated[
         str | None,
         typer.Option(
-            help="Width x height of the video. [default: that of the photo]", show_default=False
+            help="Width x height of the video. (default: that of the photo)",
+            metavar="WxH",
+            show_default=False,
         ),
     ] = None,
     backend: _Backend = "mesh",

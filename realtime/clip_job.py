@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,12 @@ from models.errors import UserError
 from models.face.tracker import FaceTracker
 from realtime.animation import Motion
 from realtime.cameras.clip import ClipReader
-from realtime.compositor import Compositor
+from realtime.compositor import Compositor, Fit
 from realtime.files import check_writable
+from realtime.frames import AvatarFrame
 from realtime.offline import Progress, Report, animate
-from realtime.sinks.recorder import VideoWriter
+from realtime.sinks.base import require_avatar_frame
+from realtime.sinks.video_writer import VideoWriter
 from realtime.source import AVATAR_SIZE, load_source
 from realtime.threads import limit_threads
 
@@ -43,6 +45,27 @@ class Job:
     face: int | None = None
 
 
+class _File:
+    """A video file that takes avatar frames only; it is made when the first one comes."""
+
+    def __init__(self, create: Callable[[], VideoWriter]) -> None:
+        self._create = create
+        self._writer: VideoWriter | None = None
+        self._last = -1.0
+
+    def write(self, frame: AvatarFrame, seconds: float) -> None:
+        image = require_avatar_frame(frame).image
+        if self._writer is None:
+            self._writer = self._create()
+        # Odd clips show two frames at one moment; a video file needs rising times.
+        self._last = max(seconds, self._last + 1e-3)
+        self._writer.write(image, time=self._last)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
 def run_job(job: Job, console: Console) -> Report:
     """Animate a photo by a video file, with a progress bar on `console`.
 
@@ -63,9 +86,9 @@ def run_job(job: Job, console: Console) -> Report:
     avatar = animator.prepare(photo, side)
     height, width = avatar.still.shape[:2]
     size = job.size or (width // 2 * 2, height // 2 * 2)
-    composer = Compositor(size, job.fit, job.badge, job.mirror)
+    composer = Compositor(size, Fit(job.fit), job.badge, job.mirror)
     part = job.output.with_name(f".{job.output.stem}.{os.getpid()}.part{job.output.suffix}")
-    writer = VideoWriter(part, size, clip.fps, audio_from=job.driving)
+    file = _File(lambda: VideoWriter(part, size, clip.fps, audio_from=job.driving))
     try:
         try:
             with _bar(console) as progress:
@@ -76,14 +99,14 @@ def run_job(job: Job, console: Console) -> Report:
                     clip,
                     tracker,
                     composer,
-                    writer,
+                    file,
                     motion=job.motion,
                     adapt_scale=job.adapt_scale,
                     reference=job.reference,
                     progress=progress,
                 )
         finally:
-            writer.close()
+            file.close()
         os.replace(part, job.output)
     finally:
         part.unlink(missing_ok=True)

@@ -11,7 +11,17 @@ from contextlib import contextmanager
 
 import numpy as np
 
-STAGES = ("capture", "detect", "motion", "warp", "generator", "composite", "output")
+STAGES = (
+    "capture",
+    "queue",  # Until the animation has finished the frame before.
+    "detect",
+    "motion",
+    "warp",
+    "generator",
+    "wait",  # Until the output may write the next frame.
+    "composite",
+    "output",
+)
 """The stages of one frame, in order; `latency` is added by the output for a whole frame."""
 
 _SMALLEST = 1e-5

@@ -15,7 +15,7 @@ from models.animator import Animator, create_animator
 from models.face.tracker import FaceTracker
 from realtime.animation import Animation, Motion
 from realtime.cameras import open_camera
-from realtime.compositor import Compositor
+from realtime.compositor import Compositor, Fit
 from realtime.files import check_writable
 from realtime.pipeline import Outlet, Pipeline
 from realtime.sinks import open_output
@@ -24,6 +24,10 @@ from realtime.sinks.recorder import Recorder
 from realtime.source import AVATAR_SIZE, load_source
 from realtime.status import StatusLine, summary
 from realtime.threads import limit_threads
+
+CAMERA_SIZE = (640, 480)
+"""What a webcam is asked for: every one has it, and the landmark network sees no more than 256
+pixels across the face anyway."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,11 @@ def build(choices: Choices, notify: Callable[[str], None]) -> Pipeline:
     animation = Animation(
         animator, tracker, avatar, motion=choices.motion, adapt_scale=choices.adapt_scale
     )
-    composer = Compositor(choices.size, choices.fit, choices.badge, choices.mirror)
+    composer = Compositor(choices.size, Fit(choices.fit), choices.badge, choices.mirror)
     outlets = _outlets(choices, notify)
     return Pipeline(
         lambda: open_camera(
-            choices.camera, size=choices.size, fps=choices.fps, full_pace=choices.full_pace
+            choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=choices.full_pace
         ),
         animation,
         composer,
@@ -114,6 +118,7 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
         UserError: it cannot start, or every output has failed.
     """
     with StatusLine(console) as line:
+        line.busy("Loading the models and preparing the avatar ...")
         pipeline = build(choices, line.note)
         with _stopped_by_signals(pipeline.stop):
             pipeline.run(seconds, tick=lambda: line.show(pipeline.status()))

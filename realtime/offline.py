@@ -20,7 +20,7 @@ from models.errors import UserError
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints
 from realtime.animation import Motion, Presence, Tracker, check_finite, move, render
 from realtime.frames import AvatarFrame
-from realtime.pipeline import Composer
+from realtime.pipeline import Composer, face_centre
 from realtime.smoothing import smooth_sequence
 
 Progress = Callable[[str, int, int], None]
@@ -48,8 +48,8 @@ class Clip(Protocol):
 class Writer(Protocol):
     """Takes the frames of the result in order."""
 
-    def write(self, frame: AvatarFrame) -> None:
-        """Append a frame."""
+    def write(self, frame: AvatarFrame, seconds: float) -> None:
+        """Append a frame that is shown at `seconds`."""
         ...
 
 
@@ -171,10 +171,10 @@ def animate(
     reference: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> Report:
-    """Animate an avatar by a clip and write every frame, at the clip's frame rate.
+    """Animate an avatar by a clip and write every frame.
 
-    Frames without a face hold the last pose, then ease to the still one. A clip with a varying
-    rate is brought to a constant one, so that its sound stays in step.
+    Frames without a face hold the last pose, then ease to the still one. Every frame keeps the
+    time it has in the clip, so that the clip's sound stays in step.
 
     Args:
         animator: the backend.
@@ -198,8 +198,8 @@ def animate(
     anchor = poses[chosen]
     assert anchor is not None
     presence = Presence(avatar.keypoints)
-    shown, written, faults, last_fault = avatar.still, 0, 0, None
-    composer.set_avatar(avatar.still)
+    shown, faults, last_fault = avatar.still, 0, None
+    composer.set_avatar(avatar.still, face_centre(avatar))
     for index, (driving, moment) in enumerate(zip(poses, driver.seconds, strict=True)):
         try:
             target = None
@@ -211,10 +211,7 @@ def animate(
         except Exception as fault:
             faults, last_fault = faults + 1, f"{type(fault).__name__}: {fault}".splitlines()[0]
         frame = composer.compose(AvatarFrame(shown, None, True))
-        due = round((moment - driver.seconds[0]) * clip.fps) + 1
-        while written < due:
-            writer.write(frame)
-            written += 1
+        writer.write(frame, moment)
         progress("Rendering", index + 1, len(poses))
     missing = sum(face is None for face in driver.faces)
-    return Report(written, missing, chosen, faults, last_fault)
+    return Report(len(poses), missing, chosen, faults, last_fault)

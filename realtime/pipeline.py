@@ -1,9 +1,7 @@
 """The live loop: capture, animation and output, each in its own thread.
 
-Each hands over only its newest result. The output is paced by a monotonic clock: every slot of
-1 / fps seconds gets exactly one frame, a new one as soon as it is there (once a slot), else the
-last one again at the slot's end. So the rate does not drift and a new frame waits as little as
-possible.
+Each hands over only its newest result, so that nothing grows stale when a stage is slow. The
+output writes at its own steady rate and repeats the last frame when there is no new one.
 """
 
 from __future__ import annotations
@@ -21,10 +19,10 @@ from realtime.animation import Animation
 from realtime.cameras.base import Camera
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.mailbox import Mailbox
+from realtime.pace import Pace
 from realtime.sinks.base import Sink, SinkError
 
 _WAIT = 0.2  # Seconds after which a waiting thread looks whether it should stop.
-_LATEST = 0.9  # Share of a slot after which the last frame is repeated.
 _BACKOFF = (0.5, 1.0, 2.0, 4.0)
 _RETRY_SINK = 2.0
 
@@ -34,13 +32,18 @@ _log = logging.getLogger(__name__)
 class Composer(Protocol):
     """Puts the avatar on the canvas that the sinks expect."""
 
-    def set_avatar(self, still: Image) -> None:
-        """Prepare for an avatar whose frames have the size of `still`."""
+    def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
+        """Prepare for frames of the size of `still`, with the face around `focus` (x, y)."""
         ...
 
     def compose(self, frame: AvatarFrame) -> AvatarFrame:
         """The frame on the canvas."""
         ...
+
+
+def face_centre(avatar: Avatar) -> tuple[float, float]:
+    """Where the face is in the avatar's still, (x, y) in pixels."""
+    return avatar.crop.cx, avatar.crop.cy
 
 
 @dataclass
@@ -81,6 +84,7 @@ class Status:
 class _Rendered:
     frame: AvatarFrame
     avatar: Avatar
+    ready_at: float
 
 
 @dataclass
@@ -127,7 +131,7 @@ class Pipeline:
         self._open_camera = open_camera
         self._composer = composer
         self._outlets = list(outlets)
-        self._period = 1.0 / fps
+        self._fps = fps
         self._full_pace = full_pace
         self._notify = notify or (lambda line: None)
         self._stop = threading.Event()
@@ -271,27 +275,28 @@ class Pipeline:
             captured = self._captured.take(_WAIT)
             if captured is None:
                 continue
+            self.times.add("queue", time.perf_counter() - captured.captured_at)
             frame = self.animation.step(captured)
-            self._rendered.put(_Rendered(frame, self.animation.avatar))
+            self._rendered.put(_Rendered(frame, self.animation.avatar, time.perf_counter()))
 
     def _output(self) -> None:
         avatar = self.animation.avatar
-        self._composer.set_avatar(avatar.still)
+        self._composer.set_avatar(avatar.still, face_centre(avatar))
         current = self._composer.compose(AvatarFrame(avatar.still, None, False))
-        start, slot = time.perf_counter(), 0
+        pace = Pace(self._fps, time.perf_counter())
         while not self._stop.is_set():
-            opens = start + slot * self._period
-            self._stop.wait(max(0.0, opens - time.perf_counter()))
-            closes = opens + _LATEST * self._period
-            item = self._rendered.take(max(0.0, closes - time.perf_counter()))
+            self._stop.wait(max(0.0, pace.opens - time.perf_counter()))
+            item = self._rendered.take(max(0.0, pace.closes - time.perf_counter()))
             if self._stop.is_set():
                 break
+            taken = time.perf_counter()
             composed, captured_at = current, None
             if item is not None:
+                self.times.add("wait", taken - item.ready_at)
                 try:
                     with self.times.measure("composite"):
                         if item.avatar is not avatar:
-                            self._composer.set_avatar(item.avatar.still)
+                            self._composer.set_avatar(item.avatar.still, face_centre(item.avatar))
                             avatar = item.avatar
                         composed = self._composer.compose(item.frame)
                 except Exception as fault:
@@ -305,8 +310,7 @@ class Pipeline:
             if captured_at is not None:
                 self.times["latency"].add(now - captured_at, now)
                 self.first_animated = self.first_animated or now
-            # Slots missed while a sink was slow are left out, not made up for in a burst.
-            slot = max(slot + 1, int((now - start) / self._period))
+            pace.served(now, None if item is None else taken - item.ready_at)
 
     def _write(self, frame: AvatarFrame) -> None:
         now = time.perf_counter()

@@ -83,6 +83,11 @@ class StatusLine:
             self._printed = time.perf_counter()
             self._console.print(describe(status), soft_wrap=True, markup=False, highlight=False)
 
+    def busy(self, what: str) -> None:
+        """Say what is going on before there is a status."""
+        if self._console.is_terminal:
+            self._live.update(Text(what, style="dim"), refresh=True)
+
     def note(self, line: str) -> None:
         """Print one line above the status."""
         self._console.print(line, soft_wrap=True, markup=False, highlight=False)

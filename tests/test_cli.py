@@ -83,6 +83,7 @@ def test_best_frames() -> None:
         (["run", "--size", "big"], "such as 1280x720"),
         (["run", "--fps", "0"], "--fps"),
         (["run", "--fps", "121"], "--fps"),
+        (["run", "--fps", "nan"], "--fps"),
         (["run", "--motion", "wild"], "--motion"),
         (["run", "--unknown"], "--unknown"),
         (["animate", "--driving", "a.mp4", "--output", "b.mp4", "--best-frame", "x"], "best-frame"),

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import math
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.errors import UserError
@@ -10,6 +12,7 @@ from realtime.animation import Animation
 from realtime.calibration import Calibration
 from realtime.latency import Series
 from realtime.mailbox import Mailbox
+from realtime.pace import Pace
 from realtime.pipeline import Outlet, Pipeline
 from realtime.sinks.base import SinkError
 from realtime.status import describe, summary
@@ -29,7 +32,7 @@ class Rig:
     """A pipeline of fakes; `run` ends when the first sink has had `enough` frames."""
 
     def __init__(self, camera: Any = None, outlets: list[Outlet] | None = None) -> None:
-        self.sink = FakeSink(enough_at=60)
+        self.sink = FakeSink(enough_at=40)
         self.notes: list[str] = []
         self.animator = FakeAnimator()
         self.composer = PlainComposer()
@@ -202,6 +205,56 @@ def test_the_mailbox_hands_over_only_the_newest() -> None:
     assert box.take(5) == 4
     threading.Timer(0.02, box.close).start()
     assert box.take(60) is None
+
+
+def serve(fps: float, camera_fps: float, phase: float, seconds: float) -> tuple[int, list[float]]:
+    """Play a camera against the clock: how many frames went out, and how long the new ones waited.
+
+    Frames are ready at `phase` + i / `camera_fps`; writing takes no time.
+    """
+    pace, now, index, written = Pace(fps, 0.0), 0.0, 0, 0
+    waits: list[float] = []
+    while now < seconds:
+        now = max(now, pace.opens)
+        newest = math.floor((now - phase) * camera_fps)
+        waited = None
+        if newest >= index:
+            index = newest
+        ready = phase + index / camera_fps
+        now = max(now, min(ready, pace.closes))
+        if ready <= now:
+            waited, index = now - ready, index + 1
+            waits.append(waited)
+        pace.served(now, waited)
+        written += 1
+    return written, waits
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.01, 0.02, 0.032])
+@pytest.mark.parametrize("camera_fps", [15.0, 25.0, 30.0, 60.0])
+def test_the_output_keeps_its_rate_and_frames_hardly_wait(camera_fps: float, phase: float) -> None:
+    written, waits = serve(30, camera_fps, phase, 60)
+    assert abs(written - 1800) <= 8
+    late = waits[len(waits) // 6 :]
+    assert np.median(late) < 0.005
+    assert len(waits) >= 60 * min(30, camera_fps) - 3
+
+
+def test_waiting_frames_move_the_clock_once() -> None:
+    pace = Pace(30, 0.0)
+    now = 0.0
+    for _ in range(90):
+        now = pace.opens
+        pace.served(now, 0.016)
+    assert pace.opens == pytest.approx(3.0 - 0.016, abs=1e-6)
+
+
+def test_slots_missed_by_a_slow_sink_are_left_out() -> None:
+    pace = Pace(10, 0.0)
+    pace.served(0.55, None)
+    assert pace.opens == pytest.approx(0.5)
+    pace.served(0.56, None)
+    assert pace.opens == pytest.approx(0.6)
 
 
 def test_series_keep_a_window_and_the_whole_run() -> None:

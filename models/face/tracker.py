@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,22 +51,29 @@ class FaceTracker:
         return face
 
     def find_faces(self, image: Image) -> list[Face]:
-        """All faces in a still, largest first; forgets nothing of a video being followed."""
-        faces = []
-        for view, dx, dy in _views(image):
-            for found in self._detector.detect(view):
-                region = Region.from_detection(found)
-                # A second pass on the region of the first one's landmarks centres it well.
-                rough, score = self._landmarker.landmarks(view, region)
-                if score < _PRESENT:
-                    continue
-                face = self._at(view, Region.from_landmarks(rough))
-                if face is not None:
-                    shifted = face.landmarks + np.array([dx, dy, 0], np.float32)
-                    faces.append(Face(shifted, face.blendshapes, face.score))
-            if faces:
+        """All faces in a still, largest first; forgets nothing of a video being followed.
+
+        The detector works at 128 x 128 and misses faces smaller than a sixth of the picture, so
+        the picture's overlapping halves are searched too, and its quarters if nothing was found.
+        """
+        faces: list[Face] = []
+        for parts in (1, 2, 4):
+            if parts == 4 and faces:
                 break
-        return sorted(faces, key=_area, reverse=True)
+            for view, corner in _views(image, parts):
+                for found in self._detector.detect(view):
+                    face = self._settle(view, Region.from_detection(found))
+                    if face is None:
+                        continue
+                    moved = Face(face.landmarks + corner, face.blendshapes, face.score)
+                    if all(_overlap(moved, other) < 0.3 for other in faces):
+                        faces.append(moved)
+        return sorted(faces, key=lambda face: _area(face.box), reverse=True)
+
+    def _settle(self, view: Image, region: Region) -> Face | None:
+        """The face in a region; looked at twice, since the first landmarks centre it well."""
+        rough, score = self._landmarker.landmarks(view, region)
+        return self._at(view, Region.from_landmarks(rough)) if score >= _PRESENT else None
 
     def _largest(self, frame: Image) -> Face | None:
         for found in self._detector.detect(frame):
@@ -92,27 +100,30 @@ def find_faces(image: Image, bundle: Path | None = None) -> list[Face]:
     return FaceTracker(bundle, blendshapes=True).find_faces(image)
 
 
-def _area(face: Face) -> float:
-    left, top, right, bottom = face.box
-    return (right - left) * (bottom - top)
+def _area(box: tuple[float, float, float, float]) -> float:
+    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
 
 
-def _views(image: Image) -> list[tuple[Image, int, int]]:
-    """The picture whole, then its overlapping thirds and ninths with their offsets.
+def _overlap(a: Face, b: Face) -> float:
+    """Shared area of two faces' boxes over the smaller box, 0..1."""
+    (al, at, ar, ab), (bl, bt, br, bb) = a.box, b.box
+    shared = _area((max(al, bl), max(at, bt), min(ar, br), min(ab, bb)))
+    return shared / max(min(_area(a.box), _area(b.box)), 1e-6)
 
-    The detector works at 128 x 128 and misses faces smaller than a sixth of the picture; the
-    parts are looked at only when the whole shows none.
-    """
+
+def _views(image: Image, parts: int) -> Iterator[tuple[Image, Floats]]:
+    """Overlapping squares, a `parts`-th of the longer side each, with the corner (3,) of each."""
     height, width = image.shape[:2]
-    views = [(image, 0, 0)]
-    for parts in (2, 4):
-        side = min(max(height, width) // parts, height, width)
-        if side < 96:
-            break
-        for y in np.linspace(0, height - side, _steps(height, side)).astype(int).tolist():
-            for x in np.linspace(0, width - side, _steps(width, side)).astype(int).tolist():
-                views.append((image[y : y + side, x : x + side], x, y))
-    return views
+    if parts == 1:
+        yield image, np.zeros(3, np.float32)
+        return
+    side = min(max(height, width) // parts, height, width)
+    if side < 96:
+        return
+    for y in np.linspace(0, height - side, _steps(height, side)).astype(int).tolist():
+        for x in np.linspace(0, width - side, _steps(width, side)).astype(int).tolist():
+            corner = np.array([x, y, 0], np.float32)
+            yield np.ascontiguousarray(image[y : y + side, x : x + side]), corner
 
 
 def _steps(length: int, side: int) -> int:

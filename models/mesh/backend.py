@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.mesh import regions, rings
+from models.mesh import eyes, mouth, rings
 from models.mesh.layers import Layers, separate
 from models.mesh.motion import absolute_motion, relative_motion
-from models.mesh.pose import fit_head
+from models.mesh.pose import Similarity, fit_head
 from models.mesh.raster import draw
 from models.mesh.topology import OVAL, Indices, triangles
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo
@@ -27,8 +27,8 @@ class MeshAvatar(Avatar):
     layers: Layers
     colours: Image
     rings: rings.Rings
-    eyes: list[regions.EyeLayer]
-    mouth: regions.MouthLayer
+    eyes: list[eyes.EyeLayer]
+    mouth: mouth.Mouth
 
 
 class MeshAnimator:
@@ -50,8 +50,6 @@ class MeshAnimator:
         landmarks = photo.face.landmarks * np.append(ratio, ratio.mean()).astype(np.float32)
         crop = Crop.around(Face(landmarks, None, 1.0))
         layers = separate(still, landmarks)
-        left, top, _, _ = layers.box
-        local = landmarks - np.array([left, top, 0], np.float32)
         return MeshAvatar(
             name=photo.name,
             still=still,
@@ -60,9 +58,9 @@ class MeshAnimator:
             landmarks=landmarks,
             layers=layers,
             colours=np.dstack([layers.person, layers.matte]),
-            rings=rings.build(local),
-            eyes=regions.cut_eyes(still, landmarks),
-            mouth=regions.cut_mouth(still, landmarks),
+            rings=rings.build(landmarks),
+            eyes=eyes.cut_eyes(still, landmarks),
+            mouth=mouth.build(still, landmarks),
         )
 
     def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
@@ -87,9 +85,8 @@ class MeshAnimator:
         target = _from_crop(keypoints.values, avatar.crop)
         left, top, right, bottom = avatar.layers.box
         corner = np.array([left, top, 0], np.float32)
-        source = avatar.landmarks - corner
-        moved = target - corner
-        field = _dense_motion(avatar, source, moved, (bottom - top, right - left))
+        head = fit_head(avatar.landmarks, target)
+        field = _dense_motion(avatar, head, target, corner, (bottom - top, right - left))
         warped = cv2.remap(
             avatar.colours, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
@@ -98,14 +95,14 @@ class MeshAnimator:
         part[:] = _over(warped, part)
         flat = np.ascontiguousarray(target[:, :2])
         for eye in avatar.eyes:
-            regions.draw_eye(out, eye, flat)
-            regions.draw_lid(out, eye, flat)
-        regions.draw_mouth(out, avatar.mouth, flat, regions.skull_anchor(flat))
+            eyes.draw_eye(out, eye, flat)
+            eyes.draw_lid(out, eye, flat)
+        mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
         return out
 
 
 def _dense_motion(
-    avatar: MeshAvatar, source: Floats, moved: Floats, shape: tuple[int, int]
+    avatar: MeshAvatar, head: Similarity, target: Floats, corner: Floats, shape: tuple[int, int]
 ) -> Floats:
     """(h, w, 2): for each pixel of the moving box, where in the box it comes from.
 
@@ -113,18 +110,18 @@ def _dense_motion(
     on the face; the field is then enlarged linearly.
     """
     height, width = shape
-    head = fit_head(source, moved)
-    ring_places = avatar.rings.move(head, moved[OVAL])
+    ring_places = avatar.rings.move(head, target[OVAL]) - corner[:2]
     quarter = _grid(shape, 4)
     draw(
         quarter,
         avatar.rings.triangles,
         _at_scale(ring_places, 4),
-        avatar.rings.points[:, :2],
+        avatar.rings.points[:, :2] - corner[:2],
     )
     half_size = ((width + 1) // 2, (height + 1) // 2)
     half = _enlarge(quarter, 2, half_size)
-    draw(half, _far_first(moved), _at_scale(moved[:, :2], 2), source[:, :2])
+    places = _at_scale(target[:, :2] - corner[:2], 2)
+    draw(half, _far_first(target), places, avatar.landmarks[:, :2] - corner[:2])
     return _enlarge(half, 2, (width, height))
 
 

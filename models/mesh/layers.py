@@ -41,8 +41,9 @@ def separate(photo: Image, landmarks: Floats) -> Layers:
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     points = (landmarks[:, :2] - (left, top)) * np.array([size[0] / width, size[1] / height])
     mask = _segment(small, points.astype(np.float32))
-    matte = _refine(image, mask)
-    background = _complete(image, small, mask, matte)
+    behind = _fill_behind(image, small, mask)
+    matte = _strands(image, behind, _refine(image, mask))
+    background = _keep_far(image, behind, matte)
     person = _own_colours(image.astype(np.float32), background, matte[..., None])
     whole = photo.copy()
     whole[top:bottom, left:right] = np.rint(background)
@@ -155,33 +156,60 @@ def _refine(image: Image, mask: Image) -> Floats:
     return np.asarray(np.where(inside > 0, 1.0, np.where(outside, 0.0, matte)), np.float32)
 
 
-def _complete(image: Image, small: Image, mask: Image, matte: Floats) -> Floats:
+def _fill_behind(image: Image, small: Image, mask: Image) -> Floats:
     """The background continued behind the person; smooth, since only its rim is ever seen."""
     height, width = image.shape[:2]
-    hole = cv2.dilate(mask, np.ones((9, 9), np.uint8))
+    hole = cv2.dilate(mask, np.ones((13, 13), np.uint8))
     if hole.all():
         filled = cv2.GaussianBlur(small, (0, 0), small.shape[1] / 12)
     else:
         filled = cv2.inpaint(small, hole, 4, cv2.INPAINT_TELEA)
         soft = cv2.GaussianBlur(filled, (0, 0), 3.0)
         filled = np.where(cv2.erode(hole, np.ones((5, 5), np.uint8))[..., None] > 0, soft, filled)
-    wide = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    # The photo's own pixels stay up to a little outside the silhouette, where hair has faded.
-    reach = max(3, round(max(height, width) / 90)) | 1
-    near = cv2.dilate((matte > 0.01).astype(np.float32), np.ones((reach, reach)))
+    wide = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(np.clip(wide, 0, 255), np.float32)
+
+
+def _strands(image: Image, behind: Floats, matte: Floats) -> Floats:
+    """Loose hair around the silhouette: what differs from the background toward the person.
+
+    Near the edge a pixel is taken as a mixture of the nearest sure colours of the person and the
+    colour behind; its share is trusted as far as the two differ.
+    """
+    spread = _spread(image.astype(np.float32), (matte > 0.97).astype(np.float32))
+    difference = spread - behind
+    contrast = (difference**2).sum(2)
+    share = ((image - behind) * difference).sum(2) / np.maximum(contrast, 1.0)
+    share = np.clip((share - 0.12) / 0.76, 0, 1)
+    trust = np.clip((contrast - 40.0**2) / (60.0**2), 0, 1)
+    # Outward the trust fades, so that a picture on the wall does not become hair.
+    reach = max(image.shape[:2]) / 40
+    outside = cv2.distanceTransform((matte < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    inside = cv2.distanceTransform((matte >= 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    trust *= np.clip(1.5 - outside / reach, 0, 1) * np.clip(1.5 - inside / (0.5 * reach), 0, 1)
+    return np.asarray(matte + (share - matte) * trust, np.float32)
+
+
+def _keep_far(image: Image, behind: Floats, matte: Floats) -> Floats:
+    """The photo itself up to a little outside the silhouette, what is behind it further in."""
+    reach = max(3, round(max(image.shape[:2]) / 90)) | 1
+    near = cv2.dilate((matte > 0.02).astype(np.float32), np.ones((reach, reach)))
     near = cv2.GaussianBlur(near, (0, 0), reach / 4)[..., None]
-    return np.asarray(np.clip(wide * near + image * (1 - near), 0, 255), np.float32)
+    return np.asarray(behind * near + image * (1 - near), np.float32)
 
 
 def _own_colours(image: Floats, background: Floats, matte: Floats) -> Floats:
     """The person's colours without the background's share, continued outward past the rim."""
     pure = (image - (1 - matte) * background) / np.maximum(matte, 0.35)
-    known = (matte[..., 0] > 0.6).astype(np.float32)
-    total, weight = np.zeros_like(image), np.zeros_like(known)
-    for sigma, trust in ((2.0, 1.0), (8.0, 1e-3), (32.0, 1e-6)):
-        share = cv2.GaussianBlur(known, (0, 0), sigma)
-        total += trust * cv2.GaussianBlur(np.clip(pure, 0, 255) * known[..., None], (0, 0), sigma)
-        weight += trust * share
-    spread = total / np.maximum(weight, 1e-9)[..., None]
+    spread = _spread(np.clip(pure, 0, 255), (matte[..., 0] > 0.6).astype(np.float32))
     certain = np.clip((matte - 0.3) / 0.4, 0, 1)
     return np.asarray(pure * certain + spread * (1 - certain), np.float32)
+
+
+def _spread(colours: Floats, known: Floats) -> Floats:
+    """Known colours stay near; elsewhere the mean of the known ones around, at growing distance."""
+    total, weight = np.zeros_like(colours), np.zeros_like(known)
+    for sigma, trust in ((2.0, 1.0), (8.0, 1e-3), (32.0, 1e-6)):
+        weight += trust * cv2.GaussianBlur(known, (0, 0), sigma)
+        total += trust * cv2.GaussianBlur(colours * known[..., None], (0, 0), sigma)
+    return np.asarray(total / np.maximum(weight, 1e-9)[..., None], np.float32)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 import cv2
+import numpy as np
 
 from models.errors import UserError
 from models.types import Image
@@ -172,8 +173,8 @@ def open_webcam(device: Device, size: tuple[int, int] | None, fps: float) -> Web
         if not capture.isOpened():
             capture.release()
             raise UserError(
-                f"The camera {device.label} cannot be opened; close other programs that use it and "
-                f"{_permission_hint()}or choose another camera with --camera."
+                f"The camera {device.label} cannot be opened; close other programs that use "
+                f"it{_permission_hint()}, or choose another camera with --camera."
             )
         _ask_for(capture, size, fps)
         return Webcam(capture, device.label)
@@ -205,13 +206,12 @@ def _describe(capture: cv2.VideoCapture) -> str:
 def _to_rgb(picture: cv2.typing.MatLike) -> Image:
     """OpenCV's picture (grey or BGR) as RGB."""
     code = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
-    image: Image = cv2.cvtColor(picture, code)  # type: ignore[assignment]
-    return image
+    return np.asarray(cv2.cvtColor(picture, code), dtype=np.uint8)
 
 
 def _permission_hint() -> str:
     if platform.system() == "Darwin":
-        return "allow the terminal under System Settings > Privacy & Security > Camera, "
+        return ", allow the terminal under System Settings > Privacy & Security > Camera"
     return ""
 
 

@@ -1,0 +1,247 @@
+"""Photos as people have them: any size, any mode, turned by EXIF, with several faces or none."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+from PIL import ImageCms, ImageOps, UnidentifiedImageError
+
+from models.errors import UserError
+from models.types import Face, Image, Photo
+
+MAX_PIXELS = 100_000_000
+MIN_SIDE = 64
+MIN_FACE_HEIGHT = 40.0
+"""Pixels; below, landmarks and picture are too coarse to be animated."""
+
+_SUFFIXES = frozenset(
+    ".jpg .jpeg .jfif .png .webp .bmp .tif .tiff .gif .heic .heif .avif .ppm .pgm".split()
+)
+# Only formats of pictures: Pillow would also run Ghostscript on a PostScript file.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF", "PPM")
+_MAX_BYTES = 600_000_000
+_BACKGROUND = (240, 240, 240)
+_SMALL_FACE = 0.22
+_CROP_SIDE = 3.2
+
+
+def load_image(path: Path) -> Image:
+    """Read a picture file as it should be seen: turned upright, in sRGB, without transparency.
+
+    JPEG, PNG, WebP, BMP, TIFF, GIF, HEIC, AVIF and PPM; of an animation the first frame. Sixteen
+    bits are scaled to eight, transparency is laid over a light grey.
+
+    Raises:
+        UserError: there is no such file, it is not a picture, broken, too large or too small.
+    """
+    data = _read(path)
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns about large pictures; the limit below is our own.
+            warnings.simplefilter("ignore")
+            picture = _open(data)
+            _check_size(path, *picture.size)
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+            pixels = _to_rgb(upright)
+    except UserError:
+        raise
+    except PIL.Image.DecompressionBombError as error:
+        raise _too_large(path) from error
+    except UnidentifiedImageError as error:
+        raise UserError(
+            f"{path} is not a picture that can be read; use a JPEG, PNG, WebP, BMP, TIFF, GIF "
+            "or HEIC file."
+        ) from error
+    except MemoryError as error:
+        raise UserError(
+            f"There is not enough memory to open {path}; use a smaller copy of it."
+        ) from error
+    except Exception as error:  # Decoders raise nearly anything on a broken file.
+        raise UserError(
+            f"{path} is broken or cut off and cannot be read; copy it again or use another photo."
+        ) from error
+    return pixels
+
+
+def load_photo(
+    path: Path, find_faces: Callable[[Image], list[Face]], face: int | None = None
+) -> Photo:
+    """Read a photo and choose the face to animate.
+
+    Where the face is small in its photo, the photo is cropped to its surroundings.
+
+    Args:
+        path: the picture file.
+        find_faces: all faces of a picture, largest first.
+        face: which face, from 1 on, largest first; None for the largest.
+
+    Raises:
+        UserError: the file cannot be read, shows no face, too few faces or too small a face.
+    """
+    image = load_image(path)
+    faces = find_faces(image)
+    if not faces:
+        raise UserError(
+            f"No face was found in {path}; use a photo of one person who looks at the camera, "
+            "well lit, with the whole face in view."
+        )
+    number = 1 if face is None else face
+    if not 1 <= number <= len(faces):
+        shown = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
+        choice = "leave --face out" if len(faces) == 1 else f"give --face 1 to {len(faces)}"
+        raise UserError(
+            f"{path} shows {shown}, so there is no face {number}; {choice} (the largest is 1)."
+        )
+    chosen = faces[number - 1]
+    _, top, _, bottom = chosen.box
+    if bottom - top < MIN_FACE_HEIGHT:
+        raise UserError(
+            f"The face in {path} is only {max(bottom - top, 0):.0f} pixels high; use a photo in "
+            f"which it has at least {MIN_FACE_HEIGHT:.0f}, better 200."
+        )
+    image, chosen = crop_to_face(image, chosen)
+    return Photo(image, chosen, path.stem)
+
+
+def crop_to_face(image: Image, face: Face) -> tuple[Image, Face]:
+    """Crop a picture around a face that is small in it; else both come back as they are.
+
+    The square keeps room for hair and shoulders and stays inside the picture as far as it can.
+    """
+    height, width = image.shape[:2]
+    left, top, right, bottom = face.box
+    face_height = bottom - top
+    if face_height >= _SMALL_FACE * height:
+        return image, face
+    side = _CROP_SIDE * max(face_height, right - left)
+    # A little lower than the face, because the mesh ends at the chin and shoulders follow.
+    x0, x1 = _window((left + right) / 2, side, width)
+    y0, y1 = _window((top + bottom) / 2 + 0.15 * face_height, side, height)
+    moved = face.landmarks - np.array([x0, y0, 0], np.float32)
+    return np.ascontiguousarray(image[y0:y1, x0:x1]), Face(moved, face.blendshapes, face.score)
+
+
+def list_photos(folder: Path) -> list[Path]:
+    """The picture files of a folder by the ending of their names, sorted; not of its subfolders.
+
+    Raises:
+        UserError: it is not a folder or cannot be listed.
+    """
+    try:
+        found = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".") and path.is_file()
+        ]
+    except OSError as error:
+        raise UserError(
+            f"The folder {folder} cannot be listed ({error.strerror}); name another one."
+        ) from error
+    return sorted(found, key=lambda path: (path.name.casefold(), path.name))
+
+
+def _window(centre: float, side: float, limit: int) -> tuple[int, int]:
+    """First and last+1 index of `side` pixels around `centre`, moved into 0..limit."""
+    length = min(round(side), limit)
+    start = min(max(round(centre - side / 2), 0), limit - length)
+    return start, start + length
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file that should be a picture."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise UserError(f"{path} is a folder; name one picture file in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{path} is not a file; name a picture file.")
+        if status.st_size == 0:
+            raise UserError(f"{path} is empty (zero bytes); copy it again or use another photo.")
+        if status.st_size > _MAX_BYTES:
+            raise UserError(f"{path} is too large to be a photo; name a picture file.")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"There is no file {path}; check the name.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{os.fspath(path)!r} cannot be read ({reason}); check the name and its permissions."
+        ) from error
+
+
+def _open(data: bytes) -> PIL.Image.Image:
+    """The picture's header; the pixels are decoded later."""
+    import pi_heif
+
+    pi_heif.register_heif_opener()
+    PIL.Image.init()
+    known = [name for name in _FORMATS if name in PIL.Image.OPEN]
+    return PIL.Image.open(io.BytesIO(data), formats=known)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise _too_large(path)
+    if min(width, height) < MIN_SIDE:
+        raise UserError(
+            f"{path} is only {width} x {height} pixels; use a photo of at least "
+            f"{MIN_SIDE} x {MIN_SIDE}, better 512 x 512."
+        )
+
+
+def _too_large(path: Path) -> UserError:
+    return UserError(
+        f"{path} has more than {MAX_PIXELS // 1_000_000} million pixels; use a smaller copy of it."
+    )
+
+
+def _to_rgb(picture: PIL.Image.Image) -> Image:
+    """The pixels in sRGB, (H, W, 3) uint8, without transparency."""
+    profile = picture.info.get("icc_profile")
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        picture = _to_eight_bits(picture)
+    if "A" in picture.getbands() or "a" in picture.getbands() or "transparency" in picture.info:
+        layer = picture.convert("RGBA")
+        picture = PIL.Image.new("RGBA", layer.size, (*_BACKGROUND, 255))
+        picture.alpha_composite(layer)
+        picture = picture.convert("RGB")
+    picture = _to_srgb(picture, profile)
+    return np.array(picture.convert("RGB"), np.uint8, order="C")
+
+
+def _to_eight_bits(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Grey values of 16 or 32 bits or floats, scaled instead of cut off at 255."""
+    values = np.asarray(picture, np.float32)
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    highest = float(values.max(initial=0.0))
+    # The full scale is not told: 0..1 for floats, else the narrowest usual one that holds them.
+    if picture.mode == "F" and highest <= 1.0:
+        scale = 1.0
+    elif picture.mode in ("I", "F") and highest <= 255.0:
+        scale = 255.0
+    else:
+        scale = 65535.0 if highest <= 65535.0 else highest
+    eight = np.clip(values * (255.0 / scale) + 0.5, 0, 255).astype(np.uint8)
+    return PIL.Image.fromarray(eight)
+
+
+def _to_srgb(picture: PIL.Image.Image, profile: bytes | None) -> PIL.Image.Image:
+    """Apply the embedded colour profile, such as the wide one of phones or a printer's CMYK."""
+    if not profile or picture.mode not in ("RGB", "CMYK"):
+        return picture
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(
+            picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture  # A broken profile: the colours as they are written.
+    return picture if converted is None else converted

@@ -1,0 +1,209 @@
+"""What was found on this computer, what `run` would choose, and how to mend what is missing."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from models.animator import BACKENDS
+from realtime.cameras.discovery import Device, list_devices, real_cameras, virtual_outputs
+from realtime.remedy import (
+    Host,
+    install_virtual_camera,
+    join_video_group,
+    reload_loopback,
+    virtual_camera_hint,
+)
+
+FETCH_COMMAND = "python -m models.artifacts"
+"""Fetches all weights; `run` does it too where they are missing."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One file of weights: where it lies, or None if it is not there. size: bytes when whole."""
+
+    name: str
+    size: int
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something missing. command: what mends it here, or "". hint: what else to know, or ""."""
+
+    what: str
+    command: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that `doctor` prints.
+
+    cameras: real webcams. virtual_cameras: what `run` can write to. providers: ONNX Runtime's
+    execution providers, best first; empty if it cannot be loaded. camera, backend, output: what
+    `run` would choose, in words.
+    """
+
+    system: str
+    python: str
+    cameras: tuple[Device, ...]
+    virtual_cameras: tuple[Device, ...]
+    providers: tuple[str, ...]
+    weights: tuple[Weights, ...]
+    camera: str
+    backend: str
+    output: str
+    problems: tuple[Problem, ...]
+
+
+def examine() -> Report:
+    """Look around on this computer; opens no camera and changes nothing."""
+    return assess(list_devices(), _providers(), _weights(), Host.this(), _exclusive_caps())
+
+
+def assess(
+    devices: list[Device],
+    providers: tuple[str, ...],
+    weights: tuple[Weights, ...],
+    host: Host,
+    exclusive_caps: tuple[bool, ...] = (),
+) -> Report:
+    """Draw the conclusions from what was found.
+
+    Args:
+        devices: all video devices.
+        providers: ONNX Runtime's execution providers.
+        weights: the files of weights.
+        host: the computer, for the mending commands.
+        exclusive_caps: v4l2loopback's setting for each of its devices; empty if unknown.
+    """
+    cameras = tuple(real_cameras(devices))
+    outputs = tuple(virtual_outputs(devices))
+    problems = []
+    if not cameras:
+        problems.append(
+            Problem("no webcam", "avatarify-like run --source face.jpg --camera demo", _no_webcam())
+        )
+    if any(not device.readable for device in (*cameras, *outputs)):
+        problems.append(
+            Problem("you may not use all video devices", join_video_group(), "then log in again")
+        )
+    if not outputs:
+        command, hint = install_virtual_camera(host), virtual_camera_hint(host)
+        problems.append(Problem("no virtual camera", command, hint))
+    elif host.system == "Linux" and not all(exclusive_caps[: len(outputs)]):
+        hint = "until then Chrome and Zoom do not list it; close what uses it first"
+        problems.append(
+            Problem("a virtual camera without exclusive_caps=1", reload_loopback(), hint)
+        )
+    if not providers:
+        problems.append(
+            Problem("ONNX Runtime cannot be loaded", "python -m pip install onnxruntime")
+        )
+    for item in weights:
+        if item.path is None:
+            problems.append(Problem(f"the weights {item.name} are not here yet", FETCH_COMMAND))
+    return Report(
+        system=f"{platform.system()} {platform.release()} ({platform.machine()})",
+        python=platform.python_version(),
+        cameras=cameras,
+        virtual_cameras=outputs,
+        providers=providers,
+        weights=weights,
+        camera=_first(cameras) or "none (--camera demo works without one)",
+        backend=next(iter(BACKENDS)),
+        output=_first(outputs) or "none (--record FILE.mp4 works without one)",
+        problems=tuple(problems),
+    )
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print a report for people: what is there, what would be chosen, what to mend."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+
+    def row(title: str, text: str) -> None:
+        table.add_row(title, escape(text))
+
+    row("System", f"{report.system}, Python {report.python}")
+    row("Cameras", _lines(report.cameras))
+    row("Virtual cameras", _lines(report.virtual_cameras))
+    row("ONNX Runtime", ", ".join(report.providers) or "not found")
+    for item in report.weights:
+        size = f"{item.size / 1e6:.1f} MB"
+        row("Weights", f"{item.name}: {item.path or 'missing'} ({size})")
+    console.print(table)
+    console.print()
+    console.print("[bold]run would choose[/bold]")
+    chosen = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
+    chosen.add_column(no_wrap=True)
+    chosen.add_column(overflow="fold")
+    for title, text in (
+        ("camera", report.camera),
+        ("backend", report.backend),
+        ("output", report.output),
+    ):
+        chosen.add_row(title, escape(text))
+    console.print(chosen)
+    console.print()
+    if not report.problems:
+        console.print("[green]Nothing is missing.[/green]")
+        return
+    console.print("[bold]To mend[/bold]")
+    for problem in report.problems:
+        console.print(f"  {escape(problem.what)}:", style="yellow", highlight=False)
+        # Never wrapped: a command is there to be copied.
+        console.print(f"    {escape(problem.command)}", soft_wrap=True, highlight=False)
+        if problem.hint:
+            console.print(f"    ({escape(problem.hint)})", style="dim", highlight=False)
+
+
+def _lines(devices: tuple[Device, ...]) -> str:
+    lines = [
+        device.label + ("" if device.readable else ", which you may not use") for device in devices
+    ]
+    return "\n".join(lines) or "none"
+
+
+def _first(devices: tuple[Device, ...]) -> str:
+    """What `auto` would try first: the first device that this user may open."""
+    usable = [device for device in devices if device.readable] or list(devices)
+    return usable[0].label if usable else ""
+
+
+def _no_webcam() -> str:
+    where = " and allow the terminal to use it in System Settings > Privacy & Security"
+    return (
+        "plug one in" + (where if platform.system() == "Darwin" else "") + "; the demo needs none"
+    )
+
+
+def _providers() -> tuple[str, ...]:
+    try:
+        import onnxruntime
+    except (ImportError, OSError):
+        return ()
+    return tuple(onnxruntime.get_available_providers())
+
+
+def _weights() -> tuple[Weights, ...]:
+    from models.artifacts import ARTIFACTS, locate
+
+    return tuple(Weights(name, item.size, locate(name)) for name, item in ARTIFACTS.items())
+
+
+def _exclusive_caps() -> tuple[bool, ...]:
+    """The loaded v4l2loopback's setting, in the order in which it made its devices."""
+    path = Path("/sys/module/v4l2loopback/parameters/exclusive_caps")
+    try:
+        return tuple(value.strip() in ("Y", "1") for value in path.read_text().split(","))
+    except OSError:
+        return ()

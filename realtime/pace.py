@@ -1,0 +1,57 @@
+"""When the output writes: every slot of a steady clock gets exactly one frame."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_LATEST = 0.9
+"""Share of a slot after which the last frame is repeated."""
+
+_LOOK = 1.0
+_HOLD = 10.0
+_WORTH = 0.002
+
+
+class Pace:
+    """Slots of one period each on a monotonic clock, without drift.
+
+    A new frame goes out as soon as it is there, once a slot. Where the camera is as fast as the
+    output, frames may fall late into slots that are already served and wait for the next one, all
+    by the same time; then the whole grid is moved earlier by that time, at most once in ten
+    seconds, so that frames wait as little as possible and the rate stays what it is.
+    """
+
+    def __init__(self, fps: float, start: float) -> None:
+        """Begin with the slot that opens at `start` (seconds of any steady clock)."""
+        self._period = 1.0 / fps
+        self._start = start
+        self._slot = 0
+        self._waits: list[float] = []
+        self._looked = start
+        self._moved = start - _HOLD
+
+    @property
+    def opens(self) -> float:
+        """From when on the present slot may be served."""
+        return self._start + self._slot * self._period
+
+    @property
+    def closes(self) -> float:
+        """When it must be, with the last frame if there is no new one."""
+        return self.opens + _LATEST * self._period
+
+    def served(self, now: float, waited: float | None) -> None:
+        """The slot was served at `now` with a frame that had `waited` seconds (None: a repeat).
+
+        Slots missed while a sink was slow are left out, not made up for in a burst.
+        """
+        if waited is not None:
+            self._waits.append(waited)
+        self._slot = max(self._slot + 1, int((now - self._start) / self._period))
+        if now - self._looked >= _LOOK:
+            usual = float(np.median(self._waits)) if self._waits else 0.0
+            if usual > _WORTH and now - self._moved >= _HOLD:
+                self._start -= min(float(np.percentile(self._waits, 90)), self._period)
+                self._moved = now
+            self._looked = now
+            self._waits.clear()

@@ -1,0 +1,144 @@
+"""The sound of one clip, copied into a new video."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+
+_Timed: TypeAlias = tuple[float, "Packet[Any]"]
+"""When a packet starts, in seconds of the new video, and the packet."""
+
+_COPIED = ("aac", "mp3", "mp3float")
+"""Codecs that every player takes in an MP4; others are encoded anew as AAC."""
+
+
+class AudioTrack:
+    """Feeds the first audio stream of a clip into an output container, in step with its video.
+
+    The sound starts where the clip's picture starts and ends with the last call of `advance`.
+    """
+
+    def __init__(self, source: av.container.InputContainer, output: OutputContainer) -> None:
+        """Add a stream to the output, before its header is written. Owns `source` from now on."""
+        self._source = source
+        self._output = output
+        self._stream: AudioStream = source.streams.audio[0]
+        self._start = _first_picture(source)
+        name = self._stream.codec_context.name
+        self._copies = name in _COPIED
+        self._target: AudioStream
+        if self._copies:
+            self._target = output.add_stream_from_template(self._stream)
+        else:
+            rate = self._stream.codec_context.sample_rate
+            rate = rate if rate in (32000, 44100, 48000) else 48000
+            self._target = output.add_stream("aac", rate=rate)
+            channels = self._stream.codec_context.channels
+            self._target.layout = "mono" if channels == 1 else "stereo"
+        self._packets = self._copy() if self._copies else self._encode()
+        self._next: _Timed | None = None
+        self._ended = False
+
+    @classmethod
+    def open(cls, path: Path, output: OutputContainer) -> AudioTrack | None:
+        """The track of a clip, or None if it has no sound or cannot be read."""
+        try:
+            source = av.open(str(path))
+        except (av.FFmpegError, OSError, ValueError):
+            return None
+        if not source.streams.audio:
+            source.close()
+            return None
+        return cls(source, output)
+
+    def advance(self, until: float) -> None:
+        """Write all sound that starts before `until` (seconds of the new video)."""
+        while not self._ended:
+            if self._next is None:
+                # A clip whose sound is damaged half-way loses only the rest of its sound.
+                try:
+                    self._next = next(self._packets, None)
+                except av.FFmpegError:
+                    self._next = None
+                if self._next is None:
+                    self._ended = True
+                    return
+            if self._next[0] >= until:
+                return
+            packet, self._next = self._next[1], None
+            self._output.mux(packet)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._ended = True
+        self._packets.close()
+        self._source.close()
+
+    def _copy(self) -> Generator[_Timed, None, None]:
+        """The source's own packets, moved to the new clock."""
+        for packet in self._source.demux(self._stream):
+            if packet.pts is None or packet.time_base is None:
+                continue
+            shift = round(self._start / packet.time_base)
+            at = float((packet.pts - shift) * packet.time_base)
+            # Sound before the first picture (an encoder's run-in) has no place in the new clip.
+            if at < -1e-4:
+                continue
+            packet.pts = max(packet.pts - shift, 0)
+            packet.dts = packet.pts
+            packet.stream = self._target
+            yield at, packet
+
+    def _encode(self) -> Generator[_Timed, None, None]:
+        """The decoded sound as AAC."""
+        context = self._target.codec_context
+        # The frame size of AAC; the resampler also joins and cuts frames to it.
+        resampler = AudioResampler("fltp", context.layout, context.sample_rate, frame_size=1024)
+        written = 0
+        for frame in self._frames():
+            for piece in resampler.resample(frame):
+                if written == 0 and frame is not None and frame.time is not None:
+                    # Silence of a late start is kept as a gap in time.
+                    written = round(max(frame.time - self._start, 0.0) * context.sample_rate)
+                piece.pts = written
+                piece.time_base = Fraction(1, context.sample_rate)
+                written += piece.samples
+                yield from self._timed(context.encode(piece))
+        yield from self._timed(context.encode(None))
+
+    def _frames(self) -> Iterator[AudioFrame | None]:
+        """Every decodable frame from the first picture on, then None."""
+        for packet in self._source.demux(self._stream):
+            try:
+                decoded = packet.decode()
+            except av.FFmpegError:
+                continue
+            for frame in decoded:
+                if isinstance(frame, AudioFrame) and (frame.time or 0.0) >= self._start - 0.02:
+                    yield frame
+        yield None
+
+    def _timed(self, packets: list[Packet[Any]]) -> Iterator[_Timed]:
+        for packet in packets:
+            packet.stream = self._target
+            at = float((packet.pts or 0) * packet.time_base) if packet.time_base else 0.0
+            yield at, packet
+
+
+def _first_picture(source: av.container.InputContainer) -> float:
+    """When the clip's picture starts, in seconds of its own clock; 0 if it has no picture."""
+    if not source.streams.video:
+        return 0.0
+    video = source.streams.video[0]
+    if video.start_time is None or video.time_base is None:
+        return 0.0
+    return float(video.start_time * video.time_base)

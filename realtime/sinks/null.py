@@ -1,0 +1,37 @@
+"""A sink that shows its frames to nobody."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from realtime.frames import AvatarFrame
+from realtime.sinks.base import require_avatar_frame
+
+
+class NullSink:
+    """Checks frames as every sink does and drops them: `--output none`, and benchmarks."""
+
+    name = "none"
+
+    def write(self, frame: AvatarFrame) -> None:
+        """Drop one frame.
+
+        Raises:
+            TypeError: it is not an `AvatarFrame`.
+        """
+        require_avatar_frame(frame)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def __enter__(self) -> NullSink:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Do nothing."""

@@ -1,0 +1,297 @@
+"""The set-up that all scripts share: an environment from a lock file, made on first use.
+
+Called by the small starters beside it, which only look for a Python:
+
+    _bootstrap.py run ARGUMENTS     the program, in .venv
+    _bootstrap.py test ARGUMENTS    the checks and the tests, in .venv-test
+
+It uses the standard library alone. The environment is complete when its stamp holds the hash of
+everything it was made from; without a right stamp it is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from models.locking import exclusive  # noqa: E402
+
+OLDEST = (3, 11)
+TORCH = "torch==2.13.0"
+_WINDOWS = sys.platform == "win32"
+_LAST_LINES = 12
+
+
+class SetUpError(Exception):
+    """One sentence for the user about what is missing and how to mend it."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment of this checkout.
+
+    folder: where it lies. lock: the pinned and hashed requirements that it is made from.
+    keep_pip: whether pip stays in it; without, it is 20 MB smaller.
+    imports: modules that must load for the set-up to be complete.
+    """
+
+    folder: Path
+    lock: Path
+    keep_pip: bool
+    imports: tuple[str, ...]
+
+    @property
+    def python(self) -> Path:
+        """Its interpreter."""
+        if _WINDOWS:
+            return self.folder / "Scripts" / "python.exe"
+        return self.folder / "bin" / "python"
+
+    @property
+    def stamp(self) -> Path:
+        """The file that says what the environment was made from."""
+        return self.folder / "complete"
+
+    def fingerprint(self) -> str:
+        """What the environment is made from: this file, the lock and the kind of Python."""
+        made_from = hashlib.sha256(Path(__file__).read_bytes())
+        made_from.update(self.lock.read_bytes())
+        made_from.update(repr((sys.version_info[:2], platform.machine())).encode())
+        return made_from.hexdigest()
+
+    def is_complete(self) -> bool:
+        """Whether it can be used as it is."""
+        try:
+            return self.stamp.read_text() == self.fingerprint() and self.python.exists()
+        except OSError:
+            return False
+
+
+_IMPORTS = ("av", "cv2", "numpy", "onnxruntime", "PIL.Image", "pi_heif", "platformdirs")
+RUN = Environment(
+    ROOT / ".venv",
+    ROOT / "requirements" / "run.txt",
+    keep_pip=False,
+    imports=(*_IMPORTS, "pyvirtualcam", "rich.live", "typer", "cv2_enumerate_cameras"),
+)
+TEST = Environment(
+    ROOT / ".venv-test", ROOT / "requirements" / "test.txt", keep_pip=True, imports=RUN.imports
+)
+
+
+def set_up(environment: Environment) -> None:
+    """Make the environment if it is not complete; one process at a time.
+
+    Raises:
+        SetUpError: something is missing that the user can mend.
+    """
+    if environment.is_complete():
+        return
+    lock_file = environment.folder.with_name(f"{environment.folder.name}.lock")
+    try:
+        with exclusive(lock_file, lambda: _say("Another set-up is at work; waiting for it ...")):
+            if not environment.is_complete():
+                _make(environment)
+    except OSError as error:
+        raise SetUpError(
+            f"The set-up cannot write in {ROOT} ({error.strerror or error}); check the free space "
+            "and the permissions of this folder, or copy the project to a folder of yours."
+        ) from error
+
+
+def _make(environment: Environment) -> None:
+    if sys.version_info < OLDEST:
+        raise SetUpError(
+            f"Python {platform.python_version()} is too old; install Python 3.11 or newer, or name "
+            "one in the environment variable AVATARIFY_PYTHON."
+        )
+    _say(
+        f"Setting up on first use in {environment.folder.name} "
+        f"(Python {platform.python_version()}; this takes a minute or two) ..."
+    )
+    environment.stamp.unlink(missing_ok=True)
+    _make_venv(environment.folder)
+    python = str(environment.python)
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    _must(
+        [*pip, "install", "--quiet", "--no-compile", "--no-deps", "--require-hashes"]
+        + ["--only-binary", ":all:", "--retries", "2", "-r", str(environment.lock)],
+        "The packages could not be installed; check the network connection (or the proxy or "
+        "package index in pip's settings) and run the same command again.",
+    )
+    _link_project(python)
+    _must(
+        [python, "-P", "-c", f"import {', '.join(environment.imports)}"],
+        "The packages were installed but do not load; the last line above names what this system "
+        "lacks.",
+    )
+    _fetch_models(python)
+    if not environment.keep_pip:
+        _run([*pip, "uninstall", "--quiet", "--yes", "pip", "setuptools"])
+    environment.stamp.write_text(environment.fingerprint())
+    _say("The set-up is complete.")
+
+
+def _make_venv(folder: Path) -> None:
+    """An empty environment with pip, made by the Python that runs this or the one behind it."""
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    lacking = (
+        f"{base} lacks the module venv; install it (Debian and Ubuntu: "
+        f"sudo apt install python{version}-venv) and run the same command again."
+    )
+    if _run([base, "-c", "import ensurepip, venv"]).returncode != 0:
+        raise SetUpError(lacking)
+    if folder.exists() or folder.is_symlink():
+        if folder.is_symlink() or not folder.is_dir():
+            folder.unlink()
+        else:
+            shutil.rmtree(folder)
+    _must([base, "-m", "venv", str(folder)], f"{base} could not make an environment in {folder}.")
+
+
+def _link_project(python: str) -> None:
+    """Make the checkout importable in the environment, by a path that survives a move of both."""
+    asked = _run([python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"])
+    packages = Path(asked.stdout.decode().strip())
+    (packages / "avatarify_like.pth").write_text(f"{os.path.relpath(ROOT, packages)}\n")
+    information = packages / f"avatarify_like-{_version()}.dist-info"
+    information.mkdir(exist_ok=True)
+    (information / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: avatarify-like\nVersion: {_version()}\n"
+    )
+
+
+def _version() -> str:
+    import tomllib
+
+    description = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return str(description["project"]["version"])
+
+
+def _fetch_models(python: str) -> None:
+    """Fetch the networks now, so that the first call need not; without them the set-up stands."""
+    done = _run([python, "-P", "-m", "models.artifacts"])
+    if done.returncode != 0:
+        lines = _text(done).splitlines()
+        _say(f"The set-up goes on without this: {lines[-1] if lines else 'no model was fetched'}")
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a command quietly, shielded from settings that would send packages elsewhere."""
+    shielded = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT")
+    variables = {name: value for name, value in os.environ.items() if name not in shielded}
+    variables["PIP_USER"] = "0"
+    variables["PIP_REQUIRE_VIRTUALENV"] = "0"
+    return subprocess.run(
+        command,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
+def _text(done: subprocess.CompletedProcess[bytes]) -> str:
+    return done.stdout.decode(errors="replace").strip()
+
+
+def _must(command: list[str], sentence: str) -> None:
+    """Run a command; if it fails, show its last lines and raise `sentence`."""
+    done = _run(command)
+    if done.returncode != 0:
+        for line in _text(done).splitlines()[-_LAST_LINES:]:
+            print(f"  {line}", file=sys.stderr)
+        raise SetUpError(sentence)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def run_program(arguments: list[str]) -> int:
+    """The program itself; on POSIX it replaces this process, so signals and exit code are its."""
+    set_up(RUN)
+    # -P: a folder called `models` where the user stands must not shadow ours.
+    command = [str(RUN.python), "-P", "-m", "realtime.cli", *arguments]
+    return _replace(command)
+
+
+def _replace(command: list[str]) -> int:
+    variables = {n: v for n, v in os.environ.items() if n not in ("PYTHONHOME", "PYTHONPATH")}
+    if not _WINDOWS:
+        sys.stdout.flush()
+        os.execve(command[0], command, variables)
+    return subprocess.run(command, env=variables, check=False).returncode
+
+
+def run_checks(arguments: list[str]) -> int:
+    """Linter, formatter, types, tests; all of them, and the first failure is the exit code.
+
+    `--all` also installs PyTorch for the tests that are marked `torch`. Everything else is
+    passed on to pytest.
+    """
+    with_torch = "--all" in arguments
+    arguments = [argument for argument in arguments if argument != "--all"]
+    set_up(TEST)
+    python = str(TEST.python)
+    if with_torch:
+        _install_torch(python)
+    os.chdir(ROOT)
+    failed: list[str] = []
+    status = 0
+    for check in (
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["mypy"],
+        ["pytest", *arguments],
+    ):
+        _say(f"== {' '.join(check)}")
+        code = subprocess.run([python, "-m", *check], check=False).returncode
+        if code != 0:
+            failed.append(check[0] if check[0] != "ruff" else " ".join(check[:2]))
+            status = status or code
+    if failed:
+        _say(f"Failed: {', '.join(failed)}")
+    return status
+
+
+def _install_torch(python: str) -> None:
+    wanted = TORCH.partition("==")[2]
+    found = _run([python, "-c", "import importlib.metadata as m; print(m.version('torch'))"])
+    if found.returncode == 0 and _text(found).partition("+")[0] == wanted:
+        return
+    _say(f"Installing {TORCH} ...")
+    _must(
+        [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        + ["install", "--quiet", "--no-compile", TORCH],
+        "PyTorch could not be installed; run scripts/test without --all to leave its tests out.",
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Dispatch; a `SetUpError` is one sentence and exit code 2."""
+    try:
+        if arguments[:1] == ["test"]:
+            return run_checks(arguments[1:])
+        return run_program(arguments[1:])
+    except SetUpError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted; run the same command again to go on.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

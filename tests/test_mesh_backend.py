@@ -1,0 +1,231 @@
+"""What a viewer sees: the photo moves like the driver, and only what should move does.
+
+Everything is measured on the pictures that come out, by finding their landmarks again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from models.errors import UserError
+from models.face.tracker import FaceTracker
+from models.mesh.backend import MeshAnimator, MeshAvatar
+from models.mesh.layers import separate
+from models.mesh.pose import euler, fit_head
+from models.mesh.topology import EYES, LOWER_LIP, STABLE, UPPER_LIP
+from models.photos import load_photo
+from models.types import Crop, Face, Floats, Image, Keypoints
+from realtime.assets import asset_path
+from realtime.cameras.clip import ClipReader
+
+
+@dataclass
+class Played:
+    """A clip played on a photo: the driver's and the results' landmarks and the pictures."""
+
+    avatar: MeshAvatar
+    driving: list[Floats]
+    result: list[Floats]
+    pictures: list[Image]
+
+
+def mouth(landmarks: Floats) -> float:
+    gap = np.linalg.norm(landmarks[UPPER_LIP[4], :2] - landmarks[LOWER_LIP[4], :2])
+    return float(gap / np.linalg.norm(landmarks[10, :2] - landmarks[152, :2]))
+
+
+def lids(landmarks: Floats) -> float:
+    total = 0.0
+    for eye in EYES:
+        gap = np.linalg.norm(landmarks[eye.upper[3], :2] - landmarks[eye.lower[3], :2])
+        width = np.linalg.norm(landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2])
+        total += float(gap / width)
+    return total / 2
+
+
+def gaze(landmarks: Floats) -> float:
+    """How far the irises are toward the right of the picture, in eye widths."""
+    total = 0.0
+    for eye in EYES:
+        a, b = sorted(landmarks[eye.corners, :2].tolist())
+        total += (landmarks[eye.iris[0], 0] - (a[0] + b[0]) / 2) / (b[0] - a[0])
+    return float(total / 2)
+
+
+def play(bundle: Path, photo: Path, clip: Path, every: int, size: int = 384) -> Played:
+    tracker, finder = FaceTracker(bundle), FaceTracker(bundle)
+    animator = MeshAnimator()
+    avatar = animator.prepare(load_photo(photo, finder.find_faces), size)
+    played = Played(avatar, [], [], [])
+    reference: Keypoints | None = None
+    crop: Crop | None = None
+    for number, (frame, _) in enumerate(ClipReader(clip).frames()):
+        if number % every:
+            continue
+        face = tracker.track(frame)
+        assert face is not None
+        crop = crop or Crop.around(face)
+        driving = animator.detect(frame, face, crop)
+        assert driving is not None
+        reference = reference or driving
+        picture = animator.render(avatar, animator.relative(avatar, reference, driving, True))
+        found = finder.find_faces(picture)
+        assert found, f"no face in the result of frame {number}"
+        played.driving.append(face.landmarks)
+        played.result.append(found[0].landmarks)
+        played.pictures.append(picture)
+    return played
+
+
+@pytest.fixture(scope="module")
+def photo(astronaut: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photo") / "astronaut.png"
+    PillowImage.fromarray(astronaut).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def played(landmarker_bundle: Path, photo: Path) -> Played:
+    return play(landmarker_bundle, photo, asset_path("demo.mp4"), every=4)
+
+
+def correlation(a: list[float], b: list[float]) -> float:
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def yaws(poses: list[Floats]) -> list[float]:
+    return [euler(fit_head(poses[0], p).rotation)[0] for p in poses]
+
+
+def test_mouth_lids_gaze_and_head_follow_the_driver(played: Played) -> None:
+    for measure in (mouth, lids, gaze):
+        driver = [measure(p) for p in played.driving]
+        result = [measure(p) for p in played.result]
+        assert correlation(driver, result) > 0.85, measure.__name__
+    assert correlation(yaws(played.driving), yaws(played.result)) > 0.95
+
+
+def test_lips_part_and_lids_close_when_the_drivers_do(played: Played) -> None:
+    open_mouth = int(np.argmax([mouth(p) for p in played.driving]))
+    assert mouth(played.result[open_mouth]) > mouth(played.result[0]) + 0.03
+    blink = int(np.argmin([lids(p) for p in played.driving]))
+    assert lids(played.driving[blink]) < 0.4 * lids(played.driving[0])
+    assert lids(played.result[blink]) < 0.5 * lids(played.result[0])
+
+
+def test_the_background_does_not_move(played: Played) -> None:
+    left, top, right, bottom = played.avatar.layers.box
+    outside = np.ones(played.avatar.still.shape[:2], bool)
+    outside[top:bottom, left:right] = False
+    far = cv2.dilate(played.avatar.layers.matte, np.ones((61, 61), np.uint8)) == 0
+    outside[top:bottom, left:right] |= far
+    assert outside.sum() > 2000
+    for picture in played.pictures:
+        moved = np.abs(picture.astype(int) - played.avatar.still)[outside]
+        assert moved.mean() < 0.5
+
+
+def test_the_shoulders_do_not_move(played: Played) -> None:
+    landmarks = played.avatar.landmarks
+    chin, tall = landmarks[152, 1], landmarks[152, 1] - landmarks[10, 1]
+    rows = slice(int(chin + tall), played.avatar.still.shape[0])
+    still = played.avatar.still[rows]
+    assert still.shape[0] > 20
+    for picture in played.pictures:
+        assert np.abs(picture[rows].astype(int) - still).mean() < 0.5
+
+
+def test_the_person_stays_the_same(played: Played) -> None:
+    source = played.avatar.landmarks
+    tall = float(np.linalg.norm(source[10] - source[152]))
+    own, other = [], []
+    for driver, result in zip(played.driving, played.result, strict=True):
+        fitted = fit_head(result, source)(result)
+        own.append(np.linalg.norm((fitted - source)[STABLE, :2], axis=1).mean() / tall)
+        fitted = fit_head(result, driver)(result)
+        size = float(np.linalg.norm(driver[10] - driver[152]))
+        other.append(np.linalg.norm((fitted - driver)[STABLE, :2], axis=1).mean() / size)
+    assert np.mean(own) < 0.025
+    assert np.mean(own) < 0.7 * np.mean(other), "more like the photo than like the driver"
+
+
+def test_no_motion_gives_the_photo_back(played: Played) -> None:
+    animator = MeshAnimator()
+    picture = animator.render(played.avatar, played.avatar.keypoints)
+    assert picture.shape == played.avatar.still.shape
+    change = np.abs(picture.astype(int) - played.avatar.still)
+    assert change.mean() < 1.5
+    assert (change.max(axis=2) > 40).mean() < 0.01
+
+
+def test_rendering_is_repeatable_and_leaves_the_avatar_alone(played: Played) -> None:
+    animator = MeshAnimator()
+    still = played.avatar.still.copy()
+    values = played.avatar.keypoints.values + np.float32(0.03)
+    first = animator.render(played.avatar, Keypoints(values))
+    second = animator.render(played.avatar, Keypoints(values))
+    assert (first == second).all()
+    assert (played.avatar.still == still).all()
+
+
+def test_absolute_motion_turns_the_face_like_the_driver(
+    played: Played, landmarker_bundle: Path
+) -> None:
+    animator = MeshAnimator()
+    turned = int(np.argmax(np.abs(yaws(played.driving))))
+    face = Face(played.driving[turned], None, 1.0)
+    driving = animator.detect(played.pictures[0], face, Crop.around(face))
+    assert driving is not None
+    picture = animator.render(played.avatar, animator.absolute(played.avatar, driving))
+    found = FaceTracker(landmarker_bundle).find_faces(picture)
+    assert found
+    yaw = euler(fit_head(played.result[0], found[0].landmarks).rotation)[0]
+    assert yaw * yaws(played.driving)[turned] > 0 and abs(yaw) > np.radians(5)
+
+
+def test_wild_keypoints_still_give_a_picture(played: Played) -> None:
+    animator = MeshAnimator()
+    rng = np.random.default_rng(0)
+    for scale in (0.1, 1.0, 30.0):
+        noise = rng.normal(0, scale, played.avatar.keypoints.values.shape)
+        values = (played.avatar.keypoints.values + noise).astype(np.float32)
+        assert animator.render(played.avatar, Keypoints(values)).shape == played.avatar.still.shape
+
+
+def test_layers_give_the_photo_back(astronaut: Image, landmarker_bundle: Path) -> None:
+    face = FaceTracker(landmarker_bundle).find_faces(astronaut)[0]
+    layers = separate(astronaut, face.landmarks)
+    left, top, right, bottom = layers.box
+    weight = layers.matte[..., None] / 255
+    behind = layers.background[top:bottom, left:right]
+    whole = weight * layers.person + (1 - weight) * behind
+    assert np.abs(whole - astronaut[top:bottom, left:right]).mean() < 1.0
+    # Her forehead is hers; the flag and the rocket are background.
+    assert layers.matte[80 - top, 225 - left] == 255
+    assert layers.matte[30 - top, max(0, left + 4 - left)] == 0
+
+
+@pytest.mark.parametrize("clip", ["d0.mp4", "d18.mp4"])
+@pytest.mark.parametrize("source", ["s9.jpg", "s5.jpg"])
+def test_paintings_follow_real_people(
+    shared: Path, landmarker_bundle: Path, source: str, clip: str
+) -> None:
+    played = play(landmarker_bundle, shared / "real" / source, shared / "real" / clip, every=6)
+    for measure in (mouth, lids):
+        driver = [measure(p) for p in played.driving]
+        result = [measure(p) for p in played.result]
+        assert correlation(driver, result) > 0.85, measure.__name__
+
+
+def test_a_tiny_face_is_refused(tmp_path: Path, astronaut: Image, landmarker_bundle: Path) -> None:
+    small = cv2.resize(astronaut, (128, 128), interpolation=cv2.INTER_AREA)
+    path = tmp_path / "small.png"
+    PillowImage.fromarray(np.asarray(small, np.uint8)).save(path)
+    with pytest.raises(UserError):
+        load_photo(path, FaceTracker(landmarker_bundle).find_faces)

@@ -1,0 +1,190 @@
+"""Outputs: choosing one, the guard against camera frames, the virtual camera's errors."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.types import Image
+from realtime import sinks
+from realtime.cameras.discovery import Device
+from realtime.frames import AvatarFrame, CameraFrame
+from realtime.remedy import Host
+from realtime.sinks import SinkError, open_output, virtual_camera
+from realtime.sinks.null import NullSink
+from realtime.sinks.virtual_camera import VirtualCameraSink, explain, revive_loopback
+
+SIZE = (64, 36)
+DEBIAN = Host("Linux", ("debian",))
+
+
+def picture(shade: int = 90, size: tuple[int, int] = SIZE) -> Image:
+    return np.full((size[1], size[0], 3), shade, np.uint8)
+
+
+class FakeCamera:
+    """Stands in for pyvirtualcam.Camera: what it was asked for, and what it was sent."""
+
+    refuses: dict[str | None, str] = {}
+    opened: list[FakeCamera] = []
+
+    def __init__(self, width: int, height: int, fps: float, *, device: str | None = None) -> None:
+        if device in self.refuses:
+            raise RuntimeError(self.refuses[device])
+        self.asked = (width, height, fps)
+        self.device = device or "OBS Virtual Camera"
+        self.sent: list[Image] = []
+        self.closed = 0
+        self.opened.append(self)
+
+    def send(self, image: Image) -> None:
+        self.sent.append(image)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
+    module = types.ModuleType("pyvirtualcam")
+    module.Camera = FakeCamera  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
+    monkeypatch.setattr(FakeCamera, "refuses", {})
+    monkeypatch.setattr(FakeCamera, "opened", [])
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    return FakeCamera
+
+
+def has_devices(monkeypatch: pytest.MonkeyPatch, *devices: Device) -> None:
+    monkeypatch.setattr(virtual_camera, "list_devices", lambda: list(devices))
+
+
+def loopback(node: Path | str, name: str = "AI avatar") -> Device:
+    return Device(9, name, str(node), virtual=True, capture=False, output=True)
+
+
+def test_none_takes_avatar_frames_and_nothing_else() -> None:
+    with open_output("none", SIZE, 30) as sink:
+        assert isinstance(sink, NullSink)
+        sink.write(AvatarFrame(picture(), None, True))
+        with pytest.raises(TypeError, match="not CameraFrame"):
+            sink.write(CameraFrame(picture(), 0.0, 0))  # type: ignore[arg-type]
+
+
+def test_a_new_output_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[tuple[int, int], float]] = []
+
+    def build(size: tuple[int, int], fps: float) -> NullSink:
+        made.append((size, fps))
+        return NullSink()
+
+    monkeypatch.setitem(sinks.OUTPUTS, "window", build)
+    open_output("window", SIZE, 25)
+    assert made == [(SIZE, 25)]
+
+
+def test_auto_without_any_virtual_camera_says_how_to_get_one(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_devices(monkeypatch, Device(0, "Webcam", "/dev/video0"))
+    monkeypatch.setattr(Host, "this", lambda: DEBIAN)
+    with pytest.raises(SinkError, match="No virtual camera was found; .*sudo apt install") as error:
+        open_output("auto", SIZE, 30)
+    assert str(error.value).count(". ") == 0
+    assert not fake.opened, "a webcam is never opened for writing"
+
+
+def test_auto_takes_the_first_that_opens(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_devices(monkeypatch, loopback("/dev/video987", "taken"), loopback("/dev/video988"))
+    fake.refuses = {"/dev/video987": "Device /dev/video987 is already in use."}
+    with open_output("auto", SIZE, 30) as sink:
+        assert sink.name == "AI avatar (/dev/video988)"
+    assert fake.opened[0].asked == (64, 36, 30) and fake.opened[0].closed == 1
+    fake.refuses["/dev/video988"] = "?"
+    with pytest.raises(SinkError, match="/dev/video987 is taken by another program"):
+        open_output("auto", SIZE, 30)
+
+
+@pytest.mark.parametrize("choice", ["/dev/video987", "9", "ai avatar", "avatar"])
+def test_device_by_path_number_and_name(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch, choice: str
+) -> None:
+    has_devices(monkeypatch, Device(0, "Avatar webcam", "/dev/video0"), loopback("/dev/video987"))
+    with open_output(choice, SIZE, 30):
+        assert fake.opened[0].device == "/dev/video987"
+
+
+def test_frames_reach_the_camera_unchanged_and_only_avatar_frames_do(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_devices(monkeypatch, loopback("/dev/video987"))
+    sink = VirtualCameraSink(SIZE, 30)
+    image = picture(123)
+    sink.write(AvatarFrame(image, None, True))
+    with pytest.raises(TypeError, match="avatar frames only"):
+        sink.write(CameraFrame(picture(), 0.0, 0))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="promised"):
+        sink.write(AvatarFrame(picture(size=(64, 64)), None, True))
+    assert len(fake.opened[0].sent) == 1 and np.array_equal(fake.opened[0].sent[0], image)
+    sink.close()
+    sink.close()
+    assert fake.opened[0].closed == 1
+    with pytest.raises(SinkError, match="closed"):
+        sink.write(AvatarFrame(image, None, True))
+
+
+def test_device_that_vanishes_is_noticed(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    node = tmp_path / "video9"
+    node.touch()
+    has_devices(monkeypatch, loopback(node))
+    sink = VirtualCameraSink(SIZE, 30)
+    # The real library writes into the void; only the missing node tells.
+    monkeypatch.setattr(sink, "_node", str(node))
+    monkeypatch.setattr(sink, "_identity", virtual_camera._identity(str(node)))
+    monkeypatch.setattr(virtual_camera, "_CHECK_EVERY", 0.0)
+    sink.write(AvatarFrame(picture(), None, True))
+    node.unlink()
+    with pytest.raises(SinkError, match="is gone"):
+        sink.write(AvatarFrame(picture(), None, True))
+
+
+@pytest.mark.parametrize(
+    ("reason", "device", "host", "words"),
+    [
+        ("Device /dev/video9 does not exist.", "/dev/video9", DEBIAN, "There is no /dev/video9"),
+        ("No v4l2 loopback device found at /dev/video[0-99].", None, DEBIAN, "modprobe"),
+        ("Device X is not a video output device.", "/dev/x", DEBIAN, "is not a virtual camera"),
+        ("OBS Virtual Camera device not found! Did you", None, Host("Windows"), "winget install"),
+        ("OBS Virtual Camera is not installed in your", None, Host("Darwin"), "brew install"),
+        ("virtual camera output could not be started", None, Host("Windows"), "taken by another"),
+        ("backend supports only the 'OBS' device.", "Nikon", Host("Darwin"), "'Nikon'"),
+        ("something\nnew.", None, DEBIAN, "something new."),
+    ],
+)
+def test_reasons_become_one_sentence(
+    reason: str, device: str | None, host: Host, words: str
+) -> None:
+    sentence = explain(f"'backend' backend: {reason}", device, host)
+    assert words in sentence
+    assert sentence.endswith(".") and sentence.count(". ") == 0 and "\n" not in sentence
+    assert sentence[0].isupper() or sentence.startswith("/")
+
+
+def test_real_library_without_any_device() -> None:
+    """The installed pyvirtualcam, whatever this computer has, never lets a RuntimeError out."""
+    pytest.importorskip("pyvirtualcam")
+    with pytest.raises(SinkError, match="987"):
+        open_output("/dev/video987", SIZE, 30)
+
+
+def test_a_plain_file_is_not_revived(tmp_path: Path) -> None:
+    assert not revive_loopback(str(tmp_path / "missing"), SIZE)
