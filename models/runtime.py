@@ -1,0 +1,360 @@
+"""ONNX Runtime sessions on the best device that really works.
+
+Every candidate is tried with one inference. A device that fails, or that ONNX Runtime silently
+leaves for the CPU, is passed over and named together with the reason.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import onnxruntime as ort
+
+from models.artifacts import cache_folder
+from models.errors import UserError
+from models.types import Floats
+
+DEVICE_VARIABLE = "AVATARIFY_DEVICE"
+"""The environment variable that names the one device to use, such as "cpu"."""
+
+Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
+Feeds: TypeAlias = Mapping[str, Any]
+"""Inputs by name: arrays, or what `Session.run` kept on the device."""
+
+_HEAVY = frozenset({"Conv", "FusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm"})
+
+# One 1 x 1 convolution of one pixel, for asking what works where no model is at hand.
+_TINY = base64.b64decode(
+    "CAg6YwoPCgF4CgF3EgF5IgRDb252EgF0KhMIAQgBCAEIARABQgF3SgQAAIA/WhsKAXgSFgoUCAESEAoCCAEK"
+    "AggBCgIIAQoCCAFiGwoBeRIWChQIARIQCgIIAQoCCAEKAggBCgIIAUIECgAQEQ=="
+)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A way to compute, with ONNX Runtime's name for it.
+
+    key: what `AVATARIFY_DEVICE` takes. memory: what IO binding calls its memory.
+    precisions: of a model's files, best first. install: the command that brings it.
+    """
+
+    key: str
+    label: str
+    provider: str
+    memory: str = "cpu"
+    precisions: tuple[Precision, ...] = ("fp16", "fp32")
+    install: str = ""
+
+
+DEVICES: tuple[Device, ...] = (
+    Device(
+        "tensorrt",
+        "TensorRT",
+        "TensorrtExecutionProvider",
+        "cuda",
+        install="pip install tensorrt-cu12",
+    ),
+    Device(
+        "cuda",
+        "CUDA",
+        "CUDAExecutionProvider",
+        "cuda",
+        install="pip uninstall onnxruntime && pip install 'avatarify-like[cuda]'",
+    ),
+    Device("coreml", "CoreML", "CoreMLExecutionProvider"),
+    Device(
+        "directml",
+        "DirectML",
+        "DmlExecutionProvider",
+        "dml",
+        install="pip uninstall onnxruntime && pip install avatarify-like[directml]",
+    ),
+    # OpenVINO computes in bfloat16 by itself where the processor can, whatever the file's type.
+    Device("openvino", "OpenVINO", "OpenVINOExecutionProvider"),
+    Device("cpu", "CPU", "CPUExecutionProvider", precisions=("int8", "fp32", "fp16")),
+)
+"""In the order in which they are tried."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A device that is there, but is not used, and why (a clause without a full stop)."""
+
+    label: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.label} is not used: {self.reason}"
+
+
+class Unusable(Exception):
+    """A device does not work; the text says why."""
+
+
+class Session:
+    """One network on one device; safe to use from several threads."""
+
+    def __init__(self, session: ort.InferenceSession, device: Device) -> None:
+        """Wrap a session that runs on `device`."""
+        self._session = session
+        self._memory = device.memory
+
+    def run(self, feeds: Feeds, outputs: Sequence[str], *, keep: bool = False) -> list[Any]:
+        """Compute the outputs.
+
+        Args:
+            feeds: the inputs: arrays are uploaded, what was kept is used where it lies.
+            outputs: the names of those that are wanted; the others are not downloaded.
+            keep: leave the outputs on the device, for the feeds of a later run.
+        """
+        binding = self._session.io_binding()
+        for name, value in feeds.items():
+            if isinstance(value, ort.OrtValue):
+                binding.bind_ortvalue_input(name, value)
+            else:
+                binding.bind_cpu_input(name, np.ascontiguousarray(value))
+        for name in outputs:
+            binding.bind_output(name, self._memory if keep else "cpu")
+        self._session.run_with_iobinding(binding)
+        if keep:
+            return list(binding.get_outputs())
+        return [value.numpy() for value in binding.get_outputs()]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The networks of one model, all on one device.
+
+    precision: of the files that were taken. refusals: the better devices that do not work.
+    """
+
+    sessions: Mapping[str, Session]
+    device: Device
+    precision: Precision
+    threads: int
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def summary(self) -> str:
+        """Device, precision, and what is not used and why; for the status line."""
+        text = f"{self.device.label} {self.precision}"
+        if self.device.key == "cpu":
+            text += f", {self.threads} threads" if self.threads > 1 else ", 1 thread"
+        return f"{text} ({'; '.join(map(str, self.refusals))})" if self.refusals else text
+
+
+def compute_threads(cores: int | None = None) -> int:
+    """How many threads a network gets, so that capture and output find a core in time."""
+    cores = cores or len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
+    return cores if cores <= 2 else min(cores - 1, 8)
+
+
+def open_runtime(
+    models: Mapping[str, Mapping[Precision, Path | bytes]],
+    samples: Mapping[str, Feeds],
+    *,
+    wanted: str | None = None,
+    available: Sequence[str] | None = None,
+    threads: int | None = None,
+) -> Runtime:
+    """Load networks onto the best device that works.
+
+    Args:
+        models: for each network its file in the precisions that there are.
+        samples: for each network the inputs of the one inference that every device must pass.
+        wanted: the key of the only device to try; None: `AVATARIFY_DEVICE`, or all of them.
+        available: ONNX Runtime's providers; None: those of the installed package.
+        threads: for the CPU; None: `compute_threads`.
+
+    Raises:
+        UserError: there is no device of the name wanted, or none works.
+    """
+    offered = list(ort.get_available_providers() if available is None else available)
+    threads = threads or compute_threads()
+    refusals: list[Refusal] = []
+    for device in _candidates(wanted or os.environ.get(DEVICE_VARIABLE, "")):
+        if device.provider not in offered:
+            reason = _missing(device)
+            if reason or wanted:
+                refusals.append(Refusal(device.label, reason or "this onnxruntime cannot use it"))
+            continue
+        precision = _precision(models, device)
+        try:
+            sessions = {
+                name: _open(files[precision], device, samples[name], threads)
+                for name, files in models.items()
+            }
+        except Unusable as failure:
+            refusals.append(Refusal(device.label, str(failure)))
+            continue
+        return Runtime(sessions, device, precision, threads, tuple(refusals))
+    raise UserError(
+        f"The networks run on no device ({'; '.join(map(str, refusals)) or 'none was found'}); "
+        f"set {DEVICE_VARIABLE}=cpu or install onnxruntime again."
+    )
+
+
+def probe() -> Runtime:
+    """What would run here, found with a network of one pixel."""
+    pixel = {"x": np.ones((1, 1, 1, 1), np.float32)}
+    return open_runtime({"tiny": {"fp32": _TINY}}, {"tiny": pixel})
+
+
+def _candidates(wanted: str) -> Sequence[Device]:
+    if not wanted:
+        return DEVICES
+    chosen = [device for device in DEVICES if device.key == wanted.lower()]
+    if not chosen:
+        keys = ", ".join(device.key for device in DEVICES)
+        raise UserError(f"There is no device called {wanted!r}; choose one of: {keys}.")
+    return chosen
+
+
+def _precision(
+    models: Mapping[str, Mapping[Precision, Path | bytes]], device: Device
+) -> Precision:
+    """The best one for the device that every network has."""
+    for precision in device.precisions:
+        if all(precision in files for files in models.values()):
+            return precision
+    raise ValueError("the networks come in no common precision")
+
+
+def _open(model: Path | bytes, device: Device, sample: Feeds, threads: int) -> Session:
+    """A session that has passed one inference on the device.
+
+    Raises:
+        Unusable: it does not work, or not there.
+    """
+    library_problem = _load_libraries(device)
+    if library_problem:
+        raise Unusable(library_problem)
+    with tempfile.TemporaryDirectory(prefix="avatarify-") as folder:
+        options = _options(device, threads)
+        options.enable_profiling = device.key != "cpu"
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        providers = [(device.provider, _settings(device, threads))]
+        if device.key != "cpu":
+            providers.append(("CPUExecutionProvider", {}))
+        source = model if isinstance(model, bytes) else str(model)
+        try:
+            session = ort.InferenceSession(source, options, providers=providers)
+            if device.provider not in session.get_providers():
+                raise Unusable("ONNX Runtime left it for the CPU without saying why")
+            names = [output.name for output in session.get_outputs()]
+            results = Session(session, device).run(sample, names)
+        except Unusable:
+            raise
+        except Exception as error:  # ONNX Runtime raises many types, all of its own.
+            raise Unusable(_first_line(error)) from error
+        if not all(np.isfinite(result).all() for result in results):
+            raise Unusable("its results are not numbers")
+        if device.key != "cpu":
+            _check_placement(Path(session.end_profiling()))
+    return Session(session, device)
+
+
+def _check_placement(profile: Path) -> None:
+    """Make sure that the heavy nodes did not run on the CPU after all.
+
+    Raises:
+        Unusable: some of them did.
+    """
+    with open(profile, encoding="utf-8") as file:
+        events = json.load(file)
+    nodes = [event.get("args", {}) for event in events if event.get("cat") == "Node"]
+    heavy = [node for node in nodes if node.get("op_name") in _HEAVY]
+    stayed = [node for node in heavy if node.get("provider") == "CPUExecutionProvider"]
+    if stayed:
+        raise Unusable(f"{len(stayed)} of its {len(heavy)} heavy nodes ran on the CPU")
+
+
+def _options(device: Device, threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # What goes wrong is told by `Refusal`, once.
+    # Threads that wait by spinning would take the cores from capture and output.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if device.key == "directml":
+        options.enable_mem_pattern = False
+    return options
+
+
+def _settings(device: Device, threads: int) -> dict[str, str]:
+    """What each provider wants to be told."""
+    if device.key == "tensorrt":
+        folder = str(_cache("tensorrt"))
+        return {
+            "trt_fp16_enable": "1",
+            "trt_engine_cache_enable": "1",
+            "trt_engine_cache_path": folder,
+            "trt_timing_cache_enable": "1",
+            "trt_timing_cache_path": folder,
+        }
+    if device.key == "cuda":
+        return {"cudnn_conv_algo_search": "EXHAUSTIVE", "cudnn_conv_use_max_workspace": "1"}
+    if device.key == "coreml":
+        return {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL"}
+    if device.key == "openvino":
+        return {"device_type": "CPU", "num_of_threads": str(threads)}
+    return {}
+
+
+def _cache(name: str) -> Path:
+    folder = cache_folder() / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _load_libraries(device: Device) -> str:
+    """Why the provider's libraries cannot be loaded, or "".
+
+    ONNX Runtime itself only logs this and goes on with the CPU.
+    """
+    if device.memory != "cuda":
+        return ""
+    if hasattr(ort, "preload_dlls"):
+        # Finds the libraries that pip installed beside ONNX Runtime.
+        ort.preload_dlls()
+    pattern = "onnxruntime_providers_{}.dll" if os.name == "nt" else "libonnxruntime_providers_{}.so"
+    folder = Path(ort.__file__).parent / "capi"
+    for name in ("shared", device.key):
+        path = folder / pattern.format(name)
+        try:
+            ctypes.CDLL(str(path), mode=getattr(ctypes, "RTLD_GLOBAL", 0))
+        except OSError as error:
+            reason = f"{str(error).rstrip('.')}"
+            # The file is not part of a package that was built without it.
+            return reason if path.exists() else ""
+    return ""
+
+
+def _missing(device: Device) -> str:
+    """Why a device that this computer seems to have is not offered, or "" if it has none."""
+    nvidia = Path("/proc/driver/nvidia/version").exists() or bool(shutil.which("nvidia-smi"))
+    present: dict[str, Callable[[], bool]] = {
+        "cuda": lambda: nvidia,
+        "directml": lambda: sys.platform == "win32" and not nvidia,
+        "coreml": lambda: sys.platform == "darwin",
+    }
+    if not present.get(device.key, lambda: False)():
+        return ""
+    reason = "the installed onnxruntime is built without it"
+    return f"{reason}, mend this with: {device.install}" if device.install else reason
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200].rstrip(". ")
