@@ -140,7 +140,17 @@ def fetch(name: str, *, progress: Progress | None = None, cache: Path | None = N
         KeyError: there is no artifact of this name.
         UserError: no source gave the file, or the cache folder cannot be written to.
     """
-    artifact = ARTIFACTS[name]
+    return fetch_artifact(ARTIFACTS[name], progress=progress, cache=cache)
+
+
+def fetch_artifact(
+    artifact: Artifact, *, progress: Progress | None = None, cache: Path | None = None
+) -> Path:
+    """The same for a file that is not in `ARTIFACTS`.
+
+    Raises:
+        UserError: no source gave the file, or the cache folder cannot be written to.
+    """
     folder = cache or cache_folder()
     target = folder / artifact.filename
     if _is_right(target, artifact):

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -249,7 +250,9 @@ def _open(model: Path | bytes, device: Device, sample: Feeds, threads: int) -> S
             providers.append(("CPUExecutionProvider", {}))
         source = model if isinstance(model, bytes) else str(model)
         try:
-            session = ort.InferenceSession(source, options, providers=providers)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                session = ort.InferenceSession(source, options, providers=providers)
             if device.provider not in session.get_providers():
                 raise Unusable("ONNX Runtime left it for the CPU without saying why")
             names = [output.name for output in session.get_outputs()]

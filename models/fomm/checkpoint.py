@@ -1,0 +1,192 @@
+"""Reading an official checkpoint file: full, or stripped to the two networks that animate."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.errors import UserError
+from models.fomm.config import CONFIGS, KEYPOINTS, Config, config_named, guess_config
+from models.fomm.graph import Weights
+from models.fomm.official import OFFICIAL
+
+INSTALL_COMMAND = "pip install 'avatarify-like[torch]'"
+PARTS = ("generator", "kp_detector")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The weights of both networks by their official names, all float32."""
+
+    generator: Weights
+    kp_detector: Weights
+
+    @property
+    def single_jacobian_map(self) -> bool:
+        """Whether all keypoints share one map of local motion."""
+        return len(self.kp_detector["jacobian.bias"]) == 4
+
+
+def require_torch() -> None:
+    """Make sure that what only the import needs is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(
+            f"Importing needs {' and '.join(missing)}, which are not installed (they are not "
+            f"needed afterwards): run {INSTALL_COMMAND} and try again."
+        )
+
+
+def load(path: Path, config_name: str | None = None) -> tuple[Checkpoint, Config]:
+    """Read a checkpoint and decide which configuration it belongs to.
+
+    Args:
+        path: the file, such as vox-adv-cpk.pth.tar.
+        config_name: the user's choice; None: from the file's name, else vox-256.
+
+    Raises:
+        UserError: PyTorch is missing, the file is no whole checkpoint, or the choice does not fit.
+    """
+    require_torch()
+    data = _read(path)
+    lacking = [part for part in PARTS if not isinstance(data.get(part), Mapping)]
+    if lacking:
+        keys = ", ".join(sorted(map(str, data))[:6]) or "nothing"
+        raise UserError(
+            f"{path.name} is not a First Order Motion Model checkpoint: it has no "
+            f"{' and no '.join(lacking)}, but {keys}; {_advice()}"
+        )
+    parts = {part: _arrays(path, data[part]) for part in PARTS}
+    rows = parts["kp_detector"].get("jacobian.weight")
+    config = _config(path, config_name, rows is not None and len(rows) == 4)
+    for part, arrays in parts.items():
+        _compare(path, part, arrays, config)
+    return Checkpoint(**parts), config
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    import torch
+
+    if not path.is_file():
+        raise UserError(f"There is no file {path}; {_advice()}")
+    size = path.stat().st_size
+    official = OFFICIAL.get(path.name)
+    try:
+        # A checkpoint is a pickle: anything but tensors and plain values in it is refused.
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    except (
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        LookupError,
+        EOFError,
+        OSError,
+        AssertionError,
+    ) as error:
+        known = f", where the official file has {official.size:,}" if official else ""
+        raise UserError(
+            f"{path.name} cannot be read as a checkpoint: it is incomplete, damaged or another "
+            f"kind of file (it has {size:,} bytes{known}); {_advice()}"
+        ) from error
+    if not isinstance(data, Mapping):
+        raise UserError(
+            f"{path.name} is not a First Order Motion Model checkpoint: it holds a "
+            f"{type(data).__name__}; {_advice()}"
+        )
+    return data
+
+
+def _advice() -> str:
+    return "download the official file again and give its path."
+
+
+def _arrays(path: Path, part: Mapping[Any, Any]) -> dict[str, Any]:
+    """A state dict as NumPy arrays, without the counters that only training uses."""
+    import torch
+
+    arrays: dict[str, Any] = {}
+    for key, value in part.items():
+        if str(key).endswith("num_batches_tracked"):
+            continue
+        if not isinstance(value, torch.Tensor):
+            raise UserError(f"{path.name} is damaged: {key} is not an array; {_advice()}")
+        arrays[str(key)] = value.detach().to(torch.float32).numpy()
+    return arrays
+
+
+def _config(path: Path, name: str | None, single: bool) -> Config:
+    if name is None:
+        fallback = CONFIGS["mgif-256" if single else "vox-256"]
+        return guess_config(path.name, single) or fallback
+    config = config_named(name)
+    if config.single_jacobian_map != single:
+        maps = "one jacobian map" if single else f"{KEYPOINTS} jacobian maps"
+        fitting = [c.name for c in CONFIGS.values() if c.single_jacobian_map == single]
+        raise UserError(
+            f"{path.name} has {maps} and does not fit {config.name}; choose --config "
+            f"{' or '.join(fitting)}."
+        )
+    return config
+
+
+def expected_shapes(config: Config) -> dict[str, dict[str, tuple[int, ...]]]:
+    """For both parts the shape of every parameter that must be there."""
+    import torch
+
+    from models.fomm.networks import Generator, KeypointDetector
+
+    with torch.device("meta"):
+        modules = {"generator": Generator(config), "kp_detector": KeypointDetector(config)}
+    return {
+        part: {
+            key: tuple(value.shape)
+            for key, value in module.state_dict().items()
+            if not key.endswith("num_batches_tracked")
+        }
+        for part, module in modules.items()
+    }
+
+
+def _compare(path: Path, part: str, arrays: Mapping[str, Any], config: Config) -> None:
+    wanted = expected_shapes(config)[part]
+    missing = [key for key in wanted if key not in arrays]
+    unexpected = [key for key in arrays if key not in wanted]
+    wrong = [
+        f"{key} {tuple(arrays[key].shape)} instead of {shape}"
+        for key, shape in wanted.items()
+        if key in arrays and tuple(arrays[key].shape) != shape
+    ]
+    faults = [
+        f"{what}: {_some(keys)}"
+        for what, keys in (("missing", missing), ("unexpected", unexpected), ("shape", wrong))
+        if keys
+    ]
+    if faults:
+        raise UserError(
+            f"The {part} in {path.name} does not fit {config.name} ({'; '.join(faults)}); "
+            "choose the right --config or download the official file again."
+        )
+    broken = [key for key, value in arrays.items() if not np.isfinite(value).all()]
+    if broken:
+        raise UserError(f"{path.name} is damaged: {_some(broken)} is not a number; {_advice()}")
+
+
+def _some(keys: list[str]) -> str:
+    more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
+    return ", ".join(keys[:4]) + more
