@@ -165,3 +165,11 @@ def inverse(matrix: Tensor) -> Tensor:
     a, b, c, d = (matrix[..., i, j] for i in (0, 1) for j in (0, 1))
     turned = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2)
     return turned / (a * d - b * c)[..., None, None]
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """The products of (..., 2, 2) matrices, in the precision that they have.
+
+    Mixed precision would take a matrix product in float16, which is too coarse for coordinates.
+    """
+    return (left[..., :, :, None] * right[..., None, :, :]).sum(-2)

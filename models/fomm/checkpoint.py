@@ -8,14 +8,16 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from models.errors import UserError
 from models.fomm.config import CONFIGS, KEYPOINTS, Config, config_named, guess_config
-from models.fomm.graph import Weights
 from models.fomm.official import OFFICIAL
+
+if TYPE_CHECKING:
+    from models.fomm.graph import Weights  # Needs onnx, which may be missing.
 
 INSTALL_COMMAND = "pip install 'avatarify-like[torch]'"
 PARTS = ("generator", "kp_detector")

@@ -70,14 +70,19 @@ def encode_graph(weights: Weights, half: bool = False) -> onnx.ModelProto:
     return graph.model()
 
 
-def render_graph(weights: Weights, config: Config, half: bool = False) -> onnx.ModelProto:
-    """Dense motion and the part of the generator that runs for every frame."""
+def render_graph(
+    weights: Weights, config: Config, half: bool = False, tiled: bool = True
+) -> onnx.ModelProto:
+    """Dense motion and the part of the generator that runs for every frame.
+
+    tiled: write the generator with `winograd`, which is faster on a CPU, but whose transforms cost
+        precision that float16 and integers do not have.
+    """
     graph = Graph("render", half)
     features = graph.input("features", (1, FEATURES, SMALL, SMALL))
     small = graph.input("small", (1, 3, SMALL, SMALL))
     deformation, mask, occlusion = _dense_motion(graph, small, weights, config)
-    # Winograd's transforms cost precision that float16 does not have.
-    paint = _paint if half else _paint_tiled
+    paint = _paint_tiled if tiled and not half else _paint
     out = paint(graph, features, deformation, occlusion, weights, config)
     graph.output("prediction", graph.op("Sigmoid", out), (1, 3, SIDE, SIDE))
     graph.output("deformation", deformation, (1, SMALL, SMALL, 2))

@@ -21,6 +21,7 @@ from models.fomm.blocks import (
     gaussians,
     grid,
     inverse,
+    product,
 )
 from models.fomm.config import FEATURES, KEYPOINTS, TEMPERATURE, Config
 
@@ -62,7 +63,7 @@ class KeypointDetector(nn.Module):
         maps = self.kp(features)
         batch, _, side, _ = maps.shape
         heat = torch.softmax(maps.flatten(2) / TEMPERATURE, 2)
-        values = heat @ grid(side, heat).reshape(-1, 2)
+        values = (heat[..., None] * grid(side, heat).reshape(-1, 2)).sum(2)
         local = self.jacobian(features).reshape(batch, -1, 4, side * side)
         jacobians = (heat[:, :, None] * local).sum(-1)
         return Points(values, jacobians.reshape(batch, KEYPOINTS, 2, 2))
@@ -88,10 +89,10 @@ class DenseMotion(nn.Module):
         batch, _, side, _ = small.shape
         heat = gaussians(driving.values, side) - gaussians(source.values, side)
         heat = torch.cat([torch.zeros_like(heat[:, :1]), heat], 1)
-        turn = source.jacobians @ inverse(driving.jacobians)
+        turn = product(source.jacobians, inverse(driving.jacobians))
         here = grid(side, small)
-        offset = (here - driving.values[:, :, None, None])[..., None]
-        moved = (turn[:, :, None, None] @ offset)[..., 0] + source.values[:, :, None, None]
+        offset = (here - driving.values[:, :, None, None])[..., None, :]
+        moved = (turn[:, :, None, None] * offset).sum(-1) + source.values[:, :, None, None]
         motions = torch.cat([here.expand(batch, 1, -1, -1, -1), moved], 1)
         many = small[:, None].expand(-1, KEYPOINTS + 1, -1, -1, -1)
         warped = fn.grid_sample(

@@ -1,0 +1,189 @@
+"""The backend `fomm`: the official networks behind the interface of all backends."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from models.errors import UserError
+from models.fomm import manifest as manifests
+from models.fomm.config import SIDE
+from models.fomm.engine import Engine, OnnxEngine
+from models.fomm.manifest import IMPORT_COMMAND
+from models.fomm.motion import relative_motion
+from models.runtime import DEVICE_VARIABLE
+from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo
+
+_GRID = Crop((SIDE - 1) / 2, (SIDE - 1) / 2, (SIDE - 1) / 2)
+"""Keypoints count from the centre of the first pixel to that of the last."""
+
+
+@dataclass(frozen=True)
+class FommAvatar(Avatar):
+    """A photo with its encoded features, which stay on the engine's device."""
+
+    source: Any
+
+
+class FommAnimator:
+    """Moves a photo by ten learnt keypoints with local affine motions; pictures are 256 x 256."""
+
+    def __init__(self, engine: Engine, face: bool = True, name: str = "fomm") -> None:
+        """Animate with `engine`.
+
+        face: cut pictures out around the face, as the networks for faces expect; otherwise take
+            the largest square in their middle.
+        """
+        self.name = name
+        self.device = engine.device
+        self._engine = engine
+        self._face = face
+
+    def prepare(self, photo: Photo, size: int) -> FommAvatar:
+        """Cut out the part that is animated and encode it; the still is at most 256 x 256."""
+        picture = _cut(photo.image, self._square(photo.image, Crop.around(photo.face)))
+        network_picture = _to_network(picture)
+        keypoints = self._engine.detect(network_picture)
+        if not np.isfinite(keypoints.values).all():
+            raise UserError(
+                f"The model finds no keypoints in {photo.name}; choose another photo."
+            )
+        side = min(SIDE, size)
+        return FommAvatar(
+            name=photo.name,
+            still=_fit(picture, side),
+            keypoints=keypoints,
+            crop=Crop(*(value * side / SIDE for value in (_GRID.cx, _GRID.cy, _GRID.half))),
+            source=self._engine.encode(network_picture, keypoints),
+        )
+
+    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
+        """The ten keypoints and jacobians of the frame's `crop`."""
+        keypoints = self._engine.detect(_to_network(_cut(frame, self._square(frame, crop))))
+        if keypoints.jacobians is None or not np.isfinite(keypoints.jacobians).all():
+            return None
+        return keypoints
+
+    def relative(
+        self, avatar: FommAvatar, reference: Keypoints, driving: Keypoints, adapt_scale: bool
+    ) -> Keypoints:
+        """The official relative motion, with jacobians and scale adaptation."""
+        return relative_motion(avatar.keypoints, reference, driving, adapt_scale)
+
+    def absolute(self, avatar: FommAvatar, driving: Keypoints) -> Keypoints:
+        """The driving keypoints as they are, as in the official demo."""
+        return driving
+
+    def render(self, avatar: FommAvatar, keypoints: Keypoints) -> Image:
+        """The generator's picture, of the size of the still."""
+        picture = self._engine.render(avatar.source, keypoints)[0].transpose(1, 2, 0)
+        bounded = np.clip(picture * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)
+        return _fit(np.ascontiguousarray(bounded), avatar.still.shape[0])
+
+    def _square(self, image: Image, around_face: Crop) -> Crop:
+        if self._face:
+            return around_face
+        height, width = image.shape[:2]
+        return Crop(width / 2, height / 2, min(height, width) / 2)
+
+
+def create(model: str = "") -> FommAnimator:
+    """The animator of the imported model called `model`, or of the newest one.
+
+    Raises:
+        UserError: no model was imported, it is damaged, or no device works.
+    """
+    folder, manifest = manifests.choose(model)
+    wanted = os.environ.get(DEVICE_VARIABLE, "").lower()
+    engine: Engine
+    if wanted == "torch" or (not wanted and _only_torch_has_cuda(manifest)):
+        engine = _torch_engine(folder, manifest)
+    else:
+        engine = OnnxEngine(folder, manifest)
+    return FommAnimator(engine, manifest.settings.face)
+
+
+def describe() -> str:
+    """The models that are there, for `doctor`."""
+    found = manifests.imported()
+    if not found:
+        return f"none imported (optional: {IMPORT_COMMAND})"
+    return ", ".join(
+        f"{one.name} ({one.config}, {', '.join(_kinds(one))})" for one in found
+    )
+
+
+def _kinds(manifest: manifests.Manifest) -> list[str]:
+    prefix = "render."
+    return [key.removeprefix(prefix) for key in manifest.files if key.startswith(prefix)]
+
+
+def _only_torch_has_cuda(manifest: manifests.Manifest) -> bool:
+    """Whether PyTorch reaches a GPU, ONNX Runtime does not, and the weights are there for it."""
+    if "weights.torch" not in manifest.files or importlib.util.find_spec("torch") is None:
+        return False
+    import onnxruntime
+
+    if set(onnxruntime.get_available_providers()) & {
+        "CUDAExecutionProvider",
+        "DmlExecutionProvider",
+        "CoreMLExecutionProvider",
+    }:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def _torch_engine(folder: Any, manifest: manifests.Manifest) -> Engine:
+    if importlib.util.find_spec("torch") is None:
+        raise UserError(
+            f"{DEVICE_VARIABLE}=torch needs PyTorch; install it or choose another device."
+        )
+    if "weights.torch" not in manifest.files:
+        raise UserError(
+            f"The model {manifest.name} was imported without weights for PyTorch; import it "
+            "again with --torch."
+        )
+    from models.fomm.torch_engine import TorchEngine
+
+    return TorchEngine.load(folder, manifest)
+
+
+def _cut(image: Image, crop: Crop) -> Image:
+    """The square `crop` of a picture at 256 x 256; what lies outside repeats the border."""
+    side = max(2, round(2 * crop.half))
+    left, top = round(crop.cx - side / 2), round(crop.cy - side / 2)
+    height, width = image.shape[:2]
+    before = max(0, -top), max(0, -left)
+    behind = max(0, top + side - height), max(0, left + side - width)
+    rows = slice(min(max(top, 0), height - 1), max(min(top + side, height), 1))
+    columns = slice(min(max(left, 0), width - 1), max(min(left + side, width), 1))
+    part = image[rows, columns]
+    if any(before + behind):
+        part = np.asarray(
+            cv2.copyMakeBorder(
+                part, before[0], behind[0], before[1], behind[1], cv2.BORDER_REPLICATE
+            ),
+            np.uint8,
+        )
+    return _fit(part, SIDE)
+
+
+def _fit(image: Image, side: int) -> Image:
+    """A picture at side x side."""
+    if image.shape[:2] == (side, side):
+        return np.ascontiguousarray(image)
+    method = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (side, side), interpolation=method), np.uint8)
+
+
+def _to_network(image: Image) -> Floats:
+    """(256, 256, 3) 0..255 to (1, 3, 256, 256) 0..1."""
+    scaled = image.astype(np.float32) / np.float32(255)
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])

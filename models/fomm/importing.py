@@ -1,0 +1,268 @@
+"""From a checkpoint file to a model in the user's folder that needs no PyTorch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.errors import UserError
+from models.fomm import checkpoint as checkpoints
+from models.fomm import manifest as manifests
+from models.fomm.config import SIDE, Config
+from models.fomm.engine import NETWORKS, samples
+from models.fomm.manifest import Manifest
+from models.fomm.motion import jacobians_of, relative_motion
+from models.runtime import open_runtime
+from models.types import Floats, Image, Keypoints
+
+if TYPE_CHECKING:
+    import onnx
+
+    from models.runtime import Session
+
+_FRAMES = 8
+
+_TOLERANCE = 1e-3
+"""The largest error of the exported graphs against PyTorch, of values from 0 to 1."""
+
+
+def import_checkpoint(
+    path: Path,
+    *,
+    config_name: str | None = None,
+    name: str | None = None,
+    integers: bool = False,
+    keep_torch: bool = False,
+    face: Image | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Manifest:
+    """Check a checkpoint, export it and put it into the folder of models.
+
+    Args:
+        path: the official file, full or stripped.
+        config_name: its configuration; None: from the file's name.
+        name: what to call the model; None: as its configuration.
+        integers: also write the frame's network in 8-bit integers.
+        face: a picture of a face to calibrate the integers with; None: a made-up picture.
+        keep_torch: also keep the weights for `TorchEngine`.
+        tell: called with one line about each step.
+
+    Raises:
+        UserError: PyTorch is missing, the file cannot be used, the export is not exact, or the
+            folder cannot be written to.
+    """
+    checkpoints.require_torch()
+    tell(f"Reading {path.name}")
+    weights, config = checkpoints.load(path, config_name)
+    name = manifests.check_name(name or config.name)
+    folder = manifests.models_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", dir=folder) as aside:
+            part = Path(aside) / name
+            part.mkdir()
+            losses = _write_graphs(part, weights, config, tell)
+            if integers:
+                tell("Calibrating and writing in 8-bit integers")
+                losses["int8"] = _write_integers(part, weights, config, face)
+            if keep_torch:
+                _write_torch(part, weights)
+            tell("Writing the manifest")
+            files = {
+                file.name.rsplit(".", 1)[0]: manifests.describe(file)
+                for file in sorted(part.iterdir())
+            }
+            made = Manifest(
+                name=name,
+                config=config.name,
+                align_corners=config.align_corners,
+                checkpoint=manifests.describe(path),
+                imported=time.time(),
+                files=files,
+                losses=losses,
+            )
+            manifests.write(part, made)
+            _replace(part, folder / name, Path(aside) / "old")
+    except OSError as error:
+        raise UserError(
+            f"The model cannot be written to {folder} ({error.strerror or error}); free some "
+            f"space there or name another folder in the environment variable "
+            f"{manifests.MODELS_VARIABLE}."
+        ) from error
+    return made
+
+
+def _replace(part: Path, target: Path, old: Path) -> None:
+    """Put a finished folder in the place of the one that was there."""
+    if target.exists():
+        os.replace(target, old)
+    os.replace(part, target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_graphs(
+    folder: Path,
+    weights: checkpoints.Checkpoint,
+    config: Config,
+    tell: Callable[[str], None],
+) -> dict[str, str]:
+    """Write the graphs in all precisions; returns what was measured, in words."""
+    import onnx
+
+    losses = {}
+    expected = _torch_outputs(weights, config)
+    for precision in ("fp32", "fp16"):
+        tell(f"Exporting in {precision}")
+        for network, model in graphs(weights, config, precision == "fp16"):
+            onnx.save(model, folder / f"{network}.{precision}.onnx")
+        error = _largest_error(folder, precision, expected)
+        losses[precision] = f"largest error {error:.1e} against PyTorch"
+        if precision == "fp32" and not error <= _TOLERANCE:
+            raise UserError(
+                f"The exported networks differ from PyTorch's by {error:.1e}; update onnx and "
+                "onnxruntime and import again, or report this with the checkpoint's name."
+            )
+    return losses
+
+
+def graphs(
+    weights: checkpoints.Checkpoint, config: Config, half: bool
+) -> Iterator[tuple[str, onnx.ModelProto]]:
+    """The three networks by name, one after the other to save memory."""
+    from models.fomm import export
+
+    yield "detect", export.detect_graph(weights.kp_detector, config, half)
+    yield "encode_source", export.encode_graph(weights.generator, half)
+    yield "render", export.render_graph(weights.generator, config, half)
+
+
+def sample_picture(seed: int) -> Floats:
+    """A soft made-up picture (1, 3, 256, 256), 0..1."""
+    import cv2
+
+    low = np.random.default_rng(seed).uniform(0, 1, (9, 9, 3)).astype(np.float32)
+    picture = cv2.resize(low, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
+
+
+def _torch_outputs(weights: checkpoints.Checkpoint, config: Config) -> dict[str, Floats]:
+    """What PyTorch computes for two pictures; the second moves the first."""
+    import torch
+
+    from models.fomm.networks import Generator, KeypointDetector
+
+    outputs: dict[str, Floats] = {}
+    with torch.inference_mode():
+        detector = KeypointDetector(config)
+        generator = Generator(config)
+        for module, arrays in ((detector, weights.kp_detector), (generator, weights.generator)):
+            state = {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
+            module.load_state_dict(state, strict=False)
+            module.eval()
+        pictures = [torch.from_numpy(sample_picture(seed)) for seed in (0, 1)]
+        source, driving = detector(pictures[0]), detector(pictures[1])
+        prediction, motion = generator(pictures[0], source, driving)
+        outputs["values"] = driving.values.numpy()
+        outputs["jacobians"] = driving.jacobians.numpy()
+        outputs["prediction"] = prediction.numpy()
+        outputs["deformation"] = motion.deformation.numpy()
+        outputs["mask"] = motion.mask.numpy()
+        outputs["occlusion_map"] = motion.occlusion.numpy()
+    return outputs
+
+
+def _open(folder: Path, precision: Any, networks: tuple[str, ...]) -> dict[str, Session]:
+    files = {name: {precision: folder / f"{name}.{precision}.onnx"} for name in networks}
+    chosen = {name: samples()[name] for name in networks}
+    return dict(open_runtime(files, chosen, wanted="cpu").sessions)
+
+
+def _largest_error(folder: Path, precision: str, expected: dict[str, Floats]) -> float:
+    sessions = _open(folder, precision, NETWORKS)
+    names = ["values", "jacobians"]
+    found = dict(zip(names, sessions["detect"].run(_picture(1), names), strict=True))
+    inner = [name for name in expected if name not in names]
+    feeds = {**_source_feeds(sessions, sample_picture(0)), **found}
+    found.update(zip(inner, sessions["render"].run(feeds, inner), strict=True))
+    return max(float(np.abs(found[name] - wanted).max()) for name, wanted in expected.items())
+
+
+def _picture(seed: int) -> dict[str, Floats]:
+    return {"picture": sample_picture(seed)}
+
+
+def _source_feeds(sessions: dict[str, Session], picture: Floats) -> dict[str, Any]:
+    """Those inputs of `render` that belong to the source."""
+    feeds = {"picture": picture}
+    names = ["features", "small"]
+    source = dict(zip(names, sessions["encode_source"].run(feeds, names), strict=True))
+    values, jacobians = sessions["detect"].run(feeds, ["values", "jacobians"])
+    return {**source, "source_values": values, "source_jacobians": jacobians}
+
+
+def calibration_frames(sessions: dict[str, Session], face: Image | None) -> list[dict[str, Any]]:
+    """Inputs of `render` as a live run gives them: a face that moves, turns and comes nearer."""
+    import cv2
+
+    if face is None:
+        still = sample_picture(0)
+    else:
+        small = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        still = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    source = _source_feeds(sessions, still)
+    random = np.random.default_rng(0)
+    frames = []
+    for _ in range(_FRAMES):
+        angle, scale = random.uniform(-15, 15), random.uniform(0.9, 1.1)
+        turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), angle, scale)
+        turn[:, 2] += random.uniform(-20, 20, 2)
+        moved = cv2.warpAffine(
+            np.ascontiguousarray(still[0].transpose(1, 2, 0)),
+            turn,
+            (SIDE, SIDE),
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        feeds = {"picture": np.ascontiguousarray(moved.transpose(2, 0, 1)[None])}
+        values, jacobians = sessions["detect"].run(feeds, ["values", "jacobians"])
+        frames.append({**source, "values": values, "jacobians": jacobians})
+    return frames
+
+
+def _write_integers(
+    folder: Path, weights: checkpoints.Checkpoint, config: Config, face: Image | None
+) -> str:
+    """Quantise the frame's network and measure what is lost on frames that were not calibrated."""
+    from models.fomm import export, quantize
+
+    sessions = _open(folder, "fp32", NETWORKS)
+    frames = calibration_frames(sessions, face)
+    model = export.render_graph(weights.generator, config, tiled=False)
+    target = folder / "render.int8.onnx"
+    quantize.quantize(model, target, frames[::2], quantize.multiplies_bytes_fast())
+    rough = _open(folder, "int8", ("render",))["render"]
+    errors = []
+    for feeds in frames[1::2]:
+        exact = sessions["render"].run(feeds, ["prediction"])[0]
+        errors.append(float(((rough.run(feeds, ["prediction"])[0] - exact) ** 2).mean()))
+    decibels = -10 * float(np.log10(max(float(np.mean(errors)), 1e-12)))
+    return f"{decibels:.1f} dB against fp32"
+
+
+def _write_torch(folder: Path, weights: checkpoints.Checkpoint) -> None:
+    import torch
+
+    state = {
+        part: {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
+        for part, arrays in (
+            ("generator", weights.generator),
+            ("kp_detector", weights.kp_detector),
+        )
+    }
+    torch.save(state, folder / "weights.torch.pt")
