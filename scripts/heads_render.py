@@ -2,12 +2,14 @@
 
 A developer tool, not part of the installed package: it needs `moderngl`, an EGL driver and OpenCV.
 
-The light is a key and a rim softbox and a dome of sky. Each is a set of directions, and each direction has a
-tile with a shadow map in one large depth texture: soft shadows for the boxes, ambient occlusion for the dome
-(summed per vertex). Hair, brows and lashes are cards with alpha: their dense part writes depth, the rest is
-sorted back to front and blended. Colours are linear until the tone curve at the end of each fragment.
+The light is a key and a rim softbox and a dome of sky. Each is a set of directions, and each
+direction has a tile with a shadow map in one large depth texture: soft shadows for the boxes,
+ambient occlusion for the dome (summed per vertex). Hair, brows and lashes are cards with alpha:
+their dense part writes depth, the rest is sorted back to front and blended. Colours are linear
+until the tone curve at the end of each fragment.
 """
 
+# mypy: disable-error-code="import-not-found,import-untyped"
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,7 +21,8 @@ import cv2
 import moderngl
 import numpy as np
 import numpy.typing as npt
-from heads import Colour, FloatArray, Head, HeadLibrary, Posed
+
+from scripts.heads import Colour, FloatArray, Head, HeadLibrary, Posed
 
 ByteArray = npt.NDArray[np.uint8]
 
@@ -103,7 +106,7 @@ def camera_matrix(camera: Camera) -> FloatArray:
 
 
 def project(points: FloatArray, camera: Camera, size: int) -> FloatArray:
-    """Return pixel positions and depth of world points: (N, 3), x right, y down, z along the view (dm)."""
+    """Return pixels of world points, x right and y down, and the depth z in dm: (N, 3)."""
     clip = np.c_[points, np.ones(len(points))] @ camera_matrix(camera).T
     xy = clip[:, :2] / clip[:, 3:]
     return np.asarray(
@@ -111,7 +114,9 @@ def project(points: FloatArray, camera: Camera, size: int) -> FloatArray:
     )
 
 
-def vertex_normals(points: FloatArray, triangles: npt.NDArray[np.int32], weld: FloatArray) -> FloatArray:
+def vertex_normals(
+    points: FloatArray, triangles: npt.NDArray[np.int32], weld: FloatArray
+) -> FloatArray:
     """Return unit normals (N, 3); render vertices with the same `weld` position share theirs."""
     a, b, c = (points[triangles[:, i]] for i in range(3))
     faces = np.cross(b - a, c - a)
@@ -124,7 +129,9 @@ def vertex_normals(points: FloatArray, triangles: npt.NDArray[np.int32], weld: F
                 same[triangles[:, corner]], faces[:, axis], minlength=len(total)
             )
     normals = total[same]
-    return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12), np.float32)
+    return np.asarray(
+        normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12), np.float32
+    )
 
 
 def _collar(rest: FloatArray) -> FloatArray:
@@ -236,11 +243,16 @@ out vec4 colour;
 uniform sampler2D tex;
 uniform int material, mode, key_end, rim_end;  // mode 0 solid part, 1 sheer part
 uniform vec3 eye, gain, sky, ground; uniform float exposure, lift, texel, density;
-float hash(vec3 p) { p = fract(p * 0.3183099 + 0.1); p *= 17.0; return fract(p.x * p.y * p.z * (p.x + p.y + p.z)); }
+float hash(vec3 p) {
+    p = fract(p * 0.3183099 + 0.1) * 17.0;
+    return fract(p.x * p.y * p.z * (p.x + p.y + p.z));
+}
+float row(vec3 i, float x) { return mix(hash(i), hash(i + vec3(1, 0, 0)), x); }
+float plane(vec3 i, vec2 f) { return mix(row(i, f.x), row(i + vec3(0, 1, 0), f.x), f.y); }
 float noise(vec3 x) {
-    vec3 i = floor(x), f = fract(x); f = f * f * (3.0 - 2.0 * f);
-    return mix(mix(mix(hash(i), hash(i + vec3(1,0,0)), f.x), mix(hash(i + vec3(0,1,0)), hash(i + vec3(1,1,0)), f.x), f.y),
-               mix(mix(hash(i + vec3(0,0,1)), hash(i + vec3(1,0,1)), f.x), mix(hash(i + vec3(0,1,1)), hash(i + vec3(1,1,1)), f.x), f.y), f.z);
+    vec3 i = floor(x), f = fract(x);
+    f = f * f * (3.0 - 2.0 * f);
+    return mix(plane(i, f.xy), plane(i + vec3(0, 0, 1), f.xy), f.z);
 }
 vec3 linear(vec3 c) { return pow(c, vec3(2.2)); }
 vec3 film(vec3 x) {  // A filmic shoulder with a gentle toe.
@@ -280,7 +292,8 @@ void main() {
     } else if (material == 2) {  // Shirt
         if (bare(v_rest)) discard;
         float rib = smoothstep(-0.26, -0.235, edge);
-        float weave = mix(noise(v_rest * vec3(60, 60, 60)), 0.5 + 0.5 * sin(atan(v_rest.x, v_rest.z + 0.2) * 150.0), rib);
+        float knit = 0.5 + 0.5 * sin(atan(v_rest.x, v_rest.z + 0.2) * 150.0);
+        float weave = mix(noise(v_rest * 60.0), knit, rib);
         n = bump(n, 0.004 * weave * mix(1.0, 1.6, rib));
         albedo = gain * (0.85 + 0.25 * weave) * mix(1.0, 0.9, rib);
         albedo *= mix(1.0, 0.55, smoothstep(0.035, 0.0, abs(edge + 0.25)));
@@ -315,7 +328,8 @@ void main() {
         // Light scattered in skin reddens the edge of a shadow.
         vec3 s3 = material == 0 ? pow(vec3(s), vec3(0.75, 1.0, 1.1)) : vec3(s);
         diffuse += w * s3 * tints[i];
-        float g = material == 0 ? 0.7 * lobe(n, v, dirs[i], rough) + 0.3 * lobe(n, v, dirs[i], 0.26) : lobe(n, v, dirs[i], rough);
+        float g = lobe(n, v, dirs[i], rough);
+        if (material == 0) g = 0.7 * g + 0.3 * lobe(n, v, dirs[i], 0.26);  // An oily film
         spec += g * s * tints[i];
     }
     vec3 r = reflect(-v, n);
@@ -339,8 +353,17 @@ void main() {
 }"""
 )
 
-_MATERIALS = {"skin": 0, "eyes": 1, "shirt": 2, "hair": 3, "eyebrows": 3, "eyelashes": 3, "teeth": 4, "tongue": 5}
-# The coarse skin throws the shadows: a quarter of the triangles, the same outline within a millimetre.
+_MATERIALS = {
+    "skin": 0,
+    "eyes": 1,
+    "shirt": 2,
+    "hair": 3,
+    "eyebrows": 3,
+    "eyelashes": 3,
+    "teeth": 4,
+    "tongue": 5,
+}
+# The coarse skin throws the shadows: a quarter of the triangles, almost the same outline.
 _COARSE = "skin/coarse"
 
 
@@ -348,7 +371,12 @@ class HeadRenderer:
     """Renders heads; keep one and reuse it, since meshes and textures stay on the device."""
 
     def __init__(
-        self, library: HeadLibrary, size: int, supersample: int = 2, samples: int = 4, dome: int = 36
+        self,
+        library: HeadLibrary,
+        size: int,
+        supersample: int = 2,
+        samples: int = 4,
+        dome: int = 36,
     ) -> None:
         """Create the device for square pictures of `size` pixels.
 
@@ -412,7 +440,9 @@ class HeadRenderer:
         elif kind == "shirt":
             path = Path("white")
         else:
-            path = next(p for p in sorted((folder / name).iterdir()) if p.suffix in (".png", ".jpg"))
+            path = next(
+                p for p in sorted((folder / name).iterdir()) if p.suffix in (".png", ".jpg")
+            )
         key = str(path)
         if key not in self._textures:
             if kind == "shirt":
@@ -421,7 +451,9 @@ class HeadRenderer:
                 image = _read_rgba(path)
             solid = image[..., 3] > 128
             mean = float(((image[..., :3][solid] / 255.0) ** 2.2).mean()) if solid.any() else 1.0
-            texture = self._gl.texture(image.shape[1::-1], 4, np.ascontiguousarray(image[::-1]).tobytes())
+            texture = self._gl.texture(
+                image.shape[1::-1], 4, np.ascontiguousarray(image[::-1]).tobytes()
+            )
             texture.build_mipmaps()
             texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
             texture.anisotropy = 8.0
@@ -469,7 +501,9 @@ class HeadRenderer:
         dome = _dome_directions(self._dome)
         dirs = key + rim + dome
         if len(dirs) > _TILES * _TILES:
-            raise RuntimeError(f"{len(dirs)} light directions, but only {_TILES * _TILES} shadow tiles.")
+            raise RuntimeError(
+                f"{len(dirs)} light directions, but only {_TILES * _TILES} shadow tiles."
+            )
         tints = [np.array(light.key.colour) / len(key)] * len(key)
         tints += [np.array(light.rim.colour) / len(rim)] * len(rim)
         sky, ground = np.array(light.sky), np.array(light.ground)
@@ -488,7 +522,9 @@ class HeadRenderer:
         }
         return arrays, len(key), len(key) + len(rim), len(dirs)
 
-    def _draw_shadows(self, head: Head, names: list[str], arrays: dict[str, FloatArray], count: int) -> None:
+    def _draw_shadows(
+        self, head: Head, names: list[str], arrays: dict[str, FloatArray], count: int
+    ) -> None:
         target = self._shadow_target
         target.use()
         target.viewport = (0, 0, _TILES * _TILE, _TILES * _TILE)
@@ -502,7 +538,10 @@ class HeadRenderer:
             for i in range(count):
                 target.viewport = (i % _TILES * _TILE, i // _TILES * _TILE, _TILE, _TILE)
                 self._set(
-                    self._shadow, dir=arrays["dirs"][i], right=arrays["rights"][i], up=arrays["ups"][i]
+                    self._shadow,
+                    dir=arrays["dirs"][i],
+                    right=arrays["rights"][i],
+                    up=arrays["ups"][i],
                 )
                 self._buffers[name]["shadow"].render()
 
@@ -578,7 +617,9 @@ class HeadRenderer:
         gl.copy_framebuffer(self._flat, self._ms)
         big = self.size * self._supersample
         raw = np.frombuffer(self._flat.read(components=4), np.uint8).reshape(big, big, 4)[::-1]
-        small = cv2.resize(raw.astype(np.float32) / 255, (self.size, self.size), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(
+            raw.astype(np.float32) / 255, (self.size, self.size), interpolation=cv2.INTER_AREA
+        )
         alpha = small[..., 3]
         rgb = small[..., :3] + self._backdrop(scene.background) * (1 - alpha[..., None])
         return Picture((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8), alpha)
@@ -609,7 +650,9 @@ def _paint_backdrop(background: Background, size: int) -> FloatArray:
     for _ in range(background.lights):
         cx, cy, r = rng.uniform(0, 1), rng.uniform(0, 0.7), rng.uniform(0.03, 0.08)
         disc = np.clip((r - np.hypot(x - cx, y - cy)) / 0.012, 0, 1)
-        image += (rng.uniform(0.02, 0.09) * np.array([1.0, 0.9, 0.72]) * disc[..., None]).astype(np.float32)
+        image += (rng.uniform(0.02, 0.09) * np.array([1.0, 0.9, 0.72]) * disc[..., None]).astype(
+            np.float32
+        )
     # A wall is never flat: slow, faint unevenness.
     clouds = cv2.GaussianBlur(rng.normal(0, 1, (size, size)).astype(np.float32), (0, 0), size / 14)
     image += (clouds / (clouds.std() + 1e-6) * 0.008)[..., None]

