@@ -16,7 +16,7 @@ class Animator(Protocol):
     """
 
     name: str
-    """The backend's name, as `--backend` takes it."""
+    """The backend's name, as `--backend` takes it before a colon."""
 
     device: str
     """Where it computes and why, in a few words for the status line: "CPU (no GPU needed)"."""
@@ -51,26 +51,35 @@ class Animator(Protocol):
         ...
 
 
-def _mesh() -> Animator:
+def _mesh(choice: str) -> Animator:
+    if choice:
+        raise UserError("The backend mesh has no models to choose from; say --backend mesh.")
     from models.mesh.backend import MeshAnimator
 
     return MeshAnimator()
 
 
-BACKENDS: dict[str, Callable[[], Animator]] = {"mesh": _mesh}
-"""Name to constructor; the modules are imported only when chosen."""
+def _fomm(choice: str) -> Animator:
+    from models.fomm.backend import create
+
+    return create(choice)
+
+
+BACKENDS: dict[str, Callable[[str], Animator]] = {"mesh": _mesh, "fomm": _fomm}
+"""Name to constructor, which takes what follows a colon; modules are imported when chosen."""
 
 
 def create_animator(name: str) -> Animator:
-    """Build the backend called `name`.
+    """Build the backend called `name`, such as "mesh", "fomm" or "fomm:MODEL".
 
     Raises:
-        UserError: no backend has this name.
+        UserError: no backend has this name, or it cannot be built here.
     """
+    backend, _, choice = name.partition(":")
     try:
-        build = BACKENDS[name]
+        build = BACKENDS[backend]
     except KeyError:
         raise UserError(
-            f"There is no backend called {name!r}; choose one of: {', '.join(sorted(BACKENDS))}."
+            f"There is no backend called {backend!r}; choose one of: {', '.join(sorted(BACKENDS))}."
         ) from None
-    return build()
+    return build(choice)

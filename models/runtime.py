@@ -24,7 +24,6 @@ import onnxruntime as ort
 
 from models.artifacts import cache_folder
 from models.errors import UserError
-from models.types import Floats
 
 DEVICE_VARIABLE = "AVATARIFY_DEVICE"
 """The environment variable that names the one device to use, such as "cpu"."""
@@ -222,9 +221,7 @@ def _candidates(wanted: str) -> Sequence[Device]:
     return chosen
 
 
-def _precision(
-    models: Mapping[str, Mapping[Precision, Path | bytes]], device: Device
-) -> Precision:
+def _precision(models: Mapping[str, Mapping[Precision, Path | bytes]], device: Device) -> Precision:
     """The best one for the device that every network has."""
     for precision in device.precisions:
         if all(precision in files for files in models.values()):
@@ -331,7 +328,9 @@ def _load_libraries(device: Device) -> str:
     if hasattr(ort, "preload_dlls"):
         # Finds the libraries that pip installed beside ONNX Runtime.
         ort.preload_dlls()
-    pattern = "onnxruntime_providers_{}.dll" if os.name == "nt" else "libonnxruntime_providers_{}.so"
+    pattern = (
+        "onnxruntime_providers_{}.dll" if os.name == "nt" else "libonnxruntime_providers_{}.so"
+    )
     folder = Path(ort.__file__).parent / "capi"
     for name in ("shared", device.key):
         path = folder / pattern.format(name)

@@ -106,7 +106,13 @@ _Source = Annotated[
         metavar="PHOTO",
     ),
 ]
-_Backend = Annotated[str, typer.Option(help="What animates the photo.")]
+_Backend = Annotated[
+    str,
+    typer.Option(
+        help="What animates the photo: mesh, fomm (see import-fomm), or fomm:NAME for one of "
+        "several imported models."
+    ),
+]
 _MotionOption = Annotated[
     Motion,
     typer.Option(
@@ -275,6 +281,50 @@ def doctor() -> None:
     from realtime.doctor import examine, print_report
 
     print_report(examine(), _console())
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "avatarify-like import-fomm vox-adv-cpk.pth.tar\n\n"
+    "avatarify-like import-fomm my-weights.pth.tar --config taichi-256 --name taichi"
+)
+def import_fomm(
+    checkpoint: Annotated[
+        str,
+        typer.Argument(
+            help="The official file, full or stripped, or the https address of a copy of "
+            "vox-adv-cpk.pth.tar."
+        ),
+    ],
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help="The official configuration, such as vox-adv-256. (default: from the name)",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="What to call the model. (default: as its configuration)", show_default=False
+        ),
+    ] = None,
+    int8: Annotated[
+        bool,
+        typer.Option("--int8", help="Also write 8-bit integers, and use them on a CPU."),
+    ] = False,
+    torch: Annotated[
+        bool,
+        typer.Option("--torch", help="Also keep the weights for PyTorch on a GPU."),
+    ] = False,
+) -> None:
+    """Import weights of the First Order Motion Model, for --backend fomm.
+
+    Needs the extra "torch" (PyTorch and onnx); running with the model needs neither.
+    """
+    from realtime.fomm_job import import_model
+
+    import_model(checkpoint, config, name, int8, torch, _console())
 
 
 def _motion(choice: Motion) -> Literal["relative", "absolute"]:

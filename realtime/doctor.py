@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.animator import BACKENDS
+from models.errors import UserError
 from realtime.cameras.discovery import Device, list_devices, real_cameras, virtual_outputs
 from realtime.remedy import (
     Host,
@@ -48,7 +49,8 @@ class Report:
 
     cameras: real webcams. virtual_cameras: what `run` can write to. providers: ONNX Runtime's
     execution providers, best first; empty if it cannot be loaded. camera, backend, output: what
-    `run` would choose, in words.
+    `run` would choose, in words. networks: what ONNX Runtime would compute on, and why not on what
+    is better. fomm: the imported First Order Motion Models.
     """
 
     system: str
@@ -61,11 +63,16 @@ class Report:
     backend: str
     output: str
     problems: tuple[Problem, ...]
+    networks: str = ""
+    fomm: str = ""
 
 
 def examine() -> Report:
     """Look around on this computer; opens no camera and changes nothing."""
-    return assess(list_devices(), _providers(), _weights(), Host.this(), _exclusive_caps())
+    report = assess(list_devices(), _providers(), _weights(), Host.this(), _exclusive_caps())
+    from models.fomm.manifest import describe_imported
+
+    return replace(report, networks=_networks(), fomm=describe_imported())
 
 
 def assess(
@@ -140,6 +147,10 @@ def print_report(report: Report, console: Console) -> None:
     for item in report.weights:
         size = f"{item.size / 1e6:.1f} MB"
         row("Weights", f"{item.name}: {item.path or 'missing'} ({size})")
+    if report.fomm:
+        row("--backend fomm", report.fomm)
+    if report.networks:
+        row("Its networks on", report.networks)
     console.print(table)
     console.print()
     console.print("[bold]run would choose[/bold]")
@@ -192,6 +203,15 @@ def _providers() -> tuple[str, ...]:
     except (ImportError, OSError):
         return ()
     return tuple(onnxruntime.get_available_providers())
+
+
+def _networks() -> str:
+    try:
+        from models.runtime import probe
+
+        return probe().summary
+    except (ImportError, OSError, UserError) as error:
+        return f"nothing ({error})"
 
 
 def _weights() -> tuple[Weights, ...]:

@@ -53,10 +53,11 @@ def checkpoint(config: Any) -> dict[str, dict[str, Any]]:
     from models.fomm.networks import Generator, KeypointDetector
 
     out = {}
-    for prefix, module in (
+    modules: tuple[tuple[str, Any], ...] = (
         ("generator", Generator(config)),
         ("kp_detector", KeypointDetector(config)),
-    ):
+    )
+    for prefix, module in modules:
         state = module.state_dict()
         for key, value in state.items():
             made = weight(f"{prefix}.{key}", tuple(value.shape))
@@ -105,5 +106,3 @@ def worst(got: Mapping[str, Floats], expected: Mapping[str, Floats]) -> dict[str
         assert made.shape == wanted.shape, name
         errors[name] = float(np.abs(made - wanted).max())
     return errors
-
-

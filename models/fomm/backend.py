@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,7 +15,7 @@ from models.errors import UserError
 from models.fomm import manifest as manifests
 from models.fomm.config import SIDE
 from models.fomm.engine import Engine, OnnxEngine
-from models.fomm.manifest import IMPORT_COMMAND
+from models.fomm.manifest import Manifest
 from models.fomm.motion import relative_motion
 from models.runtime import DEVICE_VARIABLE
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo
@@ -50,9 +51,7 @@ class FommAnimator:
         network_picture = _to_network(picture)
         keypoints = self._engine.detect(network_picture)
         if not np.isfinite(keypoints.values).all():
-            raise UserError(
-                f"The model finds no keypoints in {photo.name}; choose another photo."
-            )
+            raise UserError(f"The model finds no keypoints in {photo.name}; choose another photo.")
         side = min(SIDE, size)
         return FommAvatar(
             name=photo.name,
@@ -108,22 +107,7 @@ def create(model: str = "") -> FommAnimator:
     return FommAnimator(engine, manifest.settings.face)
 
 
-def describe() -> str:
-    """The models that are there, for `doctor`."""
-    found = manifests.imported()
-    if not found:
-        return f"none imported (optional: {IMPORT_COMMAND})"
-    return ", ".join(
-        f"{one.name} ({one.config}, {', '.join(_kinds(one))})" for one in found
-    )
-
-
-def _kinds(manifest: manifests.Manifest) -> list[str]:
-    prefix = "render."
-    return [key.removeprefix(prefix) for key in manifest.files if key.startswith(prefix)]
-
-
-def _only_torch_has_cuda(manifest: manifests.Manifest) -> bool:
+def _only_torch_has_cuda(manifest: Manifest) -> bool:
     """Whether PyTorch reaches a GPU, ONNX Runtime does not, and the weights are there for it."""
     if "weights.torch" not in manifest.files or importlib.util.find_spec("torch") is None:
         return False
@@ -140,7 +124,7 @@ def _only_torch_has_cuda(manifest: manifests.Manifest) -> bool:
     return bool(torch.cuda.is_available())
 
 
-def _torch_engine(folder: Any, manifest: manifests.Manifest) -> Engine:
+def _torch_engine(folder: Path, manifest: Manifest) -> Engine:
     if importlib.util.find_spec("torch") is None:
         raise UserError(
             f"{DEVICE_VARIABLE}=torch needs PyTorch; install it or choose another device."

@@ -20,7 +20,8 @@ class Down(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inside, H, W) to (B, outside, H / 2, W / 2)."""
-        return fn.avg_pool2d(fn.relu(self.norm(self.conv(x))), 2)
+        out: Tensor = fn.avg_pool2d(fn.relu(self.norm(self.conv(x))), 2)
+        return out
 
 
 class Up(nn.Module):
@@ -66,7 +67,8 @@ class Res(nn.Module):
         """(B, channels, H, W) to the same shape."""
         out = self.conv1(fn.relu(self.norm1(x)))
         out = self.conv2(fn.relu(self.norm2(out)))
-        return x + out
+        total: Tensor = x + out
+        return total
 
 
 class Encoder(nn.Module):
@@ -97,9 +99,7 @@ class Decoder(nn.Module):
         blocks = []
         for i in reversed(range(levels)):
             wide = min(most, expansion * 2 ** (i + 1))
-            blocks.append(
-                Up(wide if i == levels - 1 else 2 * wide, min(most, expansion * 2**i))
-            )
+            blocks.append(Up(wide if i == levels - 1 else 2 * wide, min(most, expansion * 2**i)))
         self.up_blocks = nn.ModuleList(blocks)
         self.out_channels = expansion + inside
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from models.errors import UserError
 from models.fomm.config import CONFIGS, KEYPOINTS, Config, config_named, guess_config
-from models.fomm.official import OFFICIAL
+from models.fomm.official import OFFICIAL, WHERE
 
 if TYPE_CHECKING:
     from models.fomm.graph import Weights  # Needs onnx, which may be missing.
@@ -115,7 +115,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _advice() -> str:
-    return "download the official file again and give its path."
+    return f"get the official file again ({WHERE}) and give its path."
 
 
 def _arrays(path: Path, part: Mapping[Any, Any]) -> dict[str, Any]:
@@ -154,7 +154,10 @@ def expected_shapes(config: Config) -> dict[str, dict[str, tuple[int, ...]]]:
     from models.fomm.networks import Generator, KeypointDetector
 
     with torch.device("meta"):
-        modules = {"generator": Generator(config), "kp_detector": KeypointDetector(config)}
+        modules: dict[str, Any] = {
+            "generator": Generator(config),
+            "kp_detector": KeypointDetector(config),
+        }
     return {
         part: {
             key: tuple(value.shape)

@@ -34,14 +34,12 @@ def detect_graph(weights: Weights, config: Config, half: bool = False) -> onnx.M
     graph = Graph("detect", half)
     picture = graph.input("picture", (1, 3, SIDE, SIDE))
     small = graph.narrow(graph.blur(picture, weights["down.weight"]))
-    parts = hourglass(graph, small, weights, "predictor", np.arange(3))
+    parts = hourglass(graph, small, weights, "predictor", [0, 1, 2])
     features = graph.op("Concat", *parts, axis=1)
     kernel = np.concatenate([weights["kp.weight"], weights["jacobian.weight"]])
     bias = np.concatenate([weights["kp.bias"], weights["jacobian.bias"]])
     scale = np.where(np.arange(len(bias)) < _K, np.float32(1 / TEMPERATURE), np.float32(1))
-    maps = graph.widen(
-        graph.conv(features, kernel * scale[:, None, None, None], bias * scale, 0)
-    )
+    maps = graph.widen(graph.conv(features, kernel * scale[:, None, None, None], bias * scale, 0))
     side = SMALL - kernel.shape[-1] + 1
     split = graph.constant([_K, 4 * config.jacobian_maps], np.int64)
     heat, local = graph.ops("Split", [maps, split], 2, axis=1)
@@ -150,15 +148,14 @@ def _dense_motion(
     value = graph.narrow(graph.op("Concat", heat, warped, axis=1))
     # The official input has for each keypoint a heatmap and the warped R, G and B. Here heatmaps
     # come first, without the background's, which is zero; then all R, all G and all B.
-    order = np.array(
-        [4 * k for k in range(1, _K + 1)] + [4 * k + c for c in (1, 2, 3) for k in range(_K + 1)]
-    )
+    colours = [4 * k + c for c in (1, 2, 3) for k in range(_K + 1)]
+    order = [4 * k for k in range(1, _K + 1)] + colours
     out, skip = hourglass(graph, value, weights, f"{key}.hourglass", order)
     joined = graph.op("Concat", out, skip, axis=1)
     kernel = np.concatenate([weights[f"{key}.mask.weight"], weights[f"{key}.occlusion.weight"]])
     bias = np.concatenate([weights[f"{key}.mask.bias"], weights[f"{key}.occlusion.bias"]])
     inside = kernel.shape[1] - 4 * (_K + 1)
-    kernel = np.concatenate([kernel[:, :inside], kernel[:, inside + order]], 1)
+    kernel = np.concatenate([kernel[:, :inside], kernel[:, inside:][:, order]], 1)
     maps = graph.widen(graph.conv(joined, kernel, bias, 3))
     mask, occlusion = graph.ops("Split", [maps, graph.constant([_K + 1, 1], np.int64)], 2, axis=1)
     mask = graph.op("Softmax", mask, axis=1)

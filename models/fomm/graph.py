@@ -196,7 +196,9 @@ def _pair(kernel: Floats, parity: int, axis: int) -> Floats:
     return np.concatenate(pair, axis)
 
 
-def hourglass(graph: Graph, value: str, weights: Weights, key: str, order: Floats) -> list[str]:
+def hourglass(
+    graph: Graph, value: str, weights: Weights, key: str, order: Sequence[int]
+) -> list[str]:
     """An hourglass network; what comes out are the parts to be joined: decoder, then input.
 
     order: the places in the official input of the channels of `value`.
@@ -206,7 +208,7 @@ def hourglass(graph: Graph, value: str, weights: Weights, key: str, order: Float
         block = f"{key}.encoder.down_blocks.{i}"
         kernel, bias = folded(weights, f"{block}.conv", f"{block}.norm")
         if i == 0:
-            kernel = kernel[:, order]
+            kernel = kernel[:, list(order)]
         kept.append(down(graph, kept[-1], kernel, bias))
     out = kept.pop()
     for i in range(5):

@@ -18,9 +18,8 @@ from models.fomm import manifest as manifests
 from models.fomm.config import SIDE, Config
 from models.fomm.engine import NETWORKS, samples
 from models.fomm.manifest import Manifest
-from models.fomm.motion import jacobians_of, relative_motion
 from models.runtime import open_runtime
-from models.types import Floats, Image, Keypoints
+from models.types import Floats, Image
 
 if TYPE_CHECKING:
     import onnx

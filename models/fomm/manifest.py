@@ -118,6 +118,14 @@ def imported() -> list[Manifest]:
     return sorted(found, key=lambda manifest: manifest.imported, reverse=True)
 
 
+def describe_imported() -> str:
+    """The models that are there, for `doctor`."""
+    found = imported()
+    if not found:
+        return f"no model imported; it is optional: {IMPORT_COMMAND}"
+    return ", ".join(f"{one.name} ({one.config})" for one in found)
+
+
 def choose(name: str = "") -> tuple[Path, Manifest]:
     """The model called `name`, or the newest one, with its folder.
 

@@ -97,7 +97,8 @@ class DenseMotion(nn.Module):
         many = small[:, None].expand(-1, KEYPOINTS + 1, -1, -1, -1)
         warped = fn.grid_sample(
             many.flatten(0, 1), motions.flatten(0, 1), align_corners=self.align_corners
-        ).unflatten(0, (batch, KEYPOINTS + 1))
+        )
+        warped = warped.reshape(batch, KEYPOINTS + 1, 3, side, side)
         out = self.hourglass(torch.cat([heat[:, :, None], warped], 2).flatten(1, 2))
         mask = torch.softmax(self.mask(out), 1)
         deformation = (mask[..., None] * motions).sum(1)

@@ -34,6 +34,11 @@ OFFICIAL: dict[str, Artifact] = {
 """File name to artifact."""
 
 
+def is_official(sha256: str) -> bool:
+    """Whether a file's hash is that of an official file."""
+    return any(artifact.sha256 == sha256 for artifact in OFFICIAL.values())
+
+
 def is_address(text: str) -> bool:
     """Whether the user gave a web address in place of a path."""
     return text.startswith(("http://", "https://"))

@@ -77,7 +77,8 @@ class TorchEngine:
 
     def encode(self, picture: Floats, keypoints: Keypoints) -> _Source:
         """A source ready for `render`."""
-        return _Source(*self._run_encode(self._upload(picture)), self._points(keypoints))
+        features, small = self._run_encode(self._upload(picture))
+        return _Source(features, small, self._points(keypoints))
 
     def render(self, source: _Source, keypoints: Keypoints) -> Floats:
         """The picture of a source moved to keypoints."""
@@ -92,7 +93,9 @@ class TorchEngine:
         if self._place.type == "cuda":
             for part in module.modules():
                 if isinstance(part, nn.Conv2d):
-                    part.half().to(memory_format=torch.channels_last)
+                    part.half()
+                    weight = part.weight.data
+                    part.weight.data = weight.contiguous(memory_format=torch.channels_last)
         return module
 
     def _mixed(self) -> AbstractContextManager[Any]:
@@ -148,7 +151,7 @@ class _Recorded:
 
     def __init__(self, run: Callable[..., Sequence[Tensor]], inputs: list[Tensor]) -> None:
         self._inputs = [part.clone() for part in inputs]
-        aside = torch.cuda.Stream()
+        aside = torch.cuda.Stream(inputs[0].device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(3):  # Libraries choose their algorithms in the first runs.
