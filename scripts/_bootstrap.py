@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from models.locking import exclusive  # noqa: E402
 
 OLDEST = (3, 11)
-TORCH = "torch==2.13.0"
+TORCH = ("torch==2.13.0", "onnx==1.23.2")
 _WINDOWS = sys.platform == "win32"
 _LAST_LINES = 12
 
@@ -267,14 +267,15 @@ def run_checks(arguments: list[str]) -> int:
 
 
 def _install_torch(python: str) -> None:
-    wanted = TORCH.partition("==")[2]
-    found = _run([python, "-c", "import importlib.metadata as m; print(m.version('torch'))"])
-    if found.returncode == 0 and _text(found).partition("+")[0] == wanted:
+    ask = "import importlib.metadata as m; print(m.version('torch'), m.version('onnx'))"
+    found = _run([python, "-c", ask])
+    versions = [version.partition("+")[0] for version in _text(found).split()]
+    if found.returncode == 0 and versions == [pin.partition("==")[2] for pin in TORCH]:
         return
-    _say(f"Installing {TORCH} ...")
+    _say(f"Installing {' and '.join(TORCH)} ...")
     _must(
         [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        + ["install", "--quiet", "--no-compile", TORCH],
+        + ["install", "--quiet", "--no-compile", *TORCH],
         "PyTorch could not be installed; run scripts/test without --all to leave its tests out.",
     )
 

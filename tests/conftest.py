@@ -14,8 +14,8 @@ from models.types import Image
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests marked `torch` where PyTorch is not installed."""
-    if importlib.util.find_spec("torch") is not None:
+    """Skip the tests marked `torch` where PyTorch (or onnx, its companion here) is missing."""
+    if all(importlib.util.find_spec(name) is not None for name in ("torch", "onnx")):
         return
     skip = pytest.mark.skip(reason="needs PyTorch: run scripts/test --all")
     for item in items:

@@ -34,6 +34,17 @@ OWN = np.load(Path(__file__).parent / "data" / "fomm_expected.npz")
 INNER = ("prediction", "deformation", "mask", "occlusion_map")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other by spinning take minutes on a machine that is busy."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def states() -> dict[str, dict[str, Any]]:
     """The rule's weights; those of vox differ from those of mgif in two arrays."""
@@ -120,8 +131,10 @@ def through_graphs(state: dict[str, Any], config: Config) -> dict[str, Any]:
     kp, generator = (
         {k: v.numpy() for k, v in state[part].items()} for part in ("kp_detector", "generator")
     )
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
     detect, encode, render = (
-        ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         for model in (
             export.detect_graph(kp, config),
             export.encode_graph(generator),

@@ -1,0 +1,142 @@
+"""Choosing a device, with ONNX Runtime itself where it can be had, else with made-up providers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from models import runtime
+from models.errors import UserError
+from models.runtime import compute_threads, open_runtime, probe
+
+TINY = {"tiny": {"fp32": runtime.TINY}}
+PIXEL = {"tiny": {"x": np.full((1, 1, 1, 1), 3, np.float32)}}
+
+
+@pytest.fixture(autouse=True)
+def no_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(runtime.DEVICE_VARIABLE, raising=False)
+
+
+def test_the_cpu_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = open_runtime(TINY, PIXEL, wanted="cpu", threads=1)
+    assert made.sessions["tiny"].run(PIXEL["tiny"], ["y"])[0].item() == 3
+    assert made.summary == "CPU fp32, 1 thread"
+    monkeypatch.setenv(runtime.DEVICE_VARIABLE, "CPU")
+    assert probe().device.key == "cpu"
+
+
+def test_outputs_that_are_kept_feed_the_next_run() -> None:
+    session = open_runtime(TINY, PIXEL, wanted="cpu").sessions["tiny"]
+    (kept,) = session.run(PIXEL["tiny"], ["y"], keep=True)
+    assert isinstance(kept, ort.OrtValue)
+    assert session.run({"x": kept}, ["y"])[0].item() == 3
+
+
+def test_a_silent_fallback_of_onnxruntime_is_named() -> None:
+    """ONNX Runtime itself is asked for a provider that it does not have: it only warns."""
+    absent = "CoreMLExecutionProvider"
+    if absent in ort.get_available_providers():
+        pytest.skip("CoreML is there")
+    made = open_runtime(TINY, PIXEL, available=[absent, "CPUExecutionProvider"])
+    assert made.device.key == "cpu"
+    assert [refusal.label for refusal in made.refusals] == ["CoreML"]
+    assert "left it for the CPU" in made.summary
+
+
+class _Fake:
+    """A session on `provider` that may fail in the trial."""
+
+    def __init__(self, provider: str, run: Callable[[], Any], nodes: str = "") -> None:
+        self._provider, self._run, self._nodes = provider, run, nodes
+        self._real = ort.InferenceSession(runtime.TINY, providers=["CPUExecutionProvider"])
+
+    def get_providers(self) -> list[str]:
+        return [self._provider, "CPUExecutionProvider"]
+
+    def get_outputs(self) -> Any:
+        return self._real.get_outputs()
+
+    def io_binding(self) -> Any:
+        return self._real.io_binding()
+
+    def run_with_iobinding(self, binding: Any) -> None:
+        self._run()
+        self._real.run_with_iobinding(binding)
+
+    def end_profiling(self) -> str:
+        return self._nodes
+
+
+def _made_up(monkeypatch: pytest.MonkeyPatch, **fakes: _Fake) -> None:
+    real = ort.InferenceSession
+
+    def create(source: Any, options: Any, providers: Any) -> Any:
+        name = providers[0][0].removesuffix("ExecutionProvider")
+        return fakes.get(name) or real(source, options, providers=providers)
+
+    monkeypatch.setattr(ort, "InferenceSession", create)
+
+
+def _fails() -> None:
+    raise RuntimeError("no kernel image is available\nstack of many lines")
+
+
+def test_a_provider_that_fails_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    _made_up(monkeypatch, CoreML=_Fake("CoreMLExecutionProvider", _fails))
+    offered = ["CoreMLExecutionProvider", "CPUExecutionProvider"]
+    made = open_runtime(TINY, PIXEL, available=offered)
+    assert made.device.key == "cpu"
+    assert str(made.refusals[0]) == "CoreML is not used: no kernel image is available"
+
+
+def test_heavy_nodes_that_stay_on_the_cpu_are_noticed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    profile = tmp_path / "profile.json"
+    event = '{"cat": "Node", "args": {"op_name": "Conv", "provider": "%sExecutionProvider"}}'
+    offered = ["CoreMLExecutionProvider", "CPUExecutionProvider"]
+    fake = _Fake(offered[0], lambda: None, str(profile))
+    _made_up(monkeypatch, CoreML=fake)
+    profile.write_text(f"[{event % 'CoreML'}, {event % 'CPU'}]")
+    made = open_runtime(TINY, PIXEL, available=offered)
+    assert made.device.key == "cpu"
+    assert "1 of its 2 heavy nodes ran on the CPU" in made.summary
+    profile.write_text(f"[{event % 'CoreML'}]")
+    made = open_runtime(TINY, PIXEL, available=offered)
+    assert made.device.key == "coreml" and made.refusals == ()
+    assert made.summary == "CoreML fp32"
+
+
+def test_libraries_that_cannot_be_loaded_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_load_libraries", lambda device: "libcudnn.so.9: no such file")
+    offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    with pytest.raises(UserError, match="CUDA is not used: libcudnn.so.9"):
+        open_runtime(TINY, PIXEL, wanted="cuda", available=offered)
+
+
+def test_what_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="no device called 'gpu'.*cuda"):
+        open_runtime(TINY, PIXEL, wanted="gpu")
+    with pytest.raises(UserError, match="run on no device"):
+        open_runtime(TINY, PIXEL, wanted="cuda", available=["CPUExecutionProvider"])
+
+
+def test_a_graphics_card_without_its_build_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    made = open_runtime(TINY, PIXEL, available=["CPUExecutionProvider"])
+    assert "CUDA is not used: the installed onnxruntime is built without it" in made.summary
+    assert "avatarify-like[cuda]" in made.summary
+
+
+def test_precision_follows_the_device() -> None:
+    both = {"tiny": {"fp16": b"not read", "fp32": runtime.TINY}}
+    assert open_runtime(both, PIXEL, wanted="cpu").precision == "fp32"
+
+
+def test_threads_leave_a_core_for_the_rest() -> None:
+    assert [compute_threads(n) for n in (1, 2, 4, 8, 64)] == [1, 2, 3, 7, 8]
