@@ -11,7 +11,7 @@ from models.mesh.topology import OVAL, Indices
 from models.types import Floats
 
 _REACH = (0.7, 1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)  # the first lies under the face
-_NECK = 0.85  # face heights below the chin where the body no longer moves
+NECK = 0.75  # face heights below the chin where the body no longer moves
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def build(landmarks: Floats) -> Rings:
         back = min(max(reach - 1.0, 0.0) / 0.6, 1.0) ** 1.5
         ring[:, 2] = oval[:, 2] * (1 - back) + np.maximum(ears, oval[:, 2]) * back
         below = (ring[:, :2] - landmarks[152, :2]) @ down / tall
-        neck = 1.0 - _smooth((below + 0.12) / (_NECK + 0.12))
+        neck = 1.0 - _smooth((below + 0.12) / (NECK + 0.12))
         far = 1.0 - _smooth((np.full(spokes, reach) - 2.05) / 1.5)
         points.append(ring)
         head.append(neck * far)
