@@ -12,7 +12,8 @@ from models.types import Avatar, Crop, Face, Image, Keypoints, Photo
 class Animator(Protocol):
     """A way to move a photo: keypoint detector, relative motion and generator.
 
-    One thread calls `detect`, `relative`, `absolute` and `render`; another may call `prepare`.
+    `detect`, `relative` and `absolute` are called by one thread, `render` by another and `prepare`
+    by a third, at the same time: they share nothing that changes.
     """
 
     name: str

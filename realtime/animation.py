@@ -94,7 +94,10 @@ class Presence:
 
 @dataclass
 class _Scene:
-    """What belongs to one avatar: replaced as a whole when the avatar changes."""
+    """What belongs to one avatar: replaced as a whole when the avatar changes.
+
+    `presence` is for the thread that follows the driver, the rest for the one that draws.
+    """
 
     avatar: Avatar
     presence: Presence
@@ -107,10 +110,24 @@ def _scene(avatar: Avatar) -> _Scene:
     return _Scene(avatar, Presence(avatar.keypoints), avatar.still, None)
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What one camera frame says about the avatar's pose; holds nothing of the frame's picture.
+
+    pose: None after a fault, when the last picture is shown again.
+    captured_at: when the camera frame was captured, seconds of `time.perf_counter()`.
+    """
+
+    scene: _Scene
+    pose: Keypoints | None
+    captured_at: float
+
+
 class Animation:
     """One running animation: an avatar, its driver, and everything remembered between frames.
 
-    `step` is called by one thread; the other methods may be called by any.
+    A frame takes two steps, `follow` and `draw`, which may run in two threads, one frame apart;
+    the other methods may be called by any thread.
     """
 
     def __init__(
@@ -143,7 +160,7 @@ class Animation:
 
     @property
     def avatar(self) -> Avatar:
-        """The avatar of the last `step`."""
+        """The avatar of the last frame that was followed."""
         return self._scene.avatar
 
     @property
@@ -182,27 +199,42 @@ class Animation:
             self._note(fault)
 
     def step(self, frame: CameraFrame) -> AvatarFrame:
-        """The avatar's answer to one camera frame, at the size of the avatar's still.
+        """The avatar's answer to one camera frame: `follow`, then `draw`."""
+        return self.draw(self.follow(frame))
 
-        Never raises: on a fault of a stage, the last avatar frame (or the still) comes back with
-        `captured_at` None, and the fault is counted and kept in `last_fault`.
+    def follow(self, frame: CameraFrame) -> Followed:
+        """Find the driver in a camera frame and move the avatar's keypoints.
+
+        Never raises: a fault is counted and kept in `last_fault`, and there is no pose.
         """
         following, self._next = self._next, None
         if following is not None:
             self._scene = _scene(following)
         scene = self._scene
         try:
-            pose = self._pose(scene, frame)
-            if pose is scene.posed:
-                return AvatarFrame(scene.shown, None, scene.live)
-            if pose is scene.avatar.keypoints and not scene.live:
-                return AvatarFrame(scene.avatar.still, None, False)
-            image = self._render(scene, pose)
+            return Followed(scene, self._pose(scene, frame), frame.captured_at)
         except Exception as fault:
             self._note(fault)
+            return Followed(scene, None, frame.captured_at)
+
+    def draw(self, followed: Followed) -> AvatarFrame:
+        """Render the avatar in its pose, at the size of its still.
+
+        Never raises: without a pose and on a fault, the last avatar frame (or the still) comes
+        back with `captured_at` None.
+        """
+        scene, pose = followed.scene, followed.pose
+        if pose is None or pose is scene.posed:
+            return AvatarFrame(scene.shown, None, scene.live)
+        if pose is scene.avatar.keypoints and not scene.live:
+            return AvatarFrame(scene.avatar.still, None, False)
+        try:
+            image = self._render(scene, pose)
+        except Exception as fault:
+            self.count_fault(fault)
             return AvatarFrame(scene.shown, None, scene.live)
         scene.shown, scene.posed, scene.live = image, pose, True
-        return AvatarFrame(image, frame.captured_at, True)
+        return AvatarFrame(image, followed.captured_at, True)
 
     def _pose(self, scene: _Scene, frame: CameraFrame) -> Keypoints:
         seconds = frame.captured_at

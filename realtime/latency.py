@@ -13,7 +13,7 @@ import numpy as np
 
 STAGES = (
     "capture",
-    "queue",  # Until the animation has finished the frame before.
+    "queue",  # Until tracking and rendering have finished the frame before.
     "detect",
     "motion",
     "warp",

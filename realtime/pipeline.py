@@ -1,4 +1,4 @@
-"""The live loop: capture, animation and output, each in its own thread.
+"""The live loop: capture, tracking, rendering and output, each in its own thread.
 
 Each hands over only its newest result, so that nothing grows stale when a stage is slow. The
 output writes at its own steady rate and repeats the last frame when there is no new one.
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from models.errors import UserError
 from models.types import Avatar, Image
-from realtime.animation import Animation
+from realtime.animation import Animation, Followed
 from realtime.cameras.base import Camera
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.mailbox import Mailbox
@@ -81,6 +81,15 @@ class Status:
 
 
 @dataclass(frozen=True)
+class _Posed:
+    """queued: seconds the camera frame waited before it was followed."""
+
+    followed: Followed
+    queued: float
+    ready_at: float
+
+
+@dataclass(frozen=True)
 class _Rendered:
     frame: AvatarFrame
     avatar: Avatar
@@ -137,6 +146,7 @@ class Pipeline:
         self._stop = threading.Event()
         self._camera = _Camera()
         self._captured: Mailbox[CameraFrame] = Mailbox()
+        self._followed: Mailbox[_Posed] = Mailbox()
         self._rendered: Mailbox[_Rendered] = Mailbox()
         self._error: BaseException | None = None
         self._started = time.perf_counter()
@@ -163,7 +173,7 @@ class Pipeline:
         """
         threads = [
             threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
-            for work in (self._capture, self._animate, self._output)
+            for work in (self._capture, self._follow, self._draw, self._output)
         ]
         try:
             for outlet in self._outlets:
@@ -211,6 +221,7 @@ class Pipeline:
     def _finish(self, threads: list[threading.Thread]) -> None:
         self._stop.set()
         self._captured.close()
+        self._followed.close()
         self._rendered.close()
         for thread in threads:
             # A camera driver may hang in `read`; nobody waits for it longer than this.
@@ -269,15 +280,25 @@ class Pipeline:
             self._camera.lost = True
             self._notify(f"{why} The last avatar picture stays; trying to open it again.")
 
-    def _animate(self) -> None:
+    def _follow(self) -> None:
         self.animation.warm_up()
         while not self._stop.is_set():
             captured = self._captured.take(_WAIT)
             if captured is None:
                 continue
-            self.times.add("queue", time.perf_counter() - captured.captured_at)
-            frame = self.animation.step(captured)
-            self._rendered.put(_Rendered(frame, self.animation.avatar, time.perf_counter()))
+            queued = time.perf_counter() - captured.captured_at
+            followed = self.animation.follow(captured)
+            self._followed.put(_Posed(followed, queued, time.perf_counter()))
+
+    def _draw(self) -> None:
+        while not self._stop.is_set():
+            posed = self._followed.take(_WAIT)
+            if posed is None:
+                continue
+            self.times.add("queue", posed.queued + time.perf_counter() - posed.ready_at)
+            frame = self.animation.draw(posed.followed)
+            avatar = posed.followed.scene.avatar
+            self._rendered.put(_Rendered(frame, avatar, time.perf_counter()))
 
     def _output(self) -> None:
         avatar = self.animation.avatar

@@ -336,11 +336,14 @@ void main() {
     vec3 world = mix(ground, sky, smoothstep(-0.5, 0.6, r.y));
     float edgeon = 0.028 + 0.6 * (1.0 - rough) * pow(1.0 - max(dot(n, v), 0.0), 5.0);
     spec += world * edgeon * v_open * v_open;
-    vec3 lit = albedo * (diffuse + v_amb) + spec * gloss * 3.0 * (material == 0 ? 0.75 : 1.0);
+    // Light that bounces about in folds and in the mouth keeps them from being black.
+    vec3 bounce = (sky + ground) * vec3(0.09, 0.05, 0.045) * (1.0 - v_open);
+    float shine = gloss * (material == 0 ? 2.25 : 3.0);
+    vec3 lit = albedo * (diffuse + v_amb + bounce) + spec * shine;
     if (material == 2) lit += albedo * pow(1.0 - max(dot(n, v), 0.0), 3.0) * v_amb * 0.8;
     if (material == 4 || material == 5) {  // The mouth is a dark room.
         float deep = clamp(v_open * 1.5, 0.0, 1.0);
-        lit *= mix(0.3, 1.0, deep);
+        lit *= mix(0.45, 1.0, deep);
     }
     if (cornea) {
         vec3 s = spec * gloss * 3.0;

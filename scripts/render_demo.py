@@ -100,21 +100,21 @@ REST = {
 
 # Mouth shapes of speech.
 VISEMES: dict[str, dict[str, float]] = {
-    "aa": {"jawOpen": 0.45, "mouthLowerDown": 0.2, "mouthUpperUp": 0.22},
-    "eh": {"jawOpen": 0.27, "mouthStretch": 0.2, "mouthLowerDown": 0.2, "mouthUpperUp": 0.22},
+    "aa": {"jawOpen": 0.42, "mouthUpperUp": 0.5},
+    "eh": {"jawOpen": 0.27, "mouthStretch": 0.2, "mouthUpperUp": 0.5},
     "ee": {
         "jawOpen": 0.12,
         "mouthSmile": 0.35,
         "mouthStretch": 0.3,
-        "mouthLowerDown": 0.3,
-        "mouthUpperUp": 0.25,
+        "mouthLowerDown": 0.15,
+        "mouthUpperUp": 0.5,
     },
     "oh": {"jawOpen": 0.3, "mouthFunnel": 0.6},
     "oo": {"jawOpen": 0.1, "mouthPucker": 0.75, "mouthFunnel": 0.3},
     "mm": {"mouthPress": 0.45, "mouthRollLower": 0.15, "mouthClose": 0.05},
     "ff": {"jawOpen": 0.05, "mouthRollLower": 0.45, "mouthUpperUp": 0.2},
-    "ss": {"jawOpen": 0.06, "mouthStretch": 0.25, "mouthLowerDown": 0.3, "mouthUpperUp": 0.2},
-    "ll": {"jawOpen": 0.2, "mouthLowerDown": 0.15, "mouthUpperUp": 0.15},
+    "ss": {"jawOpen": 0.06, "mouthStretch": 0.25, "mouthLowerDown": 0.2, "mouthUpperUp": 0.4},
+    "ll": {"jawOpen": 0.2, "mouthUpperUp": 0.4},
 }
 # Units that the sets above name once for both sides of the face.
 PAIRED = ("mouthLowerDown", "mouthUpperUp", "mouthStretch", "mouthSmile", "mouthPress")
@@ -199,8 +199,8 @@ def _blink(time: float) -> float:
     """Return how far a blink has the lids closed: fast down, three frames shut, slower up."""
     for start in BLINKS:
         frame = (time - start) * FPS
-        if 0 <= frame <= 11:
-            return float(np.interp(frame, (0, 3, 6, 11), (0, 1, 1, 0)))
+        if 0 <= frame <= 10:
+            return float(np.interp(frame, (0, 3, 5, 10), (0, 1, 1, 0)))
     return 0.0
 
 
@@ -228,7 +228,7 @@ def driver_at(time: float) -> Head:
     _add(units, REST, max(0.0, 1.0 - talking))
     smile = {
         "mouthSmile": 0.62,
-        "mouthUpperUp": 0.6,
+        "mouthUpperUp": 0.8,
         "jawOpen": 0.13,
         "cheekSquintLeft": 0.5,
         "cheekSquintRight": 0.5,
@@ -310,7 +310,11 @@ def _start_worker(parts: Path) -> None:
     library = HeadLibrary(parts)
     _worker["renderer"] = HeadRenderer(library, CLIP_SIZE, supersample=2, samples=1, dome=20)
     _worker["scene"] = Scene(
-        light=Light(key=Softbox(32, 30, (2.2, 2.05, 1.85), 15, 9), exposure=1.1),
+        light=Light(
+            key=Softbox(32, 30, (2.2, 2.05, 1.85), 15, 9),
+            rim=Softbox(-150, 35, (0.7, 0.75, 0.85), 12, 4),
+            exposure=1.1,
+        ),
         camera=_framed(library, DRIVER, height=3.75, drop=0.42),
         background=Background(
             top=(0.72, 0.70, 0.66), bottom=(0.58, 0.56, 0.53), glow=(0.08, 0.08, 0.08)
@@ -331,13 +335,14 @@ def render_clip(parts: Path, jobs: int, frames: Sequence[int]) -> Iterator[ByteA
 
 
 def write_clip(path: Path, frames: Iterator[ByteArray]) -> None:
-    """Write an H.264 clip that every player opens."""
-    with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
+    """Write an H.264 clip that every player opens; the old one stays until the new one is whole."""
+    part = path.with_suffix(".part.mp4")
+    with av.open(str(part), "w", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width = stream.height = CLIP_SIZE
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, FPS)
-        stream.options = {"crf": "21", "preset": "slow", "g": "60"}
+        stream.options = {"crf": "18", "preset": "slow", "g": "60"}
         for number, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts = number
@@ -345,6 +350,7 @@ def write_clip(path: Path, frames: Iterator[ByteArray]) -> None:
             if number % 30 == 0:
                 print(f"{path.name}: second {number // FPS} of {SECONDS}", flush=True)
         container.mux(stream.encode())
+    part.replace(path)
 
 
 def main() -> int:

@@ -160,7 +160,8 @@ def test_on_a_fault_the_last_avatar_frame_goes_out(stage: str, fault: Any) -> No
         assert frame.captured_at is None and frame.live
     assert run.animation.faults == 5
     assert run.animation.last_fault is not None and "\n" not in run.animation.last_fault
-    assert run.tracker.resets == 5
+    # A picture that fails says nothing about the face that is followed.
+    assert run.tracker.resets == (0 if stage == "render" else 5)
     run.animator.fail.clear()
     assert run.steps(5)[-1].image is not before.image, "it recovers"
     assert run.animation.faults == 5

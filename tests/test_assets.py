@@ -13,13 +13,15 @@ import pytest
 from models.face.tracker import FaceTracker
 from models.types import Face, Image
 
+# The tracker's first region comes from the detector; two frames later its landmarks are at rest.
+SETTLED = 2
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 
 def frames(path: Path) -> Iterator[Image]:
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24")
+            yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 def distance(face: Face, a: int, b: int) -> float:
@@ -73,14 +75,14 @@ def test_clip_plays_everywhere() -> None:
 
 
 def test_clip_starts_steady_for_calibration(driver: list[Face]) -> None:
-    first = np.stack([face.landmarks[:, :2] for face in driver[:30]])
-    assert np.abs(first - first[0]).max() < 2.5
+    first = np.stack([face.landmarks[:, :2] for face in driver[SETTLED:30]])
+    assert np.abs(first - first[0]).max() < 2
     assert max(lip_gap(face) for face in driver[:30]) < 0.02
     assert max(abs(yaw(face)) for face in driver[:30]) < 5
 
 
 def test_clip_loops_without_a_jump(driver: list[Face]) -> None:
-    jump = np.linalg.norm((driver[-1].landmarks - driver[0].landmarks)[:, :2], axis=1)
+    jump = np.linalg.norm((driver[-1].landmarks - driver[SETTLED].landmarks)[:, :2], axis=1)
     assert jump.max() < 3
 
 

@@ -144,15 +144,21 @@ def test_the_shoulders_do_not_move(played: Played) -> None:
 def test_the_person_stays_the_same(played: Played) -> None:
     source = played.avatar.landmarks
     tall = float(np.linalg.norm(source[10] - source[152]))
-    own, other = [], []
-    for driver, result in zip(played.driving, played.result, strict=True):
+    for result in played.result:
         fitted = fit_head(result, source)(result)
-        own.append(np.linalg.norm((fitted - source)[STABLE, :2], axis=1).mean() / tall)
-        fitted = fit_head(result, driver)(result)
-        size = float(np.linalg.norm(driver[10] - driver[152]))
-        other.append(np.linalg.norm((fitted - driver)[STABLE, :2], axis=1).mean() / size)
-    assert np.mean(own) < 0.025
-    assert np.mean(own) < 0.7 * np.mean(other), "more like the photo than like the driver"
+        assert np.linalg.norm((fitted - source)[STABLE, :2], axis=1).mean() < 0.025 * tall
+    # The driver of the demo clip is much darker than the astronaut.
+    cheeks = [50, 280, 205, 425]
+    own = colours(played.avatar.still, source, cheeks)
+    for picture, result in zip(played.pictures, played.result, strict=True):
+        assert np.abs(colours(picture, result, cheeks) - own).max() < 25
+
+
+def colours(picture: Image, landmarks: Floats, points: list[int]) -> Floats:
+    """The mean colour (3,) of small patches at some landmarks."""
+    blurred = cv2.blur(picture, (7, 7))
+    x, y = np.rint(landmarks[points, :2]).astype(int).T
+    return np.asarray(blurred[y, x].mean(0))
 
 
 def test_no_motion_gives_the_photo_back(played: Played) -> None:

@@ -85,23 +85,33 @@ class MeshAnimator:
     def render(self, avatar: MeshAvatar, keypoints: Keypoints) -> Image:
         """Warp the person, lay it over the still background, then draw eyes and mouth."""
         target = _from_crop(keypoints.values, avatar.crop)
-        left, top, right, bottom = avatar.layers.box
-        corner = np.array([left, top, 0], np.float32)
         head = fit_head(avatar.landmarks, target)
-        field = _dense_motion(avatar, head, target, corner, (bottom - top, right - left))
-        warped = cv2.remap(
-            avatar.colours, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-        _soften_steps(warped, field)
-        out = avatar.layers.background.copy()
-        part = out[top:bottom, left:right]
-        part[:] = _over(warped, part)
+        out = _warp(avatar, head, target)
         flat = np.ascontiguousarray(target[:, :2])
         for eye in avatar.eyes:
             eyes.draw_eye(out, eye, flat)
             eyes.draw_lid(out, eye, flat)
         mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
         return out
+
+    def warp(self, avatar: MeshAvatar, keypoints: Keypoints) -> Image:
+        """As `render` without drawn eyes and mouth: what evaluation compares with."""
+        target = _from_crop(keypoints.values, avatar.crop)
+        return _warp(avatar, fit_head(avatar.landmarks, target), target)
+
+
+def _warp(avatar: MeshAvatar, head: Similarity, target: Floats) -> Image:
+    """The person in the pose of the landmarks `target`, over the still background."""
+    left, top, right, bottom = avatar.layers.box
+    corner = np.array([left, top, 0], np.float32)
+    field = _dense_motion(avatar, head, target, corner, (bottom - top, right - left))
+    warped = cv2.remap(
+        avatar.colours, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    out = avatar.layers.background.copy()
+    part = out[top:bottom, left:right]
+    part[:] = _over(warped, part)
+    return out
 
 
 def _dense_motion(

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from models.mesh.rings import NECK
 from models.mesh.topology import OVAL
 from models.types import Floats, Image
 
@@ -45,6 +47,9 @@ def separate(photo: Image, landmarks: Floats) -> Layers:
     matte = _strands(image, behind, _refine(image, mask))
     background = _keep_far(image, behind, matte)
     person = _own_colours(image.astype(np.float32), background, matte[..., None])
+    # Where nothing ever moves both layers are the photo itself.
+    static = _below_neck(landmarks, box)
+    background[static] = person[static] = image[static]
     whole = photo.copy()
     whole[top:bottom, left:right] = np.rint(background)
     return Layers(
@@ -53,6 +58,16 @@ def separate(photo: Image, landmarks: Floats) -> Layers:
         np.rint(matte * 255).astype(np.uint8),
         whole,
     )
+
+
+def _below_neck(landmarks: Floats, box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
+    """(h, w): the part of the box where the body stands still."""
+    left, top, right, bottom = box
+    chin = landmarks[152, :2]
+    down = chin - landmarks[10, :2]
+    x, y = np.arange(left, right), np.arange(top, bottom)[:, None]
+    along = (x - chin[0]) * down[0] + (y - chin[1]) * down[1]
+    return np.asarray(along > (NECK + 0.03) * float(down @ down))
 
 
 def _moving_box(photo: Image, landmarks: Floats) -> tuple[int, int, int, int]:

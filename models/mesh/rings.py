@@ -11,7 +11,7 @@ from models.mesh.topology import OVAL, Indices
 from models.types import Floats
 
 _REACH = (0.7, 1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)  # the first lies under the face
-_NECK = 0.85  # face heights below the chin where the body no longer moves
+NECK = 0.75  # face heights below the chin where the body no longer moves
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,8 @@ def build(landmarks: Floats) -> Rings:
     down = landmarks[152, :2] - landmarks[10, :2]
     tall = max(float(np.linalg.norm(down)), 1.0)
     down = down / tall
+    side = np.array([-down[1], down[0]])
+    wide = max(float(np.abs((oval[:, :2] - centre[:2]) @ side).max()), 1.0)
     # Hair and skull are seen where they are widest, at the depth of the ears.
     ears = float((landmarks[234, 2] + landmarks[454, 2]) / 2) + 0.1 * tall
 
@@ -57,7 +59,10 @@ def build(landmarks: Floats) -> Rings:
         back = min(max(reach - 1.0, 0.0) / 0.6, 1.0) ** 1.5
         ring[:, 2] = oval[:, 2] * (1 - back) + np.maximum(ears, oval[:, 2]) * back
         below = (ring[:, :2] - landmarks[152, :2]) @ down / tall
-        neck = 1.0 - _smooth((below + 0.12) / (_NECK + 0.12))
+        neck = 1.0 - _smooth((below + 0.12) / (NECK + 0.12))
+        # Beside the neck are collar and shoulders, which stay; beside the face are ears and hair.
+        aside = np.abs((ring[:, :2] - centre[:2]) @ side) / wide
+        neck *= 1.0 - _smooth((aside - 0.7) / 0.5) * _smooth((below + 0.4) / 0.4)
         far = 1.0 - _smooth((np.full(spokes, reach) - 2.05) / 1.5)
         points.append(ring)
         head.append(neck * far)

@@ -1,0 +1,176 @@
+"""What is measured on pictures and landmarks to judge an animated photo.
+
+Landmarks are (478, 3) in pixels, MediaPipe's numbering, as the face tracker finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.mesh.pose import euler, fit_head
+from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
+from models.types import Crop, Floats, Image
+
+# fmt: off
+OUTER_LIPS: Indices = np.array(
+    [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
+)
+# fmt: on
+LIPS: Indices = np.concatenate([OUTER_LIPS, INNER_LIPS])
+LIDS_AND_IRISES: Indices = np.concatenate([np.append(eye.opening, eye.iris) for eye in EYES])
+
+MOTIONS = {
+    "mouth": 0.025,  # of the face's height
+    "lids": 0.35,  # of the neutral opening
+    "gaze": 0.1,  # eye widths
+    "yaw": 6.0,  # degrees
+    "pitch": 6.0,
+    "roll": 6.0,
+}
+"""What is compared between driver and result, and the least range (2nd to 98th percentile, in the
+unit given) from which on landmark noise does not decide the comparison."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How one motion of the result goes with the driver's.
+
+    correlation: -1..1. gain: slope of the result on the driver. span: the driver's range.
+    Correlation and gain are None where the driver moves too little to tell.
+    """
+
+    correlation: float | None
+    gain: float | None
+    span: float
+
+
+def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
+    """The values of `MOTIONS` of one face against the same face's neutral landmarks.
+
+    mouth: the inner lips' gap, of the face's neutral height. lids: opening of the lids, 1 as
+    neutral. gaze: irises toward the right of the picture, in eye widths; NaN where the eyes are
+    too far closed to tell. yaw, pitch, roll: of the head since neutral, degrees.
+    """
+    head = fit_head(neutral, landmarks)
+    height = float(np.linalg.norm(neutral[152, :2] - neutral[10, :2])) * head.scale
+    gaps = landmarks[LOWER_LIP[3:6], :2] - landmarks[UPPER_LIP[3:6], :2]
+    lids = float(np.mean([_openness(eye, landmarks) / _openness(eye, neutral) for eye in EYES]))
+    values = {
+        "mouth": float(np.linalg.norm(gaps, axis=1).mean()) / height,
+        "lids": lids,
+        "gaze": _gaze(landmarks) if lids > 0.5 else float("nan"),
+    }
+    angles = np.degrees(euler(head.rotation)).tolist()
+    return values | dict(zip(("yaw", "pitch", "roll"), angles, strict=True))
+
+
+def _openness(eye: Eye, landmarks: Floats) -> float:
+    """The lids' mean distance across the line through the corners, in eye widths."""
+    along = landmarks[eye.corners[1], :2] - landmarks[eye.corners[0], :2]
+    across = np.array([-along[1], along[0]])
+    span = landmarks[eye.upper[1:6], :2] - landmarks[eye.lower[1:6], :2]
+    return max(abs(float((span @ across).mean())) / max(float(along @ along), 1e-9), 1e-6)
+
+
+def _gaze(landmarks: Floats) -> float:
+    total = 0.0
+    for eye in EYES:
+        a, b = landmarks[eye.corners, :2]
+        along = (b - a) if b[0] > a[0] else (a - b)
+        off = landmarks[eye.iris[0], :2] - (a + b) / 2
+        total += float(off @ along) / max(float(along @ along), 1e-9)
+    return total / 2
+
+
+def agreement(driver: Sequence[float], result: Sequence[float], least: float) -> Agreement:
+    """Compare one motion over many frames; frames where either is NaN are left out.
+
+    least: the range of the driver's motion below which nothing can be told.
+    """
+    both = np.array([driver, result], np.float64).reshape(2, -1)
+    both = both[:, np.isfinite(both).all(0)]
+    if both.shape[1] < 5:
+        return Agreement(None, None, 0.0)
+    span = float(np.ptp(np.quantile(both[0], [0.02, 0.98])))
+    if span < least:
+        return Agreement(None, None, span)
+    still = np.ptp(both[1]) < 1e-9
+    correlation = 0.0 if still else float(np.corrcoef(both)[0, 1])
+    return Agreement(correlation, robust_slope(both[0], both[1]), span)
+
+
+def robust_slope(x: Floats, y: Floats, rounds: int = 20) -> float:
+    """The slope of y on x, (N,) each, by Huber's regression: outliers count less."""
+    design = np.stack([x, np.ones_like(x)], 1).astype(np.float64)
+    weight = np.ones(len(design))
+    slope, offset = 0.0, 0.0
+    for _ in range(rounds):
+        scaled = design * weight[:, None]
+        slope, offset = np.linalg.lstsq(scaled.T @ design, scaled.T @ y, rcond=None)[0]
+        error = np.abs(y - slope * x - offset)
+        limit = max(1.345 * 1.4826 * float(np.median(error)), 1e-9)
+        weight = limit / np.maximum(error, limit)
+    return float(slope)
+
+
+def landmark_distance(a: Floats, b: Floats, unit: float, points: Indices | None = None) -> float:
+    """Mean distance in the picture between two faces' landmarks, in multiples of `unit` pixels."""
+    chosen = slice(0, 468) if points is None else points
+    apart = np.linalg.norm(a[chosen, :2] - b[chosen, :2], axis=1)
+    return float(apart.mean()) / unit
+
+
+def gradient_energy(picture: Image, outline: Floats) -> float:
+    """Mean squared gradient of the brightness inside the convex hull of (N, 2) points."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    energy = cv2.Sobel(grey, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(grey, cv2.CV_32F, 0, 1) ** 2
+    mask = np.zeros(grey.shape, np.uint8)
+    hull = cv2.convexHull(np.ascontiguousarray(outline, np.float32)).round().astype(np.int32)
+    cv2.fillConvexPoly(mask, hull, 255)
+    inside = mask > 0
+    return float(energy[inside].mean()) if inside.any() else 0.0
+
+
+def corner_change(picture: Image, still: Image) -> float:
+    """Mean absolute change in the four corners (a twelfth of the shorter side each), 0..255."""
+    side = max(1, min(still.shape[:2]) // 12)
+    change = np.abs(picture.astype(np.float32) - still)
+    parts = [change[y, x] for y in (slice(side), slice(-side, None))
+             for x in (slice(side), slice(-side, None))]  # fmt: skip
+    return float(np.mean([part.mean() for part in parts]))
+
+
+def jitter(track: Sequence[Floats]) -> float:
+    """Root mean square over landmarks of their spread (standard deviation) in pixels, x and y."""
+    places = np.array([points[:, :2] for points in track], np.float64)
+    return float(np.sqrt(places.var(axis=0).mean()))
+
+
+def cut(picture: Image, crop: Crop, side: int) -> Image:
+    """The square `crop` of a picture at side x side; its border pixels continue outside."""
+    scale = side / (2 * crop.half)
+    matrix = np.array(
+        [
+            [scale, 0, side / 2 - 0.5 - scale * crop.cx],
+            [0, scale, side / 2 - 0.5 - scale * crop.cy],
+        ],
+        np.float64,
+    )
+    if scale < 0.7:  # Or fine detail would alias.
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.4 / scale), np.uint8)
+    moved = cv2.warpAffine(
+        picture, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(moved, np.uint8)
+
+
+def mouth_crop(landmarks: Floats) -> Crop:
+    """The square around the lips, with a margin of a third."""
+    points = landmarks[OUTER_LIPS, :2]
+    low, high = points.min(0), points.max(0)
+    cx, cy = (low + high) / 2
+    return Crop(float(cx), float(cy), max(0.65 * float((high - low).max()), 2.0))
