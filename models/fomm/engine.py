@@ -47,7 +47,9 @@ class OnnxEngine:
             UserError: a file was changed, or no device works.
         """
         self._runtime = open_runtime(
-            {name: _Verified(folder, manifest, name) for name in NETWORKS}, samples()
+            {name: _Verified(folder, manifest, name) for name in NETWORKS},
+            samples(),
+            race="render",
         )
         self.device = self._runtime.summary
 
