@@ -126,12 +126,12 @@ def _add_torch(
         with torch.no_grad():
             still = detector(source)
 
-        @torch.no_grad()
         def frame(picture: Floats) -> Floats:
-            driving = detector(torch.from_numpy(picture).to(place))
-            turn = driving.jacobians @ torch.inverse(still.jacobians) @ still.jacobians
-            moved = Points(still.values + driving.values - still.values, turn)
-            result: Floats = generator(source, still, moved)[0].cpu().numpy()
+            with torch.no_grad():
+                driving = detector(torch.from_numpy(picture).to(place))
+                turn = driving.jacobians @ torch.inverse(still.jacobians) @ still.jacobians
+                moved = Points(still.values + driving.values - still.values, turn)
+                result: Floats = generator(source, still, moved)[0].cpu().numpy()
             return result
 
         return frame

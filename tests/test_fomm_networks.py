@@ -18,7 +18,7 @@ from models.animator import create_animator
 from models.errors import UserError
 from models.fomm import manifest as manifests
 from models.fomm.config import CONFIGS, Config
-from models.fomm.motion import relative_motion
+from models.fomm.motion import jacobians_of, relative_motion
 from models.types import Crop, Face, Keypoints, Photo
 from tests import fakes, fomm_rule
 
@@ -85,14 +85,17 @@ def moved(found: dict[str, Keypoints]) -> dict[str, Any]:
     """All arrays that do not need the generator, by their names in the reference."""
     got: dict[str, Any] = {}
     for name, one in found.items():
-        got[f"kp_{name}_value"], got[f"kp_{name}_jacobian"] = one.values[None], one.jacobians[None]
+        got[f"kp_{name}_value"], got[f"kp_{name}_jacobian"] = (
+            one.values[None],
+            jacobians_of(one)[None],
+        )
     for relative in (0, 1):
         for scale in (0, 1):
             one = found["driving"]
             if relative:
                 one = relative_motion(found["source"], found["initial"], one, bool(scale))
             key = f"norm_rel{relative}_scale{scale}"
-            got[f"{key}_value"], got[f"{key}_jacobian"] = one.values[None], one.jacobians[None]
+            got[f"{key}_value"], got[f"{key}_jacobian"] = one.values[None], jacobians_of(one)[None]
     got["source_corner"] = fomm_rule.image("source")[0, :, :4, :4]
     return got
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pytest
 
 from models import runtime
 from models.errors import UserError
-from models.runtime import compute_threads, open_runtime, probe
+from models.runtime import Precision, compute_threads, open_runtime, probe
 
-TINY = {"tiny": {"fp32": runtime.TINY}}
+Files = dict[str, dict[Precision, Path | bytes]]
+TINY: Files = {"tiny": {"fp32": runtime.TINY}}
 PIXEL = {"tiny": {"x": np.full((1, 1, 1, 1), 3, np.float32)}}
 
 
@@ -127,14 +129,14 @@ def test_what_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_graphics_card_without_its_build_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/nvidia-smi")
     made = open_runtime(TINY, PIXEL, available=["CPUExecutionProvider"])
     assert "CUDA is not used: the installed onnxruntime is built without it" in made.summary
     assert "avatarify-like[cuda]" in made.summary
 
 
 def test_precision_follows_the_device() -> None:
-    both = {"tiny": {"fp16": b"not read", "fp32": runtime.TINY}}
+    both: Files = {"tiny": {"fp16": b"not read", "fp32": runtime.TINY}}
     assert open_runtime(both, PIXEL, wanted="cpu").precision == "fp32"
 
 
