@@ -35,6 +35,7 @@ from realtime.offline import follow, keypoints  # noqa: E402
 from realtime.sinks.video_writer import VideoWriter  # noqa: E402
 from realtime.smoothing import KeypointFilter  # noqa: E402
 from realtime.source import load_source  # noqa: E402
+from realtime.threads import limit_threads  # noqa: E402
 from scripts import measures  # noqa: E402
 from scripts.contact_sheet import tile  # noqa: E402
 from scripts.judges import Identity, Perceptual  # noqa: E402
@@ -52,6 +53,7 @@ CLIPS = (
 )
 SOURCES = ("s0.jpg", "s5.jpg", "s6.jpg", "s9.jpg")
 _JUDGED_SELF, _JUDGED_CROSS = 12, 5  # frames of a clip that the slow networks look at
+_FEWEST = 20  # frames of a clip, where it has them: of a short clip more than every n-th is kept
 _TILE = 224
 
 
@@ -59,7 +61,7 @@ _TILE = 224
 class Driver:
     """A clip, followed and filtered as offline work does it; only every n-th frame is kept.
 
-    moments: the kept frames' numbers. faces: landmarks in pixels of `frames`, unfiltered.
+    faces: landmarks in pixels of `frames`, unfiltered.
     poses: keypoints, filtered. neutral: which of the kept frames all motion is measured from.
     fps: of the kept frames.
     """
@@ -119,11 +121,12 @@ def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator)
         UserError: the clip shows no face.
     """
     followed = follow(clip, FaceTracker(), _silent)
+    every = max(1, min(every, len(followed.faces) // _FEWEST))
     kept = [n for n, face in enumerate(followed.faces) if n % every == 0 and face is not None]
     if not kept:
         raise UserError(f"{clip.name} shows no face in every {every}th frame; lower --every.")
     faces = {n: face for n in kept if (face := followed.faces[n]) is not None}
-    neutral = min(kept, key=lambda n: Moment.of(faces[n]).badness)
+    neutral = min(kept, key=lambda n: _unsuited(faces[n]))
     poses = keypoints(clip, followed, neutral, animator, _silent)
     frames = {n: image for n, (image, _) in enumerate(clip.frames()) if n in faces}
     return Driver(
@@ -134,6 +137,12 @@ def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator)
         kept.index(neutral),
         clip.fps / every,
     )
+
+
+def _unsuited(face: Face) -> float:
+    """How far a face is from a good neutral one: as live calibration sees it, and looking ahead."""
+    gaze = measures.motions(face.landmarks, face.landmarks)["gaze"]
+    return Moment.of(face).badness + ((gaze / 0.08) ** 2 if np.isfinite(gaze) else 9.0)
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -643,6 +652,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.every < 1:
         parser.error("--every must be at least 1")
+    limit_threads()
     shared = Path(__file__).resolve().parents[2] / "shared"
     with tempfile.TemporaryDirectory() as scratch:
         try:
