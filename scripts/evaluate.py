@@ -167,13 +167,21 @@ def _mean(values: Sequence[float]) -> float | None:
 # Self-reenactment
 
 
+def own_avatar(driver: Driver, animator: MeshAnimator) -> MeshAvatar:
+    """The driver's neutral frame as the photo."""
+    face = Face(driver.faces[driver.neutral], None, 1.0)
+    photo = Photo(driver.frames[driver.neutral], face, driver.name)
+    return animator.prepare(photo, SIZE)
+
+
 def self_reenactment(
-    driver: Driver, animator: MeshAnimator, judges: Judges
+    avatar: MeshAvatar, driver: Driver, animator: MeshAnimator, judges: Judges
 ) -> tuple[Figures, dict[str, list[Image]]]:
-    """A frame of the clip is the photo: the result, the warp alone and the still, with pictures."""
+    """The clip on its own neutral frame: the result, the warp alone and the still, with pictures.
+
+    The pictures' first list is the real frames.
+    """
     neutral = driver.neutral
-    face = Face(driver.faces[neutral], None, 1.0)
-    avatar = animator.prepare(Photo(driver.frames[neutral], face, driver.name), SIZE)
     height, width = avatar.still.shape[:2]
     ratio = width / driver.frames[neutral].shape[1]
     moments = [n for n in range(len(driver.frames)) if n != neutral]
@@ -387,7 +395,8 @@ def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path) -> Figures:
     rows: Figures = {}
     for tone, pictures in heads_by_tone(parts):
         driver = read_driver(Pictures(tone, pictures), 1, animator)
-        rows[tone] = self_reenactment(driver, animator, judges)[0]["result"]
+        avatar = own_avatar(driver, animator)
+        rows[tone] = self_reenactment(avatar, driver, animator, judges)[0]["result"]
     best = min(row["landmarks_all_px"] for row in rows.values())
     for row in rows.values():
         row["times_best"] = row["landmarks_all_px"] / best
@@ -479,6 +488,11 @@ def _number(value: float | None, places: int = 2) -> str:
     return "-" if value is None else f"{value:.{places}f}"
 
 
+def _short(name: str) -> str:
+    """A long name without its middle."""
+    return name if len(name) <= 12 else f"{name[:4]}..{name[-6:]}"
+
+
 def _follow(cell: Figures) -> str:
     """Correlation and gain of one motion, marked where they miss the goals."""
     correlation, gain = cell["correlation"], cell["gain"]
@@ -527,7 +541,7 @@ def report(figures: Figures) -> None:
         "Self-reenactment (px at 256; sharpness 1 = as the real frame)",
         ["clip", *_SELF_COLUMNS],
         [
-            _self_row(f"{clip}: {name}", row)
+            _self_row(f"{_short(clip)}: {name}", row)
             for clip, variants in figures["self"].items()
             for name, row in variants.items()
         ],
@@ -537,7 +551,7 @@ def report(figures: Figures) -> None:
         ["photo by clip", *measures.MOTIONS, "identity", "to driver", "corners", "lost"],
         [
             [
-                f"{source} by {clip}",
+                f"{source} by {_short(clip)}",
                 *(_follow(row[name]) for name in measures.MOTIONS),
                 _number(row.get("identity")),
                 _number(row.get("identity_to_driver")),
@@ -615,9 +629,13 @@ def evaluate(
             drivers.append(read_driver(ClipReader(clip), every, animator))
             step(f"following {clip.name}")
         for driver in drivers:
-            row, shown = self_reenactment(driver, animator, judges)
+            own = own_avatar(driver, animator)
+            row, shown = self_reenactment(own, driver, animator, judges)
             figures["self"][driver.name] = row
             sheets.self(driver, shown)
+            # The same person: what is lost here is lost in drawing, not between two faces.
+            row, _ = cross_reenactment(own, driver, animator, judges)
+            figures["cross"].setdefault("itself", {})[driver.name] = row
             step(f"self-reenactment of {driver.name}")
         for source in sources:
             photo = load_source(source, FaceTracker(), None)

@@ -57,8 +57,8 @@ def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
     """The values of `MOTIONS` of one face against the same face's neutral landmarks.
 
     mouth: the inner lips' gap, of the face's neutral height. lids: opening of the lids, 1 as
-    neutral. gaze: irises toward the right of the picture, in eye widths; NaN where the eyes are
-    too far closed to tell; as in the neutral pose. Both are NaN where the head is turned so far that one eye is hidden.
+    neutral. gaze: irises toward the right in the neutral pose, in eye widths; NaN where the eyes
+    are too far closed to tell. Both are NaN where the head is turned so far that an eye is hidden.
     yaw, pitch, roll: of the head since neutral, degrees, about the neutral head's own axes: those
     of the camera would mix them for a face that is photographed from above or from the side.
     """
