@@ -21,9 +21,9 @@ from realtime.pipeline import Outlet, Pipeline
 from realtime.sinks import open_output
 from realtime.sinks.base import Sink, SinkError
 from realtime.sinks.recorder import Recorder
-from realtime.source import AVATAR_SIZE, load_source
+from realtime.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, load_source
 from realtime.status import StatusLine, summary
-from realtime.threads import limit_threads
+from realtime.threads import cores, limit_threads
 
 CAMERA_SIZE = (640, 480)
 """What a webcam is asked for: every one has it, and the landmark network sees no more than 256
@@ -68,7 +68,8 @@ def build(choices: Choices, notify: Callable[[str], None]) -> Pipeline:
     photo = load_source(choices.source, tracker, choices.face)
     animator: Animator = create_animator(choices.backend)
     width, height = choices.size
-    avatar = animator.prepare(photo, choices.avatar_size or min(AVATAR_SIZE, height))
+    side = SMALL_AVATAR_SIZE if cores() <= 2 else AVATAR_SIZE
+    avatar = animator.prepare(photo, choices.avatar_size or min(side, height))
     animation = Animation(
         animator, tracker, avatar, motion=choices.motion, adapt_scale=choices.adapt_scale
     )

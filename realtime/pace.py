@@ -18,7 +18,8 @@ class Pace:
     A new frame goes out as soon as it is there, once a slot. Where the camera is as fast as the
     output, frames may fall late into slots that are already served and wait for the next one, all
     by the same time; then the whole grid is moved earlier by that time, at most once in three
-    seconds, so that frames wait as little as possible and the rate stays what it is within one per cent.
+    seconds, so that frames wait as little as possible and the rate stays what it is within one
+    per cent.
     """
 
     def __init__(self, fps: float, start: float) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models.photos import list_photos, load_photo
-
 from models.errors import UserError
 from models.face.tracker import FaceTracker
+from models.photos import list_photos, load_photo
 from models.types import Photo
 
 AVATAR_SIZE = 720
-"""The longer side of an avatar in pixels, unless the canvas is lower: what two cores can do."""
+"""The longer side of an avatar in pixels, unless the canvas is lower."""
+
+SMALL_AVATAR_SIZE = 512
+"""The same for a live run on one or two cores, which could not keep up with more."""
 
 
 def load_source(source: Path, tracker: FaceTracker, face: int | None) -> Photo:

@@ -13,10 +13,10 @@ def limit_threads(count: int | None = None) -> None:
     The networks are so small that more threads wait for each other longer than they compute, and
     capture, output and the program that shows the camera need cores too.
     """
-    cv2.setNumThreads(count or (1 if _cores() <= 2 else 2))
+    cv2.setNumThreads(count or (1 if cores() <= 2 else 2))
 
 
-def _cores() -> int:
+def cores() -> int:
     """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

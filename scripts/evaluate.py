@@ -35,6 +35,7 @@ from realtime.offline import follow, keypoints  # noqa: E402
 from realtime.sinks.video_writer import VideoWriter  # noqa: E402
 from realtime.smoothing import KeypointFilter  # noqa: E402
 from realtime.source import load_source  # noqa: E402
+from realtime.threads import limit_threads  # noqa: E402
 from scripts import measures  # noqa: E402
 from scripts.contact_sheet import tile  # noqa: E402
 from scripts.judges import Identity, Perceptual  # noqa: E402
@@ -52,6 +53,7 @@ CLIPS = (
 )
 SOURCES = ("s0.jpg", "s5.jpg", "s6.jpg", "s9.jpg")
 _JUDGED_SELF, _JUDGED_CROSS = 12, 5  # frames of a clip that the slow networks look at
+_FEWEST = 20  # frames of a clip, where it has them: of a short clip more than every n-th is kept
 _TILE = 224
 
 
@@ -59,7 +61,7 @@ _TILE = 224
 class Driver:
     """A clip, followed and filtered as offline work does it; only every n-th frame is kept.
 
-    moments: the kept frames' numbers. faces: landmarks in pixels of `frames`, unfiltered.
+    faces: landmarks in pixels of `frames`, unfiltered.
     poses: keypoints, filtered. neutral: which of the kept frames all motion is measured from.
     fps: of the kept frames.
     """
@@ -119,11 +121,12 @@ def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator)
         UserError: the clip shows no face.
     """
     followed = follow(clip, FaceTracker(), _silent)
+    every = max(1, min(every, len(followed.faces) // _FEWEST))
     kept = [n for n, face in enumerate(followed.faces) if n % every == 0 and face is not None]
     if not kept:
         raise UserError(f"{clip.name} shows no face in every {every}th frame; lower --every.")
     faces = {n: face for n in kept if (face := followed.faces[n]) is not None}
-    neutral = min(kept, key=lambda n: Moment.of(faces[n]).badness)
+    neutral = min(kept, key=lambda n: _unsuited(faces[n]))
     poses = keypoints(clip, followed, neutral, animator, _silent)
     frames = {n: image for n, (image, _) in enumerate(clip.frames()) if n in faces}
     return Driver(
@@ -134,6 +137,12 @@ def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator)
         kept.index(neutral),
         clip.fps / every,
     )
+
+
+def _unsuited(face: Face) -> float:
+    """How far a face is from a good neutral one: as live calibration sees it, and looking ahead."""
+    gaze = measures.motions(face.landmarks, face.landmarks)["gaze"]
+    return Moment.of(face).badness + ((gaze / 0.08) ** 2 if np.isfinite(gaze) else 9.0)
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -158,13 +167,21 @@ def _mean(values: Sequence[float]) -> float | None:
 # Self-reenactment
 
 
+def own_avatar(driver: Driver, animator: MeshAnimator) -> MeshAvatar:
+    """The driver's neutral frame as the photo."""
+    face = Face(driver.faces[driver.neutral], None, 1.0)
+    photo = Photo(driver.frames[driver.neutral], face, driver.name)
+    return animator.prepare(photo, SIZE)
+
+
 def self_reenactment(
-    driver: Driver, animator: MeshAnimator, judges: Judges
+    avatar: MeshAvatar, driver: Driver, animator: MeshAnimator, judges: Judges
 ) -> tuple[Figures, dict[str, list[Image]]]:
-    """A frame of the clip is the photo: the result, the warp alone and the still, with pictures."""
+    """The clip on its own neutral frame: the result, the warp alone and the still, with pictures.
+
+    The pictures' first list is the real frames.
+    """
     neutral = driver.neutral
-    face = Face(driver.faces[neutral], None, 1.0)
-    avatar = animator.prepare(Photo(driver.frames[neutral], face, driver.name), SIZE)
     height, width = avatar.still.shape[:2]
     ratio = width / driver.frames[neutral].shape[1]
     moments = [n for n in range(len(driver.frames)) if n != neutral]
@@ -378,7 +395,8 @@ def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path) -> Figures:
     rows: Figures = {}
     for tone, pictures in heads_by_tone(parts):
         driver = read_driver(Pictures(tone, pictures), 1, animator)
-        rows[tone] = self_reenactment(driver, animator, judges)[0]["result"]
+        avatar = own_avatar(driver, animator)
+        rows[tone] = self_reenactment(avatar, driver, animator, judges)[0]["result"]
     best = min(row["landmarks_all_px"] for row in rows.values())
     for row in rows.values():
         row["times_best"] = row["landmarks_all_px"] / best
@@ -470,6 +488,11 @@ def _number(value: float | None, places: int = 2) -> str:
     return "-" if value is None else f"{value:.{places}f}"
 
 
+def _short(name: str) -> str:
+    """A long name without its middle."""
+    return name if len(name) <= 12 else f"{name[:4]}..{name[-6:]}"
+
+
 def _follow(cell: Figures) -> str:
     """Correlation and gain of one motion, marked where they miss the goals."""
     correlation, gain = cell["correlation"], cell["gain"]
@@ -518,7 +541,7 @@ def report(figures: Figures) -> None:
         "Self-reenactment (px at 256; sharpness 1 = as the real frame)",
         ["clip", *_SELF_COLUMNS],
         [
-            _self_row(f"{clip}: {name}", row)
+            _self_row(f"{_short(clip)}: {name}", row)
             for clip, variants in figures["self"].items()
             for name, row in variants.items()
         ],
@@ -528,7 +551,7 @@ def report(figures: Figures) -> None:
         ["photo by clip", *measures.MOTIONS, "identity", "to driver", "corners", "lost"],
         [
             [
-                f"{source} by {clip}",
+                f"{source} by {_short(clip)}",
                 *(_follow(row[name]) for name in measures.MOTIONS),
                 _number(row.get("identity")),
                 _number(row.get("identity_to_driver")),
@@ -606,9 +629,13 @@ def evaluate(
             drivers.append(read_driver(ClipReader(clip), every, animator))
             step(f"following {clip.name}")
         for driver in drivers:
-            row, shown = self_reenactment(driver, animator, judges)
+            own = own_avatar(driver, animator)
+            row, shown = self_reenactment(own, driver, animator, judges)
             figures["self"][driver.name] = row
             sheets.self(driver, shown)
+            # The same person: what is lost here is lost in drawing, not between two faces.
+            row, _ = cross_reenactment(own, driver, animator, judges)
+            figures["cross"].setdefault("itself", {})[driver.name] = row
             step(f"self-reenactment of {driver.name}")
         for source in sources:
             photo = load_source(source, FaceTracker(), None)
@@ -643,6 +670,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.every < 1:
         parser.error("--every must be at least 1")
+    limit_threads()
     shared = Path(__file__).resolve().parents[2] / "shared"
     with tempfile.TemporaryDirectory() as scratch:
         try:

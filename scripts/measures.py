@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
 import cv2
 import numpy as np
@@ -25,7 +27,7 @@ LIDS_AND_IRISES: Indices = np.concatenate([np.append(eye.opening, eye.iris) for 
 
 MOTIONS = {
     "mouth": 0.025,  # of the face's height
-    "lids": 0.35,  # of the neutral opening
+    "lids": 0.25,  # of the neutral opening
     "gaze": 0.1,  # eye widths
     "yaw": 6.0,  # degrees
     "pitch": 6.0,
@@ -33,6 +35,9 @@ MOTIONS = {
 }
 """What is compared between driver and result, and the least range (2nd to 98th percentile, in the
 unit given) from which on landmark noise does not decide the comparison."""
+
+
+_HIDES_AN_EYE = 32.0  # degrees of yaw from the camera
 
 
 @dataclass(frozen=True)
@@ -52,20 +57,35 @@ def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
     """The values of `MOTIONS` of one face against the same face's neutral landmarks.
 
     mouth: the inner lips' gap, of the face's neutral height. lids: opening of the lids, 1 as
-    neutral. gaze: irises toward the right of the picture, in eye widths; NaN where the eyes are
-    too far closed to tell. yaw, pitch, roll: of the head since neutral, degrees.
+    neutral. gaze: irises toward the right in the neutral pose, in eye widths; NaN where the eyes
+    are too far closed to tell. Both are NaN where the head is turned so far that an eye is hidden.
+    yaw, pitch, roll: of the head since neutral, degrees, about the neutral head's own axes: those
+    of the camera would mix them for a face that is photographed from above or from the side.
     """
     head = fit_head(neutral, landmarks)
+    axes = fit_head(_frontal(), neutral).rotation
+    facing = fit_head(_frontal(), landmarks).rotation
+    hidden = abs(np.degrees(euler(facing)[0])) > _HIDES_AN_EYE
     height = float(np.linalg.norm(neutral[152, :2] - neutral[10, :2])) * head.scale
     gaps = landmarks[LOWER_LIP[3:6], :2] - landmarks[UPPER_LIP[3:6], :2]
     lids = float(np.mean([_openness(eye, landmarks) / _openness(eye, neutral) for eye in EYES]))
     values = {
         "mouth": float(np.linalg.norm(gaps, axis=1).mean()) / height,
-        "lids": lids,
-        "gaze": _gaze(landmarks) if lids > 0.5 else float("nan"),
+        "lids": float("nan") if hidden else lids,
+        "gaze": float("nan") if hidden or lids < 0.5 else _gaze(head.inverse(landmarks)),
     }
-    angles = np.degrees(euler(head.rotation)).tolist()
+    angles = np.degrees(euler(axes.T @ head.rotation @ axes)).tolist()
     return values | dict(zip(("yaw", "pitch", "roll"), angles, strict=True))
+
+
+@cache
+def _frontal() -> Floats:
+    """An average neutral face that looks into the camera, (478, 3); the irises are not there."""
+    with (files("models.mesh") / "topology.npz").open("rb") as file:
+        mesh: Floats = np.load(file)["neutral"]
+    points = np.zeros((478, 3), np.float32)
+    points[: len(mesh)] = mesh * np.array([1, -1, -1], np.float32)
+    return points
 
 
 def _openness(eye: Eye, landmarks: Floats) -> float:

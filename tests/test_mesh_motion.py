@@ -9,7 +9,7 @@ import pytest
 
 from models.mesh.motion import absolute_motion, ease, relative_motion
 from models.mesh.pose import Similarity, euler, fit, fit_head, from_euler
-from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP
+from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye
 from models.types import Floats
 
 
@@ -163,3 +163,24 @@ def test_absolute_takes_the_drivers_shape_at_the_sources_place(neutral: Floats) 
 def test_ease_is_the_identity_near_zero_and_bounded() -> None:
     assert ease(0.01, 1.0) == pytest.approx(0.01, rel=1e-3)
     assert abs(ease(-50.0, 1.0)) <= 1.0
+
+
+def test_irises_stay_in_the_eyes_when_calibrated_while_looking_aside(neutral: Floats) -> None:
+    def look(sideways: float) -> Floats:
+        """The neutral face looking aside, in eye widths."""
+        face = neutral.copy()
+        for eye in EYES:
+            face[eye.iris, 0] += sideways * abs(float(np.diff(face[eye.corners, 0])[0]))
+        return face
+
+    def aside(face: Floats, eye: Eye) -> float:
+        """How far an iris is from the middle between the corners, in eye widths."""
+        a, b = face[eye.corners, 0]
+        return float((face[eye.iris[0], 0] - (a + b) / 2) / abs(b - a))
+
+    small = relative_motion(neutral, neutral, look(0.15))
+    wild = relative_motion(neutral, look(0.25), look(-0.25))
+    for eye in EYES:
+        moved = aside(small, eye) - aside(neutral, eye)
+        assert moved == pytest.approx(0.15, abs=0.02), "a usual glance is not limited"
+        assert -0.4 < aside(wild, eye) < -0.3

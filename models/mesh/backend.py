@@ -15,7 +15,8 @@ from models.mesh.raster import draw
 from models.mesh.topology import OVAL, Indices, triangles
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo
 
-_JUMP = 7.0  # source pixels between neighbours at half the size; smooth motion stays below
+_JUMP = 9.0  # source pixels between neighbours at half the size; smooth motion stays below
+_SUM = np.ones((1, 2), np.float32)
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def _warp(avatar: MeshAvatar, head: Similarity, target: Floats) -> Image:
     warped = cv2.remap(
         avatar.colours, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    _soften_steps(warped, field, target[:468, :2] - corner[:2])
     out = avatar.layers.background.copy()
     part = out[top:bottom, left:right]
     part[:] = _over(warped, part)
@@ -138,27 +140,33 @@ def _dense_motion(
     return _enlarge(half, 2, (width, height))
 
 
-def _soften_steps(picture: Image, field: Floats) -> None:
+def _soften_steps(picture: Image, field: Floats, face: Floats) -> None:
     """Smooth `picture` in place where the field jumps: the outline of a turned cheek or nose.
 
-    The field is drawn at half the size, so such an edge comes out as a staircase.
+    The field is drawn at half the size, so such an edge comes out as a staircase. face: (N, 2),
+    pixels of the picture; jumps are looked for around these points only.
     """
-    coarse = np.ascontiguousarray(field[::2, ::2])
-    jump = np.zeros(coarse.shape[:2], np.uint8)
-    for axis in (0, 1):
-        step = np.abs(np.diff(coarse, axis=axis)).max(axis=2) > _JUMP
-        jump[: step.shape[0], : step.shape[1]] |= step
-    if not jump.any():
+    height, width = picture.shape[:2]
+    left, top = np.clip(face.min(0) - 8, 0, [width, height]).astype(int) // 2 * 2
+    right, bottom = np.clip(face.max(0) + 8, 0, [width, height]).astype(int)
+    coarse = np.ascontiguousarray(field[top:bottom:2, left:right:2])
+    if min(coarse.shape[:2]) < 2:
         return
-    left, top, width, height = cv2.boundingRect(jump)
-    height_all, width_all = picture.shape[:2]
-    y0, y1 = max(2 * top - 8, 0), min(2 * (top + height) + 8, height_all)
-    x0, x1 = max(2 * left - 8, 0), min(2 * (left + width) + 8, width_all)
-    near = cv2.dilate(jump, np.ones((3, 3), np.uint8))
-    mask = cv2.resize(near, (near.shape[1] * 2, near.shape[0] * 2), interpolation=cv2.INTER_NEAREST)
-    part = picture[y0:y1, x0:x1]
-    weight = cv2.GaussianBlur(mask[y0:y1, x0:x1].astype(np.float32), (5, 5), 1.2)
-    cv2.blendLinear(cv2.GaussianBlur(part, (7, 7), 1.6), part, weight, 1 - weight, dst=part)
+    jump = np.zeros(coarse.shape[:2], np.uint8)
+    jump[:, 1:] = cv2.transform(cv2.absdiff(coarse[:, 1:], coarse[:, :-1]), _SUM) > _JUMP
+    jump[1:] |= cv2.transform(cv2.absdiff(coarse[1:], coarse[:-1]), _SUM) > _JUMP
+    if not cv2.countNonZero(jump):
+        return
+    x, y, wide, tall = cv2.boundingRect(jump)
+    left, top = max(left + 2 * x - 6, 0), max(top + 2 * y - 6, 0)
+    part = picture[top : top + 2 * tall + 12, left : left + 2 * wide + 12]
+    mask = cv2.dilate(cv2.copyMakeBorder(jump[y:, x:], 3, 3, 3, 3, 0), np.ones((3, 3), np.uint8))
+    weight = cv2.resize(mask, (mask.shape[1] * 2, mask.shape[0] * 2)).astype(np.float32)
+    weight = np.ascontiguousarray(weight[: part.shape[0], : part.shape[1]])
+    weight = cv2.blur(weight, (3, 3))
+    part[:] = cv2.blendLinear(
+        cv2.blur(part, (5, 5)), np.ascontiguousarray(part), weight, 1 - weight
+    )
 
 
 def _grid(shape: tuple[int, int], step: int) -> Floats:

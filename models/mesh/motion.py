@@ -16,6 +16,7 @@ from models.types import Floats
 _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 _CLOSED = 0.2  # lids this open, relative to calibration, are closed: the landmarks never touch
+_ASIDE = 0.36  # of the eye's width: an iris further from the middle would leave the eye
 
 
 def ease(value: float, limit: float) -> float:
@@ -91,8 +92,25 @@ def _lids(shape: Floats, source: Floats, reference: Floats, driving: Floats) -> 
         out[eye.upper] = out[eye.lower] + span * lid_ratio
         # A covered iris is a guess of the network: it stays where it was in the source's eye.
         seen = float(np.clip((lid_ratio - 0.2) / 0.4, 0.0, 1.0))
-        out[eye.iris] = source[eye.iris] + (out[eye.iris] - source[eye.iris]) * seen
+        moved = (out[eye.iris] - source[eye.iris]) * seen
+        out[eye.iris] = source[eye.iris] + moved + _keep_in_sight(eye, source, moved[0])
     return out
+
+
+def _keep_in_sight(eye: Eye, source: Floats, moved: Floats) -> Floats:
+    """What to add to an iris's motion (3,) so that it does not leave the eye sideways.
+
+    It would, where the driver looked aside at calibration or the source does.
+    """
+    along = source[eye.corners[1]] - source[eye.corners[0]]
+    along = along / max(float(along @ along), 1e-12)
+    middle = source[eye.corners].mean(0)
+    own, wanted = float((source[eye.iris[0]] - middle) @ along), float(moved @ along)
+    room = max(_ASIDE - own * np.sign(wanted), 0.02)
+    free = min(abs(wanted), room / 2)
+    eased = free + ease(abs(wanted) - free, room / 2)
+    back = np.sign(wanted) * eased - wanted
+    return np.asarray(back * along / max(float(along @ along), 1e-12), np.float32)
 
 
 def _openness(eye: Eye, reference: Floats, driving: Floats) -> float:

@@ -1,0 +1,50 @@
+"""One rendered head in several skins, from very light to very dark; everything else is equal.
+
+Needs what `scripts/render_demo.py` needs: anny, moderngl and scipy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from models.types import Image
+from scripts.heads import HeadLibrary
+from scripts.heads_render import Camera, HeadRenderer, Scene
+from scripts.render_demo import driver_at
+
+TONES = {
+    "very light": ("young_lightskinned_male_diffuse", (1.15, 1.12, 1.12)),
+    "light": ("young_lightskinned_male_diffuse", (0.85, 0.8, 0.78)),
+    "medium": ("young_lightskinned_male_diffuse", (0.5, 0.43, 0.38)),
+    "dark": ("young_darkskinned_male_diffuse", (1.2, 1.2, 1.2)),
+    "very dark": ("young_darkskinned_male_diffuse", (0.5, 0.5, 0.5)),
+}
+"""Texture and gain (linear RGB) of each skin."""
+
+MOMENTS = (0.0, 1.4, 2.8, 4.2, 5.6, 6.3)
+"""Seconds of the demo clip's performance."""
+
+
+def heads_by_tone(parts: Path, side: int = 320) -> Iterator[tuple[str, list[Image]]]:
+    """For each skin its name and the pictures (side, side, 3) of one performance.
+
+    parts: the folder of heads' parts (CC0).
+    """
+    library = HeadLibrary(parts)
+    renderer = HeadRenderer(library, side, supersample=1, samples=4, dome=8)
+    heads = [driver_at(moment) for moment in MOMENTS]
+    eyes = library.pose(heads[0]).eye_centres.mean(axis=0)
+    camera = Camera(target=(0.0, float(eyes[1]) - 0.42, float(eyes[2])), height=2.6)
+    scene = replace(Scene(), camera=camera)
+    posed = [library.pose(head) for head in heads]
+    for tone, (skin, gain) in TONES.items():
+        pictures = []
+        for head, pose in zip(heads, posed, strict=True):
+            tinted = replace(head, skin=skin, skin_gain=gain)
+            pictures.append(np.asarray(renderer.render_posed(tinted, pose, scene).rgb, np.uint8))
+        yield tone, pictures
+    renderer.close()
