@@ -1,0 +1,214 @@
+"""Turns TFLite networks into ONNX networks that ONNX Runtime runs fast on one thread."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from models.errors import UserError
+from models.face.onnx_writer import OnnxWriter
+from models.face.tflite import Array, Graph, Operator, read
+
+_SAME = 0  # TFLite's Padding
+_TO_NCHW, _TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+
+
+def tflite_to_onnx(data: bytes, outputs: Sequence[str]) -> tuple[bytes, list[str]]:
+    """An ONNX file for a TFLite file, and the names in it of the tensors named `outputs`.
+
+    The file's one input is called "input" and is (N, C, H, W) where TFLite's is (N, H, W, C);
+    the outputs keep TFLite's order of axes.
+
+    Raises:
+        UserError: the file is broken or has an operator that is not known here.
+    """
+    try:
+        return _Converter(read(data)).convert(outputs)
+    except (struct.error, ValueError, IndexError, KeyError, TypeError, MemoryError) as error:
+        raise UserError(
+            f"A network of the face landmarker bundle cannot be read ({error}); "
+            "delete face_landmarker.task to fetch it again."
+        ) from error
+
+
+class _Converter:
+    """One conversion. Values of four axes are held as NCHW, all others as they are."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._writer = OnnxWriter()
+        self._names: dict[int, str] = {}  # tensor's index -> name of the computed value
+        self._constants = {
+            i: tensor.data for i, tensor in enumerate(graph.tensors) if tensor.data is not None
+        }
+
+    def convert(self, outputs: Sequence[str]) -> tuple[bytes, list[str]]:
+        (first,) = self._graph.inputs
+        shape = self._shape(first)
+        if len(shape) == 4:
+            shape = tuple(shape[axis] for axis in _TO_NCHW)
+        self._names[first] = self._writer.input("input", shape)
+        for op in self._graph.operators:
+            step = _STEPS.get(op.code)
+            if step is None:
+                raise ValueError(f"it uses TFLite's operator {op.code}, which is not supported")
+            step(self, op)
+        index = {tensor.name: i for i, tensor in enumerate(self._graph.tensors)}
+        found = [(self._as_tflite(index[name]), self._shape(index[name])) for name in outputs]
+        return self._writer.finish(found), [name for name, _ in found]
+
+    # Each of the following adds one TFLite operator. Field numbers are those of its options.
+
+    def dequantize(self, op: Operator) -> None:
+        """float16 weights are widened once, here."""
+        self._constants[op.outputs[0]] = self._constants[op.inputs[0]].astype(np.float32)
+
+    def convolution(self, op: Operator) -> None:
+        """Dense weights are (out, height, width, in)."""
+        weights = self._constants[op.inputs[1]].transpose(_TO_NCHW)
+        self._convolve(op, weights, 1, activation=op.option(3, "b"), dilation_field=4)
+
+    def depthwise(self, op: Operator) -> None:
+        """Depthwise weights are (1, height, width, out)."""
+        weights = self._constants[op.inputs[1]].transpose(3, 0, 1, 2)
+        groups = self._shape(op.inputs[0])[3]
+        self._convolve(op, weights, groups, activation=op.option(4, "b"), dilation_field=5)
+
+    def _convolve(
+        self, op: Operator, weights: Array, groups: int, activation: int, dilation_field: int
+    ) -> None:
+        strides = (op.option(2), op.option(1))
+        dilations = (op.option(dilation_field + 1, "i", 1), op.option(dilation_field, "i", 1))
+        kernel = [
+            (size - 1) * step + 1 for size, step in zip(weights.shape[2:], dilations, strict=True)
+        ]
+        out = self._writer.node(
+            "Conv",
+            [
+                self._names[op.inputs[0]],
+                self._writer.constant(weights),
+                self._writer.constant(self._constants[op.inputs[2]]),
+            ],
+            strides=strides,
+            dilations=dilations,
+            pads=self._pads(op, kernel, strides),
+            group=groups,
+        )
+        self._names[op.outputs[0]] = self._activated(out, activation)
+
+    def max_pool(self, op: Operator) -> None:
+        kernel, strides = (op.option(4), op.option(3)), (op.option(2), op.option(1))
+        out = self._writer.node(
+            "MaxPool",
+            [self._names[op.inputs[0]]],
+            kernel_shape=kernel,
+            strides=strides,
+            pads=self._pads(op, kernel, strides),
+        )
+        self._names[op.outputs[0]] = self._activated(out, op.option(5, "b"))
+
+    def _pads(self, op: Operator, kernel: Sequence[int], strides: Sequence[int]) -> list[int]:
+        """Top, left, bottom, right; where the padding is odd, TFLite adds more at the end."""
+        if op.option(0, "b") != _SAME:
+            return [0, 0, 0, 0]
+        before, after = [], []
+        for size, width, stride in zip(
+            self._shape(op.inputs[0])[1:3], kernel, strides, strict=True
+        ):
+            total = max((-(-size // stride) - 1) * stride + width - size, 0)
+            before.append(total // 2)
+            after.append(total - total // 2)
+        return before + after
+
+    def prelu(self, op: Operator) -> None:
+        """With slope a, PReLU(x) = a x + (1 - a) max(x, 0).
+
+        ONNX Runtime keeps convolutions, sums and ReLU in blocks of channels, which makes them
+        fast, but leaves that layout for its own PRelu. Scaling as a 1 x 1 depthwise convolution
+        makes the landmark network twice as fast.
+        """
+        x = self._names[op.inputs[0]]
+        slopes = self._constants[op.inputs[1]].reshape(-1)
+        rest = 1 - slopes
+        if (rest >= 0).all():  # max(x, 0) scaled is the scaled x cut off, which is one step
+            bent = self._writer.node("Relu", [self._scaled(x, rest)])
+        else:
+            bent = self._scaled(self._writer.node("Relu", [x]), rest)
+        self._names[op.outputs[0]] = self._writer.node("Add", [self._scaled(x, slopes), bent])
+
+    def _scaled(self, value: str, factors: Array) -> str:
+        weights = self._writer.constant(factors.reshape(-1, 1, 1, 1))
+        return self._writer.node("Conv", [value, weights], group=factors.size)
+
+    def relu(self, op: Operator) -> None:
+        self._names[op.outputs[0]] = self._writer.node("Relu", [self._names[op.inputs[0]]])
+
+    def logistic(self, op: Operator) -> None:
+        self._names[op.outputs[0]] = self._writer.node("Sigmoid", [self._names[op.inputs[0]]])
+
+    def add(self, op: Operator) -> None:
+        out = self._writer.node("Add", [self._names[i] for i in op.inputs])
+        self._names[op.outputs[0]] = self._activated(out, op.option(0, "b"))
+
+    def pad(self, op: Operator) -> None:
+        """New channels of zeros at the end, as a convolution: Pad would leave the fast layout."""
+        widths = self._constants[op.inputs[1]]
+        if widths.shape != (4, 2) or widths[:3].any() or widths[3, 0]:
+            raise ValueError("it pads other than after the channels, which is not supported")
+        channels = self._shape(op.inputs[0])[3]
+        weights = np.eye(channels + int(widths[3, 1]), channels, dtype=np.float32)[..., None, None]
+        self._names[op.outputs[0]] = self._writer.node(
+            "Conv", [self._names[op.inputs[0]], self._writer.constant(weights)]
+        )
+
+    def reshape(self, op: Operator) -> None:
+        shape = self._shape(op.outputs[0])
+        if len(shape) == 4:
+            raise ValueError("it reshapes to four axes, which is not supported")
+        size = self._writer.constant(np.array(shape, np.int64))
+        self._names[op.outputs[0]] = self._writer.node(
+            "Reshape", [self._as_tflite(op.inputs[0]), size]
+        )
+
+    def concatenate(self, op: Operator) -> None:
+        axes = len(self._shape(op.outputs[0]))
+        axis = op.option(0) % axes
+        out = self._writer.node(
+            "Concat",
+            [self._names[i] for i in op.inputs],
+            axis=_TO_NCHW.index(axis) if axes == 4 else axis,
+        )
+        self._names[op.outputs[0]] = self._activated(out, op.option(1, "b"))
+
+    def _activated(self, value: str, activation: int) -> str:
+        if activation > 1:
+            raise ValueError(f"it uses TFLite's activation {activation}, which is not supported")
+        return self._writer.node("Relu", [value]) if activation else value
+
+    def _as_tflite(self, index: int) -> str:
+        """The value with its axes in TFLite's order."""
+        name = self._names[index]
+        if len(self._shape(index)) != 4:
+            return name
+        return self._writer.node("Transpose", [name], perm=_TO_NHWC)
+
+    def _shape(self, index: int) -> tuple[int, ...]:
+        return self._graph.tensors[index].shape
+
+
+_STEPS: dict[int, Callable[[_Converter, Operator], None]] = {
+    # TFLite's BuiltinOperator
+    0: _Converter.add,
+    2: _Converter.concatenate,
+    3: _Converter.convolution,
+    4: _Converter.depthwise,
+    6: _Converter.dequantize,
+    14: _Converter.logistic,
+    17: _Converter.max_pool,
+    19: _Converter.relu,
+    22: _Converter.reshape,
+    34: _Converter.pad,
+    54: _Converter.prelu,
+}
