@@ -1,4 +1,4 @@
-"""The face landmarker bundle: a zip of three TFLite networks, run by OpenCV."""
+"""The face landmarker bundle: a zip of three TFLite networks."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
 from models.errors import UserError
-from models.types import Floats
 
 _MEMBERS = ("face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite")
 
@@ -38,24 +33,3 @@ class Bundle:
             raise UserError(
                 f"{path} is not a face landmarker bundle ({error}); delete it to fetch it again."
             ) from error
-
-
-class TFLiteNetwork:
-    """One TFLite network with one input, run by OpenCV's own engine.
-
-    OpenCV 4 reads these files without a further dependency. (OpenCV 5's new engine loses the
-    landmark network's second output, hence the bound in pyproject.toml.)
-    """
-
-    def __init__(self, model: bytes, outputs: tuple[str, ...]) -> None:
-        """Load `model`; `outputs` names the tensors that `run` returns, in order."""
-        buffer: NDArray[np.uint8] = np.frombuffer(model, np.uint8)
-        self._net = cv2.dnn.readNetFromTFLite(buffer)
-        self._outputs = outputs
-
-    def run(self, tensor: Floats) -> list[Floats]:
-        """Run the network on one input; the outputs are flat float32 vectors."""
-        self._net.setInput(tensor)
-        return [
-            np.asarray(out, np.float32).ravel() for out in self._net.forward(list(self._outputs))
-        ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.face.bundle import TFLiteNetwork
+from models.face.network import load_network
 from models.types import Floats, Image
 
 _SIDE = 128
@@ -43,7 +43,7 @@ class FaceDetector:
 
     def __init__(self, model: bytes) -> None:
         """Load the detector from the bytes of its TFLite file."""
-        self._net = TFLiteNetwork(model, ("regressors", "classificators"))
+        self._net = load_network(model, ("regressors", "classificators"))
         self._anchors = _anchors()
 
     def detect(self, image: Image) -> list[Detection]:

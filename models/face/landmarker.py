@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.face.bundle import TFLiteNetwork
 from models.face.detector import Detection
+from models.face.network import OpenCVNetwork, load_network
 from models.types import Floats, Image
 
 _SIDE = 256
@@ -77,8 +77,8 @@ class Landmarker:
 
     def __init__(self, landmarks: bytes, blendshapes: bytes) -> None:
         """Load both networks from the bytes of their TFLite files."""
-        self._landmarks = TFLiteNetwork(landmarks, ("Identity", "Identity_1"))
-        self._blendshapes = TFLiteNetwork(blendshapes, ("StatefulPartitionedCall:0",))
+        self._landmarks = load_network(landmarks, ("Identity", "Identity_1"))
+        self._blendshapes = OpenCVNetwork(blendshapes, ("StatefulPartitionedCall:0",))
 
     def landmarks(self, image: Image, region: Region) -> tuple[Floats, float]:
         """Landmarks (478, 3) in the picture's pixels, and the score 0..1 that a face is there."""

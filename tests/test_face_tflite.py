@@ -1,0 +1,252 @@
+"""The face networks in ONNX Runtime: the same as in OpenCV, and as TFLite defines its operators."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from models.errors import UserError
+from models.face.bundle import Bundle
+from models.face.convert import tflite_to_onnx
+from models.face.detector import FaceDetector
+from models.face.landmarker import Landmarker, Region
+from models.face.network import OnnxNetwork, OpenCVNetwork, load_network
+from models.types import Image
+from realtime.assets import asset_path
+
+Engines = dict[str, tuple[FaceDetector, Landmarker]]
+
+
+@pytest.fixture(scope="module")
+def bundle(landmarker_bundle: Path) -> Bundle:
+    return Bundle.open(landmarker_bundle)
+
+
+@pytest.fixture(scope="module")
+def engines(bundle: Bundle) -> Engines:
+    """The detector and the landmarker, as two kinds of processor run them."""
+    made = {}
+    with pytest.MonkeyPatch.context() as patch:
+        for machine in ("AMD64", "arm64"):
+            patch.setattr(platform, "machine", lambda name=machine: name)
+            landmarker = Landmarker(bundle.landmarks, bundle.blendshapes)
+            made[machine] = FaceDetector(bundle.detector), landmarker
+    return made
+
+
+def _face_jpg() -> Image:
+    picture = cv2.imread(str(asset_path("face.jpg")))
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _demo(every: int) -> list[Image]:
+    video = cv2.VideoCapture(str(asset_path("demo.mp4")))
+    frames = []
+    while (read := video.read())[0]:
+        frames.append(np.asarray(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), np.uint8))
+    return frames[::every]
+
+
+def _compare(engines: Engines, picture: Image) -> None:
+    onnx, opencv = engines["AMD64"], engines["arm64"]
+    got, expected = onnx[0].detect(picture), opencv[0].detect(picture)
+    assert len(got) == len(expected) == 1
+    assert np.abs(got[0].box - expected[0].box).max() < 0.05
+    assert np.abs(got[0].points - expected[0].points).max() < 0.05
+    assert got[0].score == pytest.approx(expected[0].score, rel=1e-3)
+    region = Region.from_detection(expected[0])
+    for _ in range(2):  # the second region is centred on the landmarks, as in a video
+        points, score = onnx[1].landmarks(picture, region)
+        reference, belief = opencv[1].landmarks(picture, region)
+        assert belief > 0.9, "a face is there, so the numbers mean something"
+        assert np.abs(points - reference).max() < 0.05
+        assert score == pytest.approx(belief, rel=1e-3)
+        region = Region.from_landmarks(reference)
+
+
+def test_both_engines_agree_on_the_astronaut(engines: Engines, astronaut: Image) -> None:
+    _compare(engines, astronaut)
+
+
+def test_both_engines_agree_on_the_shipped_face(engines: Engines) -> None:
+    _compare(engines, _face_jpg())
+
+
+def test_both_engines_agree_on_the_demo_clip(engines: Engines) -> None:
+    frames = _demo(every=30)
+    assert len(frames) >= 3
+    for frame in frames:
+        _compare(engines, frame)
+
+
+def test_the_raw_outputs_agree_on_noise(bundle: Bundle) -> None:
+    noise = np.random.default_rng(1).random((1, 3, 128, 128), np.float32) * 2 - 1
+    names = ("regressors", "classificators")
+    got = OnnxNetwork(bundle.detector, names).run(noise)
+    expected = OpenCVNetwork(bundle.detector, names).run(noise)
+    for a, b in zip(got, expected, strict=True):
+        assert a.shape == b.shape and a.dtype == np.float32
+        assert np.abs(a - b).max() < 1e-3 * np.abs(b).max()
+
+
+def test_broken_networks_are_named(bundle: Bundle) -> None:
+    for data in (b"", b"not a network at all", bundle.detector[:1000], bundle.detector[:-9000]):
+        with pytest.raises(UserError, match="delete face_landmarker.task"):
+            tflite_to_onnx(data, ("regressors",))
+
+
+def test_the_blendshape_network_is_refused_by_its_first_operator(bundle: Bundle) -> None:
+    with pytest.raises(UserError, match="operator 40, which is not supported"):  # MEAN
+        OnnxNetwork(bundle.blendshapes, ("StatefulPartitionedCall:0",))
+
+
+def test_each_processor_gets_its_engine(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds: dict[str, type] = {"x86_64": OnnxNetwork, "AMD64": OnnxNetwork, "arm64": OpenCVNetwork}
+    for machine, kind in kinds.items():
+        monkeypatch.setattr(platform, "machine", lambda name=machine: name)
+        assert type(load_network(bundle.detector, ("regressors",))) is kind
+
+
+# Single operators against plain NumPy, in files written with the flatbuffers package.
+
+_CONV, _DEPTHWISE, _POOL, _RESHAPE, _PAD, _PRELU = 3, 4, 17, 22, 34, 54
+Options = list[tuple[int, str, int]]  # field of the options' table, its kind, its value
+
+
+def _file(
+    operator: int, options: Options, shape: list[int], constants: list[NDArray[Any]], out: list[int]
+) -> bytes:
+    """A TFLite file of one operator, from "in" and the constants to "out"."""
+    builder = pytest.importorskip("flatbuffers").Builder(1024)
+
+    def table(fields: list[tuple[int, str, int]]) -> int:
+        slots = {
+            "b": builder.PrependInt8Slot,
+            "i": builder.PrependInt32Slot,
+            "u": builder.PrependUint32Slot,
+            "o": builder.PrependUOffsetTRelativeSlot,
+        }
+        builder.StartObject(8)
+        for field, kind, value in fields:
+            slots[kind](field, value, 0)
+        return int(builder.EndObject())
+
+    def tables(offsets: list[int]) -> int:
+        builder.StartVector(4, len(offsets), 4)
+        for offset in reversed(offsets):
+            builder.PrependUOffsetTRelative(offset)
+        return int(builder.EndVector())
+
+    def numbers(values: Any, kind: type[np.generic] = np.int32) -> int:
+        return int(builder.CreateNumpyVector(np.asarray(values, kind)))
+
+    buffers, tensors = [table([])], []
+    kinds = {"float32": 0, "float16": 1, "int32": 2}
+    for i, value in enumerate([shape, *constants, out]):
+        name = "in" if i == 0 else "out" if i > len(constants) else f"constant {i}"
+        size, kind, buffer = value, 0, 0
+        if isinstance(value, np.ndarray):
+            size, kind, buffer = list(value.shape), kinds[value.dtype.name], len(buffers)
+            raw = numbers(np.frombuffer(value.tobytes(), np.uint8), np.uint8)
+            buffers.append(table([(0, "o", raw)]))
+        fields = [(3, "o", builder.CreateString(name)), (0, "o", numbers(size))]
+        tensors.append(table([*fields, (1, "b", kind), (2, "u", buffer)]))
+    last = len(constants) + 1
+    settings, sources, targets = table(options), numbers(range(last)), numbers([last])
+    step = table([(1, "o", sources), (2, "o", targets), (4, "o", settings)])
+    graph_parts = [tables(tensors), numbers([0]), numbers([last]), tables([step])]
+    graph = table([(i, "o", part) for i, part in enumerate(graph_parts)])
+    codes = tables([table([(0, "b", operator)])])
+    parts = [(1, "o", codes), (2, "o", tables([graph])), (4, "o", tables(buffers))]
+    builder.Finish(table([(0, "u", 3), *parts]), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _run(data: bytes, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The output of a one-operator file for a picture (H, W, C)."""
+    converted, names = tflite_to_onnx(data, ("out",))
+    session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
+    out = session.run(names, {"input": picture.transpose(2, 0, 1)[None]})[0]
+    return np.asarray(out, np.float32)
+
+
+def _picture(height: int, width: int, channels: int) -> NDArray[np.float32]:
+    return np.random.default_rng(0).normal(size=(height, width, channels)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("height", "width"), [(6, 7), (5, 8)])
+@pytest.mark.parametrize("same", [True, False])
+def test_convolution_pads_as_tflite_does(height: int, width: int, same: bool) -> None:
+    picture = _picture(height, width, 2)
+    weights = np.random.default_rng(1).normal(size=(3, 3, 3, 2)).astype(np.float32)
+    bias = np.array([0.5, -1, 2], np.float32)
+    options: Options = [(0, "b", 0 if same else 1), (1, "i", 2), (2, "i", 2), (3, "b", 1)]
+    # An even side needs one row or column of padding, which goes to the end; an odd one two.
+    pads = [(side % 2, 1) for side in (height, width)]
+    padded = np.pad(picture, [*pads, (0, 0)]) if same else picture
+    rows, columns = ((side - 3) // 2 + 1 for side in padded.shape[:2])
+    expected = np.empty((1, rows, columns, 3), np.float32)
+    for y in range(rows):
+        for x in range(columns):
+            window = padded[2 * y : 2 * y + 3, 2 * x : 2 * x + 3]
+            expected[0, y, x] = np.maximum(np.tensordot(weights, window, 3) + bias, 0)
+    data = _file(_CONV, options, [1, height, width, 2], [weights, bias], list(expected.shape))
+    assert np.allclose(_run(data, picture), expected, atol=1e-5)
+
+
+def test_depthwise_convolution_keeps_the_channels_apart() -> None:
+    picture = _picture(4, 4, 3)
+    weights = np.arange(1, 4, dtype=np.float32).reshape(1, 1, 1, 3)
+    bias = np.array([0, 10, 20], np.float32)
+    options: Options = [(1, "i", 1), (2, "i", 1), (3, "i", 1)]
+    data = _file(_DEPTHWISE, options, [1, 4, 4, 3], [weights, bias], [1, 4, 4, 3])
+    assert np.allclose(_run(data, picture)[0], picture * weights[0] + bias, atol=1e-5)
+
+
+def test_max_pool_covers_the_odd_last_row() -> None:
+    picture = _picture(5, 4, 2) - 10  # below zero, so that padding with zeros would show
+    options: Options = [(1, "i", 2), (2, "i", 2), (3, "i", 2), (4, "i", 2)]
+    data = _file(_POOL, options, [1, 5, 4, 2], [], [1, 3, 2, 2])
+    expected = [[picture[y : y + 2, x : x + 2].max((0, 1)) for x in (0, 2)] for y in (0, 2, 4)]
+    assert np.allclose(_run(data, picture)[0], expected)
+
+
+@pytest.mark.parametrize("slopes", [[0.25, 0.0, 1.0], [0.25, -3.0, 19.5]])
+def test_prelu_with_any_slopes(slopes: list[float]) -> None:
+    picture = _picture(4, 4, 3)
+    constant = np.array(slopes, np.float32).reshape(1, 1, 3)
+    data = _file(_PRELU, [], [1, 4, 4, 3], [constant], [1, 4, 4, 3])
+    expected = np.where(picture > 0, picture, picture * constant)
+    assert np.allclose(_run(data, picture)[0], expected, atol=1e-4)
+
+
+def test_padding_adds_empty_channels_and_nothing_else() -> None:
+    picture = _picture(3, 3, 2)
+    widths = np.array([[0, 0], [0, 0], [0, 0], [0, 3]], np.int32)
+    out = _run(_file(_PAD, [], [1, 3, 3, 2], [widths], [1, 3, 3, 5]), picture)[0]
+    assert np.array_equal(out[..., :2], picture) and not out[..., 2:].any()
+    sides = np.array([[0, 0], [1, 1], [0, 0], [0, 0]], np.int32)
+    with pytest.raises(UserError, match="pads other than after the channels"):
+        tflite_to_onnx(_file(_PAD, [], [1, 3, 3, 2], [sides], [1, 5, 3, 2]), ("out",))
+
+
+def test_reshaping_keeps_the_order_of_tflite() -> None:
+    picture = _picture(2, 3, 4)
+    shape = np.array([1, 12, 2], np.int32)
+    out = _run(_file(_RESHAPE, [], [1, 2, 3, 4], [shape], [1, 12, 2]), picture)
+    assert np.array_equal(out, picture.reshape(1, 12, 2))
+
+
+def test_unknown_activations_are_refused() -> None:
+    weights, bias = np.ones((1, 1, 1, 1), np.float32), np.zeros(1, np.float32)
+    options: Options = [(1, "i", 1), (2, "i", 1), (3, "b", 4)]  # tanh
+    data = _file(_CONV, options, [1, 2, 2, 1], [weights, bias], [1, 2, 2, 1])
+    with pytest.raises(UserError, match="activation 4, which is not supported"):
+        tflite_to_onnx(data, ("out",))
