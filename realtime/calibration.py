@@ -27,7 +27,8 @@ class Moment:
     """What one frame says about being a good reference.
 
     yaw, pitch, roll: radians, 0 when frontal. mouth: the inner lips' gap against the height of the
-    face. eyes: opening of the narrower eye against its width.
+    face. eyes: opening of the narrower eye against its width. gaze: how far the irises are aside,
+    in eye widths, 0 when they look ahead.
     """
 
     yaw: float
@@ -35,6 +36,7 @@ class Moment:
     roll: float
     mouth: float
     eyes: float
+    gaze: float
 
     @classmethod
     def of(cls, face: Face) -> Moment:
@@ -52,6 +54,7 @@ class Moment:
             roll=math.atan2(float(across[1]), float(across[0])),
             mouth=_gap(points, 13, 14) / height,
             eyes=eyes,
+            gaze=(_aside(points, 33, 133, 468) + _aside(points, 362, 263, 473)) / 2,
         )
 
     @property
@@ -63,6 +66,7 @@ class Moment:
             and abs(self.roll) < math.radians(15)
             and self.mouth < 0.02
             and self.eyes > 0.16
+            and abs(self.gaze) < 0.1
         )
 
     @property
@@ -74,11 +78,19 @@ class Moment:
             + (self.roll / math.radians(15)) ** 2
             + (self.mouth / 0.02) ** 2
             + (max(0.0, 0.25 - self.eyes) / 0.05) ** 2
+            + (self.gaze / 0.1) ** 2
         )
 
 
 def _gap(points: Floats, a: int, b: int) -> float:
     return float(np.linalg.norm(points[a] - points[b]))
+
+
+def _aside(points: Floats, left: int, right: int, iris: int) -> float:
+    """Where the iris is between the corners of its eye, from -0.5 to 0.5."""
+    along = points[right, :2] - points[left, :2]
+    offset = points[iris, :2] - (points[left, :2] + points[right, :2]) / 2
+    return float(offset @ along) / max(float(along @ along), 1e-12)
 
 
 class State(enum.Enum):

@@ -27,11 +27,13 @@ def face(
     mouth: float = 0.0,
     eyes: float = 0.3,
     yaw: float = 0.0,
+    gaze: float = 0.0,
     seed: int | None = None,
 ) -> Face:
     """A made-up face around (320, 240) with the few landmarks in place that are measured.
 
     mouth: the inner lips' gap against the face's height. eyes: opening against width. yaw: degrees.
+    gaze: how far the irises are aside, in eye widths.
     """
     rng = np.random.default_rng(1)
     points = np.zeros((478, 3), np.float32)
@@ -43,6 +45,7 @@ def face(
         points[outer], points[inner] = (side * 0.3, -0.1, 0), (side * 0.1, -0.1, 0)
         points[upper] = (side * 0.2, -0.1 - 0.1 * eyes, 0)
         points[lower] = (side * 0.2, -0.1 + 0.1 * eyes, 0)
+        points[468 if side < 0 else 473] = (side * 0.2 + gaze * 0.2, -0.1, 0)
     angle = np.radians(yaw)
     turned = points.copy()
     turned[:, 0] = points[:, 0] * np.cos(angle) - points[:, 2] * np.sin(angle)

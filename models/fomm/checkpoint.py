@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
+import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from models.fomm.official import OFFICIAL, WHERE
 if TYPE_CHECKING:
     from models.fomm.graph import Weights  # Needs onnx, which may be missing.
 
-INSTALL_COMMAND = "pip install 'avatarify-like[torch]'"
+EXTRA = "torch onnx"
 PARTS = ("generator", "kp_detector")
 
 
@@ -36,6 +37,14 @@ class Checkpoint:
         return len(self.kp_detector["jacobian.bias"]) == 4
 
 
+def install_command() -> str:
+    """The command for the environment that runs this, whether or not it has a pip of its own."""
+    if importlib.util.find_spec("pip") is not None:
+        return f"{sys.executable} -m pip install {EXTRA}"
+    python = "py -3" if sys.platform == "win32" else "python3"
+    return f"{python} -m pip --python {sys.executable} install {EXTRA}"
+
+
 def require_torch() -> None:
     """Make sure that what only the import needs is there.
 
@@ -44,9 +53,10 @@ def require_torch() -> None:
     """
     missing = [name for name in ("torch", "onnx") if importlib.util.find_spec(name) is None]
     if missing:
+        verb = "is" if len(missing) == 1 else "are"
         raise UserError(
-            f"Importing needs {' and '.join(missing)}, which are not installed (they are not "
-            f"needed afterwards): run {INSTALL_COMMAND} and try again."
+            f"Importing needs {' and '.join(missing)}, which {verb} not installed here (not needed "
+            f"afterwards): run `{install_command()}` and try again."
         )
 
 
