@@ -111,7 +111,7 @@ def agreement(driver: Sequence[float], result: Sequence[float], least: float) ->
 
     least: the range of the driver's motion below which nothing can be told.
     """
-    both = np.array([driver, result], np.float64).reshape(2, -1)
+    both: Floats = np.array([driver, result], np.float64).reshape(2, -1)
     both = both[:, np.isfinite(both).all(0)]
     if both.shape[1] < 5:
         return Agreement(None, None, 0.0)
@@ -119,7 +119,7 @@ def agreement(driver: Sequence[float], result: Sequence[float], least: float) ->
     if span < least:
         return Agreement(None, None, span)
     still = np.ptp(both[1]) < 1e-9
-    correlation = 0.0 if still else float(np.corrcoef(both)[0, 1])
+    correlation = 0.0 if still else float(np.atleast_2d(np.corrcoef(both))[0, 1])
     return Agreement(correlation, robust_slope(both[0], both[1]), span)
 
 
