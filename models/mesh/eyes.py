@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.mesh.paint import SHIFT, blend, box, fill, similarity, smooth_line, soft
 from models.mesh.topology import EYES, Eye
@@ -19,15 +20,20 @@ from models.types import Floats, Image
 class EyeLayer:
     """One eyeball of the photo.
 
-    eye: which points. picture: (h, w, 3), the eye with the white continued behind the lids.
-    skin: (h, w, 3), the same place with the lid's skin over the whole eye, for when it closes.
+    eye: which points.
+    ball: (h, w, 3), the eyeball, its white continued behind lids and corners.
+    photo: (h, w, 3), the same place as it is; fixed: (h, w, 2), 255 where that is shown instead of
+    the ball, while the eye looks as in the photo and while it looks elsewhere.
+    skin: (h, w, 3), the lid's skin over the whole eye, for when it closes.
     lash: (3,) float, the colour of the line between closed lids.
     origin: left, top of the pictures in the photo. corners: (2, 2), upper: (7, 2) the upper lid's
     edge and iris: (2,), photo pixels. gap: the lids' distance in pixels.
     """
 
     eye: Eye
-    picture: Image
+    ball: Image
+    photo: Image
+    fixed: Image
     skin: Image
     lash: Floats
     origin: Floats
@@ -54,7 +60,7 @@ def cut_eyes(photo: Image, landmarks: Floats) -> list[EyeLayer]:
         layers.append(
             EyeLayer(
                 eye,
-                _extend(picture, inside, width),
+                *_eyeball(picture, inside, landmarks, eye, np.array([left, top], np.float32)),
                 _lid_skin(picture, local, width),
                 _lash_colour(picture, landmarks[eye.upper, :2] - (left, top), width),
                 np.array([left, top], np.float32),
@@ -94,6 +100,50 @@ def _lash_colour(picture: Image, edge: Floats, width: float) -> Floats:
     return np.asarray(colours[dark].mean(0), np.float32)
 
 
+def _eyeball(
+    picture: Image, inside: Image, landmarks: Floats, eye: Eye, origin: Floats
+) -> tuple[Image, Image, Image]:
+    """The fields `ball`, `photo` and `fixed` of a layer.
+
+    A turned eye shows white where the photo has corner skin: beyond the middle part of the eye the
+    ball is white, as seen on that side of the iris; the very corners stay in their place.
+    """
+    a, b = landmarks[eye.corners, :2] - origin
+    width = max(float(np.linalg.norm(b - a)), 1.0)
+    ys, xs = np.mgrid[0 : picture.shape[0], 0 : picture.shape[1]]
+    axis = (b - a) / width
+    along = ((xs - (a[0] + b[0]) / 2) * axis[0] + (ys - (a[1] + b[1]) / 2) * axis[1]) / width
+    iris = landmarks[eye.iris, :2] - origin
+    radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean()) / width
+    place = float((iris[0] - (a + b) / 2) @ axis) / width
+
+    ball = _extend(picture, inside, width).astype(np.float32)
+    sure = (inside > 200) & (np.abs(along - place) > 1.2 * radius) & (np.abs(along) < 0.4)
+    left = _white(picture, sure & (along < place))
+    right = _white(picture, sure & (along > place))
+    either = left if right is None else right
+    if either is not None:
+        # A side that shows no white lies in shadow, mostly that of the nose or the brow.
+        left, right = (either * 0.75 if side is None else side for side in (left, right))
+        whites = np.where((along < place)[..., None], left, right)
+        low, high = min(-0.3, place - 1.15 * radius), max(0.3, place + 1.15 * radius)
+        away = np.clip(np.maximum(low - along, along - high) / 0.07, 0, 1)[..., None]
+        ball = ball * (1 - away) + whites * away
+    as_seen = np.clip((np.abs(along) - 0.22) / 0.06, 0, 1)
+    corner = np.clip((np.abs(along) - 0.4) / 0.06, 0, 1)
+    fixed = np.rint(np.dstack([as_seen, corner]) * 255).astype(np.uint8)
+    return np.clip(ball, 0, 255).astype(np.uint8), picture, fixed
+
+
+def _white(picture: Image, where: NDArray[np.bool_]) -> Floats | None:
+    """(3,): the colour of the white of the eye there, or None where too little of it is seen."""
+    colours = picture[where].astype(np.float32)
+    if len(colours) < 4:
+        return None
+    bright = np.argsort(colours.sum(1))[len(colours) // 2 :]
+    return np.asarray(np.median(colours[bright], axis=0) * 0.96, np.float32)
+
+
 def _extend(picture: Image, inside: Image, width: float) -> Image:
     """Continue the eye behind the lids."""
     rim = inside > 0
@@ -123,17 +173,23 @@ def draw_eye(out: Image, layer: EyeLayer, target: Floats) -> None:
     if right - left < 2 or bottom - top < 2:
         return
     move = similarity(layer.corners, target[eye.corners])
-    iris = move[:, :2] @ layer.iris + move[:, 2]
-    # The eyeball turns as a whole, by as much as its iris was moved against the lids.
-    move[:, 2] += target[eye.iris[0]] - iris
+    shift = target[eye.iris[0]] - (move[:, :2] @ layer.iris + move[:, 2])
     move[:, 2] += move[:, :2] @ layer.origin - (left, top)
-    ball = cv2.warpAffine(
-        layer.picture,
-        move,
-        (right - left, bottom - top),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
+    # The eyeball turns as a whole, by as much as its iris was moved against the lids.
+    turned = move.copy()
+    turned[:, 2] += shift
+    size = (right - left, bottom - top)
+    ball, photo, fixed = (
+        cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+        for picture, matrix, border in (
+            (layer.ball, turned, cv2.BORDER_REPLICATE),
+            (layer.photo, move, cv2.BORDER_REPLICATE),
+            (layer.fixed, move, cv2.BORDER_CONSTANT),
+        )
     )
+    width = max(float(np.linalg.norm(target[eye.corners[0]] - target[eye.corners[1]])), 1.0)
+    aside = min(float(np.linalg.norm(shift)) / (0.05 * width), 1.0)
+    blend(ball, photo, cv2.addWeighted(fixed[..., 0], 1 - aside, fixed[..., 1], aside, 0))
     mask = np.zeros(ball.shape[:2], np.uint8)
     fill(mask, outline - (left, top))
     blend(out[top:bottom, left:right], ball, soft(mask, 0.7))
