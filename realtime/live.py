@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 
@@ -121,11 +123,26 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
     with StatusLine(console) as line:
         line.busy("Loading the models and preparing the avatar ...")
         pipeline = build(choices, line.note)
+        if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
+            line.note("Press Enter to calibrate again, Ctrl-C to stop.")
+            on_enter(sys.stdin, lambda: pipeline.animation.recalibrate(at_once=True))
         with _stopped_by_signals(pipeline.stop):
             pipeline.run(seconds, tick=lambda: line.show(pipeline.status()))
     latency = pipeline.times["latency"]
     closing = summary(pipeline.status(), latency.count, latency.overall(50), latency.overall(99))
     line.note(closing)
+
+
+def on_enter(keys: TextIO, action: Callable[[], None]) -> threading.Thread:
+    """Do `action` for each line that comes from `keys`, in a thread that ends with them."""
+
+    def read() -> None:
+        for _ in keys:
+            action()
+
+    thread = threading.Thread(target=read, name="keys", daemon=True)
+    thread.start()
+    return thread
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from realtime import live
 from realtime.assets import asset_path
-from realtime.live import Choices
+from realtime.live import Choices, on_enter
 from realtime.sinks.base import SinkError
 from tests.fakes import FakeSink
 
@@ -97,3 +98,9 @@ def test_an_interrupted_run_ends_well_and_the_recording_plays(tmp_path: Path) ->
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert len(frames(record)) > 10
+
+
+def test_every_enter_calibrates_again() -> None:
+    wanted: list[bool] = []
+    on_enter(io.StringIO("\n\nx\n"), lambda: wanted.append(True)).join(5)
+    assert len(wanted) == 3
