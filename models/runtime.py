@@ -311,8 +311,10 @@ def _options(device: Device, threads: int) -> ort.SessionOptions:
     # Numbers near zero, which networks make in flat places, are up to 100 times slower.
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     options.log_severity_level = 4  # What goes wrong is told by `Refusal`, once.
-    # Threads that wait by spinning would take the cores from capture and output.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Hundreds of short operators follow each other: waking a sleeping thread for each takes longer
+    # than spinning. Between frames, spinning would take the cores from capture and output.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if device.key == "directml":
         options.enable_mem_pattern = False
     return options
