@@ -82,6 +82,18 @@ def test_large_turns_end_in_a_limit(neutral: Floats) -> None:
     assert (np.diff(yaws) > 0).all() and yaws[-1] < 39
 
 
+def test_a_turned_photo_turns_less_in_its_own_direction(neutral: Floats) -> None:
+    source = pose(neutral, 25, 0, 0)
+
+    def total(angle: float) -> float:
+        moved = relative_motion(source, neutral, pose(neutral, angle, 0, 0))
+        return float(np.degrees(euler(fit_head(neutral, moved).rotation)[0]))
+
+    assert 30 < total(40) < 45, "not the whole way on"
+    assert total(-40) < -5, "all the way back"
+    assert total(5) == pytest.approx(30, abs=1.5), "small turns stay as they are"
+
+
 def test_an_opened_mouth_opens_and_lips_never_cross(neutral: Floats) -> None:
     closed = neutral.copy()
     closed[LOWER_LIP] = closed[UPPER_LIP] + [0, 0.001, 0]

@@ -14,14 +14,18 @@ from models.mesh.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP, Eye, 
 from models.types import Floats
 
 _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
+_LEAST = 0.4  # share of the limit that is left to a face that is turned as far as that already
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 _CLOSED = 0.2  # lids this open, relative to calibration, are closed: the landmarks never touch
 _ASIDE = 0.36  # of the eye's width: an iris further from the middle would leave the eye
 
 
 def ease(value: float, limit: float) -> float:
-    """`value` for small values, approaching +-limit smoothly for large ones."""
-    return float(limit * np.tanh(value / limit))
+    """`value` up to half the limit; beyond, it approaches +-limit smoothly."""
+    half = limit / 2
+    if abs(value) <= half:
+        return value
+    return float(np.sign(value) * (half + half * np.tanh((abs(value) - half) / half)))
 
 
 def relative_motion(
@@ -150,7 +154,10 @@ def _move_head(
     """Turn and shift the source's head as the driver's moved, within graceful limits."""
     turn = to_source.rotation
     yaw, pitch, roll = euler(turn @ head.rotation @ turn.T)
-    rotation = from_euler(ease(yaw, _YAW), ease(pitch, _PITCH), ease(roll, _ROLL))
+    # A face that is turned in the photo can turn less in that direction before it folds.
+    left = _YAW - float(np.sign(yaw)) * _own_yaw(source)
+    left = float(np.clip(left, _LEAST * _YAW, _YAW))
+    rotation = from_euler(ease(yaw, left), ease(pitch, _PITCH), ease(roll, _ROLL))
     scale = 1.0 + ease(head.scale - 1.0, 0.3)
     pivot = _pivot(source)
     height = float(np.linalg.norm(source[152] - source[10]))
@@ -161,6 +168,12 @@ def _move_head(
     )
     shift[2] = 0.0
     return np.asarray((shape - pivot) @ (scale * rotation).T + pivot + shift, np.float32)
+
+
+def _own_yaw(landmarks: Floats) -> float:
+    """How far a face is turned, in radians with the sign of `euler`, by the depth of its ears."""
+    across = landmarks[454] - landmarks[234]
+    return float(-np.arctan2(across[2], np.hypot(across[0], across[1])))
 
 
 def _pivot(landmarks: Floats) -> Floats:
