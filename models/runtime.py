@@ -24,6 +24,7 @@ import numpy as np
 import onnxruntime as ort
 
 from models.artifacts import cache_folder
+from models.environment import pip_command
 from models.errors import UserError
 
 DEVICE_VARIABLE = "AVATARIFY_DEVICE"
@@ -47,7 +48,7 @@ class Device:
     """A way to compute, with ONNX Runtime's name for it.
 
     key: what `AVATARIFY_DEVICE` takes. memory: what IO binding calls its memory.
-    precisions: of a model's files, best first. install: the command that brings it.
+    precisions: of a model's files, best first. packages: what brings it, for pip.
     """
 
     key: str
@@ -55,7 +56,7 @@ class Device:
     provider: str
     memory: str = "cpu"
     precisions: tuple[Precision, ...] = ("fp16", "fp32")
-    install: str = ""
+    packages: str = ""
 
 
 DEVICES: tuple[Device, ...] = (
@@ -64,14 +65,14 @@ DEVICES: tuple[Device, ...] = (
         "TensorRT",
         "TensorrtExecutionProvider",
         "cuda",
-        install="pip install tensorrt-cu12",
+        packages="tensorrt-cu12",
     ),
     Device(
         "cuda",
         "CUDA",
         "CUDAExecutionProvider",
         "cuda",
-        install="pip uninstall onnxruntime && pip install 'avatarify-like[cuda]'",
+        packages="onnxruntime-gpu[cuda,cudnn]",
     ),
     Device("coreml", "CoreML", "CoreMLExecutionProvider"),
     Device(
@@ -79,7 +80,7 @@ DEVICES: tuple[Device, ...] = (
         "DirectML",
         "DmlExecutionProvider",
         "dml",
-        install="pip uninstall onnxruntime && pip install avatarify-like[directml]",
+        packages="onnxruntime-directml",
     ),
     # OpenVINO computes in bfloat16 by itself where the processor can, whatever the file's type.
     Device("openvino", "OpenVINO", "OpenVINOExecutionProvider"),
@@ -240,7 +241,7 @@ def _candidates(wanted: str) -> Sequence[Device]:
         return DEVICES
     chosen = [device for device in DEVICES if device.key == wanted.lower()]
     if not chosen:
-        keys = ", ".join(device.key for device in DEVICES)
+        keys = ", ".join([*(device.key for device in DEVICES), "torch"])
         raise UserError(f"There is no device called {wanted!r}; choose one of: {keys}.")
     return chosen
 
@@ -382,7 +383,15 @@ def _missing(device: Device) -> str:
     if not present.get(device.key, lambda: False)():
         return ""
     reason = "the installed onnxruntime is built without it"
-    return f"{reason}, mend this with: {device.install}" if device.install else reason
+    return f"{reason}, mend this with: {_mending(device)}" if device.packages else reason
+
+
+def _mending(device: Device) -> str:
+    """The command that brings a device: one build of ONNX Runtime takes the place of another."""
+    install = pip_command(f'install "{device.packages}"')
+    if not device.packages.startswith("onnxruntime-"):
+        return install
+    return f"{pip_command('uninstall -y onnxruntime')} && {install}"
 
 
 def _first_line(error: Exception) -> str:

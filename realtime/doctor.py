@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.animator import BACKENDS
+from models.environment import pip_command, python_command
 from models.errors import UserError
 from realtime.cameras.discovery import Device, list_devices, real_cameras, virtual_outputs
 from realtime.remedy import (
@@ -20,9 +22,6 @@ from realtime.remedy import (
     reload_loopback,
     virtual_camera_hint,
 )
-
-FETCH_COMMAND = "python -m models.artifacts"
-"""Fetches all weights; `run` does it too where they are missing."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +111,12 @@ def assess(
         )
     if not providers:
         problems.append(
-            Problem("ONNX Runtime cannot be loaded", "python -m pip install onnxruntime")
+            Problem("ONNX Runtime cannot be loaded", pip_command("install onnxruntime"))
         )
     for item in weights:
         if item.path is None:
-            problems.append(Problem(f"the weights {item.name} are not here yet", FETCH_COMMAND))
+            fetch = f"{python_command()} -m models.artifacts"
+            problems.append(Problem(f"the weights {item.name} are not here yet", fetch))
     return Report(
         system=f"{platform.system()} {platform.release()} ({platform.machine()})",
         python=platform.python_version(),
@@ -207,7 +207,10 @@ def _providers() -> tuple[str, ...]:
 
 def _networks() -> str:
     try:
-        from models.runtime import probe
+        from models.runtime import DEVICE_VARIABLE, probe
+
+        if os.environ.get(DEVICE_VARIABLE, "").lower() == "torch":
+            return f"PyTorch, as {DEVICE_VARIABLE} says"
 
         return probe().summary
     except (ImportError, OSError, UserError) as error:

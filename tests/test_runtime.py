@@ -132,7 +132,8 @@ def test_a_graphics_card_without_its_build_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/nvidia-smi")
     made = open_runtime(TINY, PIXEL, available=["CPUExecutionProvider"])
     assert "CUDA is not used: the installed onnxruntime is built without it" in made.summary
-    assert "avatarify-like[cuda]" in made.summary
+    assert "uninstall -y onnxruntime &&" in made.summary
+    assert 'install "onnxruntime-gpu[cuda,cudnn]"' in made.summary
 
 
 def test_precision_follows_the_device() -> None:

@@ -81,6 +81,8 @@ class FommAnimator:
     def render(self, avatar: FommAvatar, keypoints: Keypoints) -> Image:
         """The generator's picture, of the size of the still."""
         picture = self._engine.render(avatar.source, keypoints)[0].transpose(1, 2, 0)
+        if not np.isfinite(picture).all():
+            raise ArithmeticError("the generator's picture is not made of numbers")
         bounded = np.clip(picture * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)
         return _fit(np.ascontiguousarray(bounded), avatar.still.shape[0])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import pickle
-import sys
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from models.environment import pip_command
 from models.errors import UserError
 from models.fomm.config import CONFIGS, KEYPOINTS, Config, config_named, guess_config
 from models.fomm.official import OFFICIAL, WHERE
@@ -20,7 +20,7 @@ from models.fomm.official import OFFICIAL, WHERE
 if TYPE_CHECKING:
     from models.fomm.graph import Weights  # Needs onnx, which may be missing.
 
-EXTRA = "torch onnx"
+EXTRA = "install torch onnx"
 PARTS = ("generator", "kp_detector")
 
 
@@ -37,14 +37,6 @@ class Checkpoint:
         return len(self.kp_detector["jacobian.bias"]) == 4
 
 
-def install_command() -> str:
-    """The command for the environment that runs this, whether or not it has a pip of its own."""
-    if importlib.util.find_spec("pip") is not None:
-        return f"{sys.executable} -m pip install {EXTRA}"
-    python = "py -3" if sys.platform == "win32" else "python3"
-    return f"{python} -m pip --python {sys.executable} install {EXTRA}"
-
-
 def require_torch() -> None:
     """Make sure that what only the import needs is there.
 
@@ -56,7 +48,7 @@ def require_torch() -> None:
         verb = "is" if len(missing) == 1 else "are"
         raise UserError(
             f"Importing needs {' and '.join(missing)}, which {verb} not installed here (not needed "
-            f"afterwards): run `{install_command()}` and try again."
+            f"afterwards): run `{pip_command(EXTRA)}` and try again."
         )
 
 
