@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -147,6 +149,50 @@ def test_sound_is_kept_and_cut_to_the_video(
     assert len(samples) / rate == pytest.approx(2.0, abs=0.08)
     assert loudest_hertz(samples[rate // 2 :], rate) == pytest.approx(440, abs=3)
     assert len(shades(path)) == 50
+
+
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame", "mp2"])
+def test_sound_whose_clock_jumps_back_does_not_end_the_video(tmp_path: Path, codec: str) -> None:
+    """Two transport streams, joined as `cat` joins them."""
+    one = write_sound(tmp_path / "one.ts", codec, 1.0, 48000)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(one.read_bytes() * 2)
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, SIZE, 25, audio_from=joined) as writer:
+        for _ in range(60):
+            writer.write(picture(90))
+    assert len(shades(path)) == 60
+    _, samples, rate = sound_of(path)
+    assert len(samples) / rate == pytest.approx(1.0, abs=0.15)
+    assert loudest_hertz(samples, rate) == pytest.approx(440, abs=3)
+
+
+@pytest.mark.parametrize(("number", "lost"), [(errno.EINVAL, False), (errno.ENOSPC, True)])
+def test_sound_that_the_file_refuses_ends_the_sound_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, lost: bool
+) -> None:
+    """A full disk is still told."""
+    source = write_sound(tmp_path / "clip.mp4", "aac", 1.0, 48000)
+    path = tmp_path / "out.mp4"
+    calls = 0
+
+    def refuse(packet: object) -> None:
+        nonlocal calls
+        calls += 1
+        av.error.err_check(-number)
+
+    writer = VideoWriter(path, SIZE, 25, audio_from=source)
+    assert writer._audio is not None
+    monkeypatch.setattr(writer._audio, "_output", SimpleNamespace(mux=refuse))
+    if lost:
+        with pytest.raises(SinkError, match="the disk is full"):
+            writer.write(picture(90))
+    else:
+        for _ in range(10):
+            writer.write(picture(90))
+    writer.close()
+    assert calls == 1
+    assert len(shades(path)) == (1 if lost else 10)
 
 
 def test_shorter_or_no_sound_is_no_error(tmp_path: Path) -> None:

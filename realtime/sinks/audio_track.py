@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -46,6 +47,7 @@ class AudioTrack:
             self._target.layout = "mono" if channels == 1 else "stereo"
         self._packets = self._copy() if self._copies else self._encode()
         self._next: _Timed | None = None
+        self._last: int | None = None
         self._ended = False
 
     @classmethod
@@ -75,13 +77,38 @@ class AudioTrack:
             if self._next[0] >= until:
                 return
             packet, self._next = self._next[1], None
-            self._output.mux(packet)
+            if self._goes_on(packet):
+                self._mux(packet)
 
     def close(self) -> None:
         """Close the source."""
         self._ended = True
         self._packets.close()
         self._source.close()
+
+    def _goes_on(self, packet: Packet[Any]) -> bool:
+        """Whether a packet is later than the last; the clock of joined clips jumps back."""
+        if packet.dts is None or packet.time_base is None or self._target.time_base is None:
+            return True
+        # On the output's clock, whose rounding may make two times one.
+        at = math.floor(packet.dts * packet.time_base / self._target.time_base + Fraction(1, 2))
+        if self._last is not None and at <= self._last:
+            return False
+        self._last = at
+        return True
+
+    def _mux(self, packet: Packet[Any]) -> None:
+        """Write a packet; one that the file cannot take ends the sound, not the video.
+
+        Raises:
+            OSError: the disk refused it.
+        """
+        try:
+            self._output.mux(packet)
+        except av.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            self._ended = True
 
     def _copy(self) -> Generator[_Timed, None, None]:
         """The source's own packets, moved to the new clock."""
@@ -116,14 +143,24 @@ class AudioTrack:
         yield from self._timed(context.encode(None))
 
     def _frames(self) -> Iterator[AudioFrame | None]:
-        """Every decodable frame from the first picture on, then None."""
+        """Every decodable frame from the first picture on that is later than the last, then None.
+
+        The picture of joined clips, whose clock jumps back, waits in the same way.
+        """
+        last = -math.inf
         for packet in self._source.demux(self._stream):
             try:
                 decoded = packet.decode()
             except av.FFmpegError:
                 continue
             for frame in decoded:
-                if isinstance(frame, AudioFrame) and (frame.time or 0.0) >= self._start - 0.02:
+                if not isinstance(frame, AudioFrame):
+                    continue
+                if frame.time is not None:
+                    if frame.time <= last:
+                        continue
+                    last = frame.time
+                if (frame.time or 0.0) >= self._start - 0.02:
                     yield frame
         yield None
 
