@@ -7,12 +7,16 @@ from pathlib import Path
 
 from models.errors import UserError
 
+VIDEO_SUFFIX = ".mp4"
+"""What the name of a written video ends in, in lower case."""
+
 
 def check_writable(path: Path) -> None:
     """Make sure that a video can be written to `path`.
 
     Raises:
-        UserError: the folder is missing or not writable, or the path is a folder.
+        UserError: the folder is missing or not writable, the path is a folder, or its name does
+            not end in .mp4.
     """
     folder = path.parent
     if path.is_dir():
@@ -22,5 +26,7 @@ def check_writable(path: Path) -> None:
     target = path if path.exists() else folder
     if not os.access(target, os.W_OK):
         raise UserError(f"{target} cannot be written to; choose another place for {path.name}.")
-    if path.suffix.lower() not in (".mp4", ".m4v", ".mov", ".mkv"):
-        raise UserError(f"{path.name} should end in .mp4, so that players recognise the video.")
+    if path.suffix.lower() != VIDEO_SUFFIX:
+        raise UserError(
+            f"Videos are written as MP4; give {path.name!r} a name that ends in {VIDEO_SUFFIX}."
+        )

@@ -121,5 +121,7 @@ def test_where_a_video_cannot_be_written(tmp_path: Path) -> None:
         check_writable(tmp_path)
     with pytest.raises(UserError, match="does not exist"):
         check_writable(tmp_path / "missing" / "out.mp4")
-    with pytest.raises(UserError, match=".mp4"):
-        check_writable(tmp_path / "out.txt")
+    check_writable(tmp_path / "OUT.MP4")
+    for name in ("out.txt", "out.mov", "out.m4v", "out.mkv", "out"):
+        with pytest.raises(UserError, match=r"ends in \.mp4"):
+            check_writable(tmp_path / name)

@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from models.types import Image
+from realtime.files import VIDEO_SUFFIX
 from realtime.sinks.audio_track import AudioTrack
 from realtime.sinks.base import SinkError
 
@@ -198,8 +199,10 @@ def _check_target(path: Path, source: Path | None) -> None:
     """
     if path.is_dir():
         raise SinkError(f"{path} is a directory; give the name of a file that ends in .mp4.")
-    if path.suffix.lower() != ".mp4":
-        raise SinkError(f"Recordings are MP4 files; give {path.name!r} a name that ends in .mp4.")
+    if path.suffix.lower() != VIDEO_SUFFIX:
+        raise SinkError(
+            f"Recordings are MP4 files; give {path.name!r} a name that ends in {VIDEO_SUFFIX}."
+        )
     if not path.parent.is_dir():
         raise SinkError(f"There is no folder {path.parent} for {path.name}; make it first.")
     if source is not None and path.exists() and source.exists() and os.path.samefile(path, source):
