@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from models.animator import Animator, create_animator
+from models.errors import UserError
 from models.face.tracker import FaceTracker
 from realtime.animation import Animation, Motion
 from realtime.cameras import open_camera
@@ -66,6 +68,7 @@ def build(choices: Choices, notify: Callable[[str], None]) -> Pipeline:
     limit_threads()
     if choices.record is not None:
         check_writable(choices.record)
+        _check_spared(choices.record, choices)
     tracker = FaceTracker()
     photo = load_source(choices.source, tracker, choices.face)
     animator: Animator = create_animator(choices.backend)
@@ -88,6 +91,13 @@ def build(choices: Choices, notify: Callable[[str], None]) -> Pipeline:
         full_pace=choices.full_pace,
         notify=notify,
     )
+
+
+def _check_spared(record: Path, choices: Choices) -> None:
+    """Make sure that the recording does not replace what it is made from."""
+    for used, what in ((choices.source, "source photo"), (Path(choices.camera), "camera's video")):
+        if record.exists() and used.exists() and os.path.samefile(record, used):
+            raise UserError(f"{record} is the {what}; choose another file for the recording.")
 
 
 def _outlets(choices: Choices, notify: Callable[[str], None]) -> list[Outlet]:

@@ -51,6 +51,9 @@ class Outlet:
     """One place for frames, and how to open it.
 
     retry: open it again when it fails (a virtual camera; not a recording, whose file is lost).
+    What is not retried is opened when the camera is, so that a run that cannot start leaves the
+    file of an earlier recording alone.
+    gone: it has failed and is not tried again.
     """
 
     open: Callable[[], Sink]
@@ -58,6 +61,7 @@ class Outlet:
     sink: Sink | None = None
     retry_at: float | None = None
     name: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,17 +173,16 @@ class Pipeline:
             tick: called about four times a second in this thread, for the status line.
 
         Raises:
-            UserError: the camera cannot be opened at the start, or every output has failed.
+            UserError: the camera or an output cannot be opened at the start, or every output has
+                failed.
         """
         threads = [
             threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
             for work in (self._capture, self._follow, self._draw, self._output)
         ]
         try:
-            for outlet in self._outlets:
-                if outlet.sink is None:
-                    outlet.sink = outlet.open()
-                outlet.name = outlet.sink.name
+            self._open([outlet for outlet in self._outlets if outlet.retry])
+            later = [outlet for outlet in self._outlets if not outlet.retry]
             self._started = time.perf_counter()
             for thread in threads:
                 thread.start()
@@ -188,7 +191,11 @@ class Pipeline:
                 left = 0.25 if end is None else min(0.25, end - time.perf_counter())
                 if left <= 0:
                     break
-                self._stop.wait(left)
+                # A recording starts when the camera has opened, without a wait that can be seen.
+                self._stop.wait(min(left, 0.05) if later else left)
+                if later and self._camera.opened.is_set():
+                    self._open(later)
+                    later = []
                 if tick is not None:
                     tick()
         finally:
@@ -217,6 +224,13 @@ class Pipeline:
             last_fault=self.animation.last_fault,
             seconds=time.perf_counter() - self._started,
         )
+
+    @staticmethod
+    def _open(outlets: Sequence[Outlet]) -> None:
+        for outlet in outlets:
+            if outlet.sink is None:
+                outlet.sink = outlet.open()
+            outlet.name = outlet.sink.name
 
     def _finish(self, threads: list[threading.Thread]) -> None:
         self._stop.set()
@@ -338,12 +352,13 @@ class Pipeline:
         for outlet in self._outlets:
             if outlet.sink is None and outlet.retry_at is not None and now >= outlet.retry_at:
                 self._reopen(outlet, now)
-            if outlet.sink is not None:
+            sink = outlet.sink
+            if sink is not None:
                 try:
-                    outlet.sink.write(frame)
+                    sink.write(frame)
                 except Exception as error:
                     self._failed(outlet, error, now)
-        if all(outlet.sink is None for outlet in self._outlets):
+        if all(outlet.gone for outlet in self._outlets):
             names = ", ".join(outlet.name for outlet in self._outlets)
             raise SinkError(f"No output is left ({names}); see the messages above and start again.")
 
@@ -354,6 +369,8 @@ class Pipeline:
         self._close(outlet)
         if outlet.retry:
             outlet.retry_at = now + _RETRY_SINK
+        else:
+            outlet.gone = True
 
     def _reopen(self, outlet: Outlet, now: float) -> None:
         try:

@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 
+from models.errors import UserError
 from realtime import live
 from realtime.assets import asset_path
 from realtime.live import Choices, on_enter
@@ -52,6 +53,29 @@ def test_outputs_that_are_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert names(Choices(Path("a.jpg"), output="none"), []) == ["none"]
     assert names(Choices(Path("a.jpg"), output="none", record=record), []) == [str(record)]
     assert names(Choices(Path("a.jpg"), output="5", record=record), []) == ["5", str(record)]
+
+
+@pytest.mark.parametrize("role", ["source", "camera"])
+def test_a_recording_over_its_own_input_is_refused(role: str, tmp_path: Path) -> None:
+    used = tmp_path / "used.mp4"
+    used.write_bytes(b"precious")
+    other = tmp_path / "link.mp4"
+    os.link(used, other)
+    source, camera = (used, "demo") if role == "source" else (asset_path("face.jpg"), str(used))
+    choices = Choices(source, camera, output="none", record=other)
+    with pytest.raises(UserError, match="choose another file"):
+        live.build(choices, print)
+    assert used.read_bytes() == b"precious"
+
+
+def test_a_missing_camera_leaves_an_existing_recording_alone(tmp_path: Path) -> None:
+    record = tmp_path / "out.mp4"
+    record.write_bytes(b"precious")
+    missing = str(tmp_path / "nothing.mp4")
+    choices = Choices(asset_path("face.jpg"), missing, output="none", record=record)
+    with pytest.raises(UserError, match="nothing.mp4"):
+        live.build(choices, print).run()
+    assert record.read_bytes() == b"precious"
 
 
 def frames(path: Path) -> list[Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ class Rig:
             camera or FakeCamera,
             self.animation,
             self.composer,
-            outlets if outlets is not None else [Outlet(lambda: self.sink)],
+            outlets if outlets is not None else [Outlet(lambda: self.sink, retry=True)],
             fps=120,
             notify=self.notes.append,
         )
@@ -123,6 +124,41 @@ def test_no_camera_at_the_start_is_an_error() -> None:
     assert rig.sink.closed
 
 
+def test_a_recording_is_opened_when_the_camera_is() -> None:
+    events: list[str] = []
+    record = FakeSink("out.mp4", enough_at=10)
+
+    def open_camera() -> FakeCamera:
+        time.sleep(0.2)
+        events.append("camera")
+        return FakeCamera()
+
+    def open_record() -> FakeSink:
+        events.append("recording")
+        return record
+
+    rig = Rig(camera=open_camera, outlets=[Outlet(open_record)])
+    rig.run(until=record.enough)
+    assert events == ["camera", "recording"]
+    assert len(record.frames) >= 10 and record.closed
+
+
+def test_without_a_camera_no_recording_is_opened() -> None:
+    def open_camera() -> FakeCamera:
+        raise UserError("There is no camera.")
+
+    opened: list[bool] = []
+
+    def open_record() -> FakeSink:
+        opened.append(True)
+        return FakeSink()
+
+    rig = Rig(camera=open_camera, outlets=[Outlet(open_record)])
+    with pytest.raises(UserError, match="There is no camera"):
+        rig.run()
+    assert not opened
+
+
 def test_a_recording_that_fails_does_not_end_the_run() -> None:
     good, full = FakeSink(enough_at=40), FakeSink("disk", fails_after=5)
     rig = Rig(outlets=[Outlet(lambda: good, retry=True), Outlet(lambda: full)])
@@ -152,9 +188,9 @@ def test_a_virtual_camera_comes_back_while_the_recording_goes_on(
 
 
 def test_when_every_output_is_gone_the_run_ends_with_an_error() -> None:
-    only = FakeSink("camera 1", fails_after=3)
-    rig = Rig(outlets=[Outlet(lambda: only, retry=True)])
-    with pytest.raises(SinkError, match="camera 1"):
+    only = FakeSink("out.mp4", fails_after=3)
+    rig = Rig(outlets=[Outlet(lambda: only)])
+    with pytest.raises(SinkError, match="out.mp4"):
         rig.pipeline.run()
     assert only.closed
 
