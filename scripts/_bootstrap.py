@@ -15,6 +15,7 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -232,7 +233,11 @@ def _replace(command: list[str]) -> int:
     if not _WINDOWS:
         sys.stdout.flush()
         os.execve(command[0], command, variables)
-    return subprocess.run(command, env=variables, check=False).returncode
+    with subprocess.Popen(command, env=variables) as child:
+        # Ctrl-C reaches the child too; it finishes its recording, however long that takes.
+        # Ignored only now, because a child may inherit what is ignored.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return child.wait()
 
 
 def run_checks(arguments: list[str]) -> int:

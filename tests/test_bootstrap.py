@@ -164,6 +164,40 @@ def test_a_changed_lock_installs_again_even_after_an_interruption(project: Path)
     assert done.stdout == "[] 0.1.0\n" and "The set-up is complete" in done.stderr
 
 
+_SLOW = """
+import sys, time
+try:
+    time.sleep(0.3)
+    print("ready", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(1)
+    print("finished", flush=True)
+    sys.exit(5)
+"""
+
+
+def test_without_exec_an_interrupted_program_may_finish() -> None:
+    """The way of Windows, where the program is a child of the starter."""
+    starter = (
+        "import sys, _bootstrap\n"
+        "_bootstrap._WINDOWS = True\n"
+        f"sys.exit(_bootstrap._replace([sys.executable, '-c', {_SLOW!r}]))\n"
+    )
+    call = subprocess.Popen(
+        [sys.executable, "-c", starter],
+        cwd=ROOT / "scripts",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert call.stdout is not None and call.stdout.readline() == "ready\n"
+    os.killpg(call.pid, signal.SIGINT)
+    out, errors = call.communicate(timeout=30)
+    assert (out, errors, call.returncode) == ("finished\n", "", 5)
+
+
 def test_a_package_that_is_not_the_pinned_one_is_refused(project: Path) -> None:
     lock = project / "requirements" / "run.txt"
     right = lock.read_text()
