@@ -148,6 +148,8 @@ class Pipeline:
         self._full_pace = full_pace
         self._notify = notify or (lambda line: None)
         self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._finished = False  # With the lock: no sink is opened or written to any more.
         self._camera = _Camera()
         self._captured: Mailbox[CameraFrame] = Mailbox()
         self._followed: Mailbox[_Posed] = Mailbox()
@@ -240,6 +242,8 @@ class Pipeline:
         for thread in threads:
             # A camera driver may hang in `read`; nobody waits for it longer than this.
             thread.join(2.0)
+        with self._lock:
+            self._finished = True
         for outlet in self._outlets:
             if outlet.sink is not None:
                 self._close(outlet)
@@ -351,7 +355,11 @@ class Pipeline:
         now = time.perf_counter()
         for outlet in self._outlets:
             if outlet.sink is None and outlet.retry_at is not None and now >= outlet.retry_at:
-                self._reopen(outlet, now)
+                outlet.retry_at = None
+                # A driver may take seconds to open; the other outputs go on meanwhile.
+                threading.Thread(
+                    target=self._reopen, args=(outlet,), name="reopen", daemon=True
+                ).start()
             sink = outlet.sink
             if sink is not None:
                 try:
@@ -372,14 +380,20 @@ class Pipeline:
         else:
             outlet.gone = True
 
-    def _reopen(self, outlet: Outlet, now: float) -> None:
+    def _reopen(self, outlet: Outlet) -> None:
         try:
-            outlet.sink = outlet.open()
+            sink = outlet.open()
         except Exception as error:
             _log.debug("%s cannot be opened again: %s", outlet.name, error)
-            outlet.retry_at = now + _RETRY_SINK
+            outlet.retry_at = time.perf_counter() + _RETRY_SINK
+            return
+        with self._lock:
+            late = self._finished
+            if not late:
+                outlet.sink = sink
+        if late:
+            sink.close()
         else:
-            outlet.retry_at = None
             self._notify(f"The output {outlet.name} is back.")
 
     def _close(self, outlet: Outlet) -> None:

@@ -173,7 +173,7 @@ def test_a_virtual_camera_comes_back_while_the_recording_goes_on(
 ) -> None:
     monkeypatch.setattr("realtime.pipeline._RETRY_SINK", 0.05)
     record = FakeSink("out.mp4")
-    sinks = [FakeSink("camera 1", fails_after=3), FakeSink("camera 2", enough_at=10)]
+    sinks = [FakeSink("camera 1", fails_after=3), FakeSink("camera 2", enough_at=60)]
     opened: list[FakeSink] = []
 
     def open_sink() -> FakeSink:
@@ -193,6 +193,45 @@ def test_when_every_output_is_gone_the_run_ends_with_an_error() -> None:
     with pytest.raises(SinkError, match="out.mp4"):
         rig.pipeline.run()
     assert only.closed
+
+
+def test_the_only_output_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.pipeline._RETRY_SINK", 0.05)
+    sinks = [FakeSink("camera 1", fails_after=3), FakeSink("camera 2", enough_at=10)]
+    opened: list[FakeSink] = []
+
+    def open_sink() -> FakeSink:
+        opened.append(sinks[len(opened)])
+        return opened[-1]
+
+    rig = Rig(outlets=[Outlet(open_sink, retry=True)])
+    rig.run(until=sinks[1].enough)
+    assert len(sinks[1].frames) >= 10 and sinks[1].closed
+
+
+def test_a_virtual_camera_that_opens_slowly_does_not_hold_up_the_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("realtime.pipeline._RETRY_SINK", 0.01)
+    record = FakeSink("out.mp4", enough_at=40)
+    first, late = FakeSink("camera 1", fails_after=1), FakeSink("camera 2")
+    opening, done = threading.Event(), threading.Event()
+
+    def open_sink() -> FakeSink:
+        if not first.closed:
+            return first
+        assert not opening.is_set(), "one at a time"
+        opening.set()
+        done.wait(20)
+        return late
+
+    rig = Rig(outlets=[Outlet(open_sink, retry=True), Outlet(lambda: record)])
+    rig.run(until=record.enough)
+    assert opening.is_set() and not done.is_set()
+    helper = next(thread for thread in threading.enumerate() if thread.name == "reopen")
+    done.set()
+    helper.join(20)
+    assert late.closed and not late.frames, "what opens after the end is closed at once"
 
 
 def test_an_output_that_cannot_be_opened_closes_the_others() -> None:
