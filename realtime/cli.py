@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import io
 import math
 import re
 import sys
@@ -345,6 +346,10 @@ def _console() -> Console:
 
 def main() -> None:
     """Run the command line; a `UserError` is one sentence on stderr and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # Sent to a file, Windows writes in an old code page that lacks most letters of file names.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app(prog_name="avatarify-like")
     except UserError as error:

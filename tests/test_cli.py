@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,37 @@ def test_a_user_error_is_one_line_and_its_code(
     code, out, err = call("run", "--size", "7x7", monkeypatch=monkeypatch, capsys=capsys)
     assert (code, out) == (2, "")
     assert len(err.strip().splitlines()) == 1
+
+
+def test_names_outside_the_code_page_are_told_all_the_same(tmp_path: Path) -> None:
+    """As on Windows with redirected output."""
+    words = ["animate", "--driving", str(tmp_path / "a.mp4"), "--output"]
+    done = subprocess.run(
+        [sys.executable, "-m", "realtime.cli", *words, str(tmp_path / "видео.avi")],
+        cwd=Path(__file__).resolve().parent.parent,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252:strict"},
+        capture_output=True,
+    )
+    told = done.stderr.decode("cp1252").strip()
+    assert done.returncode == 2
+    assert told.splitlines() == [
+        "Videos are written as MP4; give '?????.avi' a name that ends in .mp4."
+    ]
+    code = (
+        "import sys, realtime.doctor\n"
+        "from realtime import cli\n"
+        "realtime.doctor.examine = lambda: None\n"
+        "realtime.doctor.print_report = lambda report, console: console.print('камера 1')\n"
+        "sys.argv[1:] = ['doctor']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).resolve().parent.parent,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252:strict"},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout.decode("cp1252").strip()) == (0, "?????? 1"), done.stderr
 
 
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
