@@ -28,9 +28,9 @@ class Recorder:
     """Encodes in a thread of its own, at a constant frame rate that follows the clock.
 
     A gap is filled by repeating the frame before; a frame too many replaces the one before; when
-    the encoder cannot keep up, waiting frames are dropped and the next one before them is shown
-    longer. So the length of the video is the time that passed. Frames are kept by reference and
-    must not be changed after `write`.
+    the encoder cannot keep up, waiting frames are dropped and the frame before the dropped ones is
+    shown longer. So the length of the video is the time that passed. Frames are kept by reference
+    and must not be changed after `write`.
     """
 
     def __init__(
