@@ -102,10 +102,14 @@ class _Rendered:
 
 @dataclass
 class _Camera:
-    """What the capture thread tells the others."""
+    """What the capture thread tells the others.
+
+    attempt: how often it was lost or not opened since the last frame.
+    """
 
     name: str = "opening"
     lost: bool = False
+    attempt: int = 0
     device: Camera | None = None
     error: UserError | None = None
     opened: threading.Event = field(default_factory=threading.Event)
@@ -257,7 +261,6 @@ class Pipeline:
             self._stop.set()
 
     def _capture(self) -> None:
-        attempt = 0
         while not self._stop.is_set():
             try:
                 with self._open_camera() as camera:
@@ -265,7 +268,7 @@ class Pipeline:
                         self._notify(f"The camera is back: {camera.name}.")
                     self._camera.name, self._camera.lost = camera.name, False
                     self._camera.opened.set()
-                    attempt = self._read(camera, attempt)
+                    self._read(camera)
             except UserError as error:
                 if not self._camera.opened.is_set():
                     self._camera.error = error
@@ -276,14 +279,14 @@ class Pipeline:
                 if not self._camera.opened.is_set():
                     raise
                 self._lost(f"The camera failed ({type(error).__name__}: {error}).")
-            self._stop.wait(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
-            attempt += 1
+            self._stop.wait(_BACKOFF[min(self._camera.attempt, len(_BACKOFF) - 1)])
+            self._camera.attempt += 1
 
-    def _read(self, camera: Camera, attempt: int) -> int:
+    def _read(self, camera: Camera) -> None:
         while not self._stop.is_set():
             asked = time.perf_counter()
             frame = camera.read()
-            attempt = 0
+            self._camera.attempt = 0
             # A paced camera mostly waits; what counts is the time since the picture was taken.
             since = asked if self._full_pace else frame.captured_at
             self.times.add("capture", time.perf_counter() - since)
@@ -291,7 +294,6 @@ class Pipeline:
             while self._full_pace and not self._stop.is_set():
                 if self._captured.wait_empty(_WAIT):
                     break
-        return attempt
 
     def _lost(self, why: str) -> None:
         if not self._camera.lost:

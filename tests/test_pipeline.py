@@ -114,6 +114,22 @@ def test_a_camera_that_dies_is_opened_again_and_the_avatar_stays() -> None:
     assert not any(shows_camera(frame.image) for frame in rig.sink.frames)
 
 
+def test_a_camera_that_gave_frames_is_soon_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.pipeline._BACKOFF", (0.01, 60.0))
+    opened: list[bool] = []
+    fourth = threading.Event()
+
+    def open_camera() -> FakeCamera:
+        opened.append(True)
+        if len(opened) == 4:
+            fourth.set()
+        return FakeCamera(frames=3)
+
+    rig = Rig(camera=open_camera)
+    rig.run(until=fourth)
+    assert len(opened) >= 4
+
+
 def test_no_camera_at_the_start_is_an_error() -> None:
     def open_camera() -> FakeCamera:
         raise UserError("There is no camera.")
