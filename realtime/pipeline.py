@@ -153,7 +153,9 @@ class Pipeline:
         self._notify = notify or (lambda line: None)
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._finished = False  # With the lock: no sink is opened or written to any more.
+        # With the lock: what is written to now, and that nothing is opened or written any more.
+        self._writing: Outlet | None = None
+        self._finished = False
         self._camera = _Camera()
         self._captured: Mailbox[CameraFrame] = Mailbox()
         self._followed: Mailbox[_Posed] = Mailbox()
@@ -247,9 +249,10 @@ class Pipeline:
             # A camera driver may hang in `read`; nobody waits for it longer than this.
             thread.join(2.0)
         with self._lock:
-            self._finished = True
+            self._finished, writing = True, self._writing
         for outlet in self._outlets:
-            if outlet.sink is not None:
+            # A driver that hangs in `write` must not be closed under its feet.
+            if outlet is not writing:
                 self._close(outlet)
 
     def _guard(self, work: Callable[[], None]) -> None:
@@ -362,12 +365,19 @@ class Pipeline:
                 threading.Thread(
                     target=self._reopen, args=(outlet,), name="reopen", daemon=True
                 ).start()
-            sink = outlet.sink
-            if sink is not None:
-                try:
-                    sink.write(frame)
-                except Exception as error:
-                    self._failed(outlet, error, now)
+            with self._lock:
+                sink = None if self._finished else outlet.sink
+                self._writing = None if sink is None else outlet
+            if sink is None:
+                continue
+            try:
+                sink.write(frame)
+            except Exception as error:
+                self._failed(outlet, error, now)
+            with self._lock:
+                self._writing, late = None, self._finished
+            if late:
+                self._close(outlet)
         if all(outlet.gone for outlet in self._outlets):
             names = ", ".join(outlet.name for outlet in self._outlets)
             raise SinkError(f"No output is left ({names}); see the messages above and start again.")
@@ -400,7 +410,8 @@ class Pipeline:
 
     def _close(self, outlet: Outlet) -> None:
         sink, outlet.sink = outlet.sink, None
-        assert sink is not None
+        if sink is None:
+            return
         try:
             sink.close()
         except Exception as error:

@@ -11,6 +11,7 @@ import pytest
 from models.errors import UserError
 from realtime.animation import Animation
 from realtime.calibration import Calibration
+from realtime.frames import AvatarFrame
 from realtime.latency import Series
 from realtime.mailbox import Mailbox
 from realtime.pace import Pace
@@ -201,6 +202,36 @@ def test_a_virtual_camera_comes_back_while_the_recording_goes_on(
     assert len(opened) == 2 and sinks[0].closed
     assert len(rig.notes) == 2 and "back" in rig.notes[1]
     assert len(record.frames) > 12
+
+
+class HangingSink(FakeSink):
+    """Hangs in the second `write` until `free` is set."""
+
+    def __init__(self, fails: bool) -> None:
+        super().__init__("hanging", fails_after=1 if fails else None)
+        self.hangs, self.free = threading.Event(), threading.Event()
+        self.closed_while_writing = False
+
+    def write(self, frame: AvatarFrame) -> None:
+        if self.frames:
+            self.hangs.set()
+            self.free.wait(20)
+            self.closed_while_writing = self.closed
+        super().write(frame)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_sink_that_hangs_is_closed_only_when_it_comes_back(fails: bool) -> None:
+    hanging, other = HangingSink(fails), FakeSink("other")
+    outlets = [Outlet(lambda: other, retry=True), Outlet(lambda: hanging, retry=True)]
+    rig = Rig(outlets=outlets)
+    rig.run(until=hanging.hangs)
+    assert other.closed and not hanging.closed
+    output = next(thread for thread in threading.enumerate() if thread.name == "_output")
+    hanging.free.set()
+    output.join(20)
+    assert hanging.closed and not hanging.closed_while_writing
+    assert rig.pipeline._error is None
 
 
 def test_when_every_output_is_gone_the_run_ends_with_an_error() -> None:
