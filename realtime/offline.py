@@ -18,7 +18,7 @@ import numpy as np
 from models.animator import Animator
 from models.errors import UserError
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints
-from realtime.animation import Motion, Presence, Tracker, check_finite, move, render
+from realtime.animation import Fault, Motion, Presence, Tracker, check_finite, move, render
 from realtime.frames import AvatarFrame
 from realtime.pipeline import Composer, face_centre
 from realtime.smoothing import smooth_sequence
@@ -55,13 +55,29 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class Report:
-    """What came out. `reference` is the frame that motion was measured against."""
+    """What came out.
+
+    reference: the frame that motion was measured against. faults: frames that repeat the last
+    image or pose because theirs could not be made.
+    """
 
     frames: int
     without_face: int
     reference: int
     faults: int
     last_fault: str | None
+
+
+@dataclass
+class _Faults:
+    """Counts the frames that could not be made."""
+
+    count: int = 0
+    last: str | None = None
+
+    def add(self, fault: Exception) -> None:
+        self.count += 1
+        self.last = f"{type(fault).__name__}: {fault}".splitlines()[0]
 
 
 @dataclass(frozen=True)
@@ -132,9 +148,16 @@ def choose_reference(source: Face, faces: list[Face | None], wanted: int | None)
 
 
 def keypoints(
-    clip: Clip, driver: Driver, reference: int, animator: Animator, progress: Progress
+    clip: Clip,
+    driver: Driver,
+    reference: int,
+    animator: Animator,
+    progress: Progress,
+    faults: _Faults,
 ) -> list[Keypoints | None]:
     """The keypoints of every frame in the crop of the reference frame, filtered without lag.
+
+    None where there is no face, and where they are not numbers, which `faults` counts.
 
     Raises:
         UserError: the backend finds no keypoints in the reference frame.
@@ -146,7 +169,11 @@ def keypoints(
     for (image, _), face in zip(clip.frames(), driver.faces, strict=False):
         one = None if face is None else animator.detect(image, face, crop)
         if one is not None:
-            check_finite(one)
+            try:
+                check_finite(one)
+            except Fault as fault:
+                faults.add(fault)
+                one = None
         found.append(one)
         progress("Taking the motion", len(found), len(driver.faces))
     found += [None] * (len(driver.faces) - len(found))
@@ -194,11 +221,12 @@ def animate(
     """
     driver = follow(clip, tracker, progress)
     chosen = choose_reference(source, driver.faces, reference)
-    poses = keypoints(clip, driver, chosen, animator, progress)
+    faults = _Faults()
+    poses = keypoints(clip, driver, chosen, animator, progress, faults)
     anchor = poses[chosen]
     assert anchor is not None
     presence = Presence(avatar.keypoints)
-    shown, faults, last_fault = avatar.still, 0, None
+    shown = avatar.still
     composer.set_avatar(avatar.still, face_centre(avatar))
     for index, (driving, moment) in enumerate(zip(poses, driver.seconds, strict=True)):
         try:
@@ -209,9 +237,9 @@ def animate(
                 presence = Presence(avatar.keypoints, start=target)
             shown = render(animator, avatar, presence.step(target, moment))
         except Exception as fault:
-            faults, last_fault = faults + 1, f"{type(fault).__name__}: {fault}".splitlines()[0]
+            faults.add(fault)
         frame = composer.compose(AvatarFrame(shown, None, True))
         writer.write(frame, moment)
         progress("Rendering", index + 1, len(poses))
     missing = sum(face is None for face in driver.faces)
-    return Report(len(poses), missing, chosen, faults, last_fault)
+    return Report(len(poses), missing, chosen, faults.count, faults.last)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from models.types import Face
+from models.types import Face, Keypoints
 from realtime.frames import AvatarFrame
 from realtime.offline import animate, best_frame
 from tests.fakes import (
@@ -16,6 +16,7 @@ from tests.fakes import (
     PlainComposer,
     avatar,
     face,
+    keypoints,
     shows_camera,
 )
 
@@ -120,6 +121,24 @@ def test_a_frame_that_cannot_be_rendered_repeats_the_last_one() -> None:
     assert report.frames == len(frames) == 40 and report.faults == 40
     assert "no memory" in report.last_fault
     assert level(frames[-1]) == 40, "the still"
+
+
+def test_a_frame_whose_keypoints_are_not_numbers_holds_the_pose_before() -> None:
+    calls = iter(range(40))
+
+    def odd() -> Keypoints | None:
+        return keypoints(float("nan")) if next(calls) == 30 else None
+
+    report, frames, _ = run(sliding, reference=0, fail={"detect": odd})
+    assert (report.frames, report.faults, report.without_face) == (40, 1, 0)
+    assert "not numbers" in report.last_fault
+    assert level(frames[30]) == level(frames[29]) == pytest.approx(153, abs=2)
+    assert [level(frame) for frame in frames[31:]] == [level(frames[29])] * 9
+
+
+def test_a_reference_whose_keypoints_are_not_numbers_is_one_sentence() -> None:
+    with pytest.raises(UserError, match="cannot serve as the reference"):
+        run(sliding, reference=0, fail={"detect": lambda: keypoints(float("nan"))})
 
 
 def test_every_frame_keeps_its_time() -> None:
