@@ -153,11 +153,11 @@ def keypoints(
     reference: int,
     animator: Animator,
     progress: Progress,
-    faults: _Faults,
+    faults: _Faults | None = None,
 ) -> list[Keypoints | None]:
     """The keypoints of every frame in the crop of the reference frame, filtered without lag.
 
-    None where there is no face, and where they are not numbers, which `faults` counts.
+    None where there is no face, and where they are not numbers, which `faults`, if given, counts.
 
     Raises:
         UserError: the backend finds no keypoints in the reference frame.
@@ -172,8 +172,9 @@ def keypoints(
             try:
                 check_finite(one)
             except Fault as fault:
-                faults.add(fault)
                 one = None
+                if faults is not None:
+                    faults.add(fault)
         found.append(one)
         progress("Taking the motion", len(found), len(driver.faces))
     found += [None] * (len(driver.faces) - len(found))
