@@ -7,6 +7,7 @@ photo's still: a camera frame's picture is never put into one.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -150,9 +151,10 @@ class Animation:
         self._calibration = calibration or Calibration()
         if motion == "absolute":
             self._calibration.request(at_once=True)  # Only the crop is needed.
+        self._asked = threading.Lock()  # For what other threads ask for: the next two.
         self._wanted: Literal["no", "good", "now"] = "no"
-        self._scene = _scene(avatar)
         self._next: Avatar | None = None
+        self._scene = _scene(avatar)
         self.times = times or Times()
         self.face_found = False
         self.faults = 0
@@ -180,11 +182,13 @@ class Animation:
 
     def set_avatar(self, avatar: Avatar) -> None:
         """Animate another avatar from the next frame on; the calibration stays."""
-        self._next = avatar
+        with self._asked:
+            self._next = avatar
 
     def recalibrate(self, at_once: bool = False) -> None:
         """Take a new reference at the next good moment, or from the very next face."""
-        self._wanted = "now" if at_once else "good"
+        with self._asked:
+            self._wanted = "now" if at_once else "good"
 
     def warm_up(self) -> None:
         """Run every network once, so that the first camera frame is not late; never raises."""
@@ -207,7 +211,8 @@ class Animation:
 
         Never raises: a fault is counted and kept in `last_fault`, and there is no pose.
         """
-        following, self._next = self._next, None
+        with self._asked:
+            following, self._next = self._next, None
         if following is not None:
             self._scene = _scene(following)
         scene = self._scene
@@ -238,9 +243,10 @@ class Animation:
 
     def _pose(self, scene: _Scene, frame: CameraFrame) -> Keypoints:
         seconds = frame.captured_at
-        if self._wanted != "no":
-            self._calibration.request(self._wanted == "now")
-            self._wanted = "no"
+        with self._asked:
+            wanted, self._wanted = self._wanted, "no"
+        if wanted != "no":
+            self._calibration.request(wanted == "now")
         with self.times.measure("detect"):
             driving, renewed = self._detect(frame)
         with self.times.measure("motion"):

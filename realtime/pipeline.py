@@ -221,7 +221,7 @@ class Pipeline:
             camera_lost=self._camera.lost,
             backend=self.animation.backend,
             device=self.animation.device,
-            face_found=self.animation.face_found,
+            face_found=self.animation.face_found and not self._camera.lost,
             calibration=self.animation.calibration_state.value,
             fps=latency.rate(),
             fps_output=written.rate(),

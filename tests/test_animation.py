@@ -120,6 +120,21 @@ def test_a_new_calibration_does_not_jump() -> None:
     assert np.abs(np.diff(levels)).max() <= 7
 
 
+def test_a_calibration_asked_for_while_another_begins_is_not_forgotten() -> None:
+    run = Run(moving).calibrated()
+    asked: list[bool] = []
+
+    def request(at_once: bool) -> None:
+        asked.append(at_once)
+        if len(asked) == 1:
+            run.animation.recalibrate(at_once=True)  # As another thread may just then.
+
+    run.animation._calibration.request = request  # type: ignore[method-assign,assignment]
+    run.animation.recalibrate()
+    run.steps(3)
+    assert asked == [False, True]
+
+
 def test_another_avatar_comes_at_the_next_frame() -> None:
     run = Run(moving).calibrated()
     other = avatar(200)

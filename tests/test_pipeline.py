@@ -131,6 +131,16 @@ def test_a_camera_that_gave_frames_is_soon_opened_again(monkeypatch: pytest.Monk
     assert len(opened) >= 4
 
 
+def test_while_the_camera_is_lost_no_face_is_found() -> None:
+    lost = threading.Event()
+    rig = Rig(camera=lambda: FakeCamera(frames=20))
+    rig.pipeline._notify = lambda line: lost.set()
+    rig.run(until=lost)
+    rig.animation.face_found = True  # As the last frame before said.
+    status = rig.pipeline.status()
+    assert status.camera_lost and not status.face_found
+
+
 def test_no_camera_at_the_start_is_an_error() -> None:
     def open_camera() -> FakeCamera:
         raise UserError("There is no camera.")
