@@ -112,6 +112,7 @@ class _Camera:
     attempt: int = 0
     device: Camera | None = None
     error: UserError | None = None
+    opened_at: float | None = None
     opened: threading.Event = field(default_factory=threading.Event)
 
 
@@ -177,27 +178,35 @@ class Pipeline:
         """Run until `stop` is called or `seconds` are over, then close everything.
 
         Args:
-            seconds: how long to run, counted from the first frame out; None for no limit.
+            seconds: how long to run, counted from when the camera opened; None for no limit.
             tick: called about four times a second in this thread, for the status line.
 
         Raises:
-            UserError: the camera or an output cannot be opened at the start, or every output has
-                failed.
+            UserError: the camera or an output cannot be opened at the start, the camera does not
+                open within `seconds`, or every output has failed.
         """
         threads = [
             threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
             for work in (self._capture, self._follow, self._draw, self._output)
         ]
+        late: UserError | None = None
         try:
             self._open([outlet for outlet in self._outlets if outlet.retry])
             later = [outlet for outlet in self._outlets if not outlet.retry]
             self._started = time.perf_counter()
             for thread in threads:
                 thread.start()
-            end = None if seconds is None else self._started + seconds
             while not self._stop.is_set():
-                left = 0.25 if end is None else min(0.25, end - time.perf_counter())
+                left = 0.25
+                if seconds is not None:
+                    begun = self._camera.opened_at or self._started
+                    left = min(left, begun + seconds - time.perf_counter())
                 if left <= 0:
+                    if self._camera.opened_at is None:
+                        late = UserError(
+                            f"The camera did not open within {seconds:g} seconds; give the run "
+                            "more time or choose another camera."
+                        )
                     break
                 # A recording starts when the camera has opened, without a wait that can be seen.
                 self._stop.wait(min(left, 0.05) if later else left)
@@ -208,7 +217,7 @@ class Pipeline:
                     tick()
         finally:
             self._finish([thread for thread in threads if thread.ident is not None])
-        error = self._camera.error or self._error
+        error = self._camera.error or self._error or late
         if error is not None:
             raise error
 
@@ -270,6 +279,7 @@ class Pipeline:
                     if self._camera.lost:
                         self._notify(f"The camera is back: {camera.name}.")
                     self._camera.name, self._camera.lost = camera.name, False
+                    self._camera.opened_at = self._camera.opened_at or time.perf_counter()
                     self._camera.opened.set()
                     self._read(camera)
             except UserError as error:

@@ -95,6 +95,33 @@ def test_seconds_end_the_run() -> None:
     assert rig.sink.closed and rig.sink.frames
 
 
+def test_the_seconds_count_from_when_the_camera_opened() -> None:
+    opened: list[float] = []
+
+    def open_camera() -> FakeCamera:
+        time.sleep(0.4)
+        opened.append(time.perf_counter())
+        return FakeCamera()
+
+    rig = Rig(camera=open_camera)
+    rig.run(seconds=0.6)
+    assert time.perf_counter() - opened[0] >= 0.6
+
+
+def test_a_camera_that_does_not_open_in_time_is_an_error() -> None:
+    give_up = threading.Event()
+
+    def open_camera() -> FakeCamera:
+        give_up.wait(20)
+        return FakeCamera()
+
+    rig = Rig(camera=open_camera)
+    with pytest.raises(UserError, match="did not open within 0.1 seconds"):
+        rig.run(seconds=0.1)
+    give_up.set()
+    assert rig.sink.closed
+
+
 def test_a_camera_that_dies_is_opened_again_and_the_avatar_stays() -> None:
     cameras: list[FakeCamera] = []
     back = threading.Event()
