@@ -166,6 +166,11 @@ class Animation:
         return self._scene.avatar
 
     @property
+    def awaited(self) -> Avatar | None:
+        """The avatar that comes with the next camera frame, if it is another one."""
+        return self._next
+
+    @property
     def backend(self) -> str:
         """The backend's name."""
         return self._animator.name

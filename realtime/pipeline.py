@@ -171,7 +171,7 @@ class Pipeline:
         self._stop.set()
 
     def set_avatar(self, avatar: Avatar) -> None:
-        """Show another avatar from the next frame on."""
+        """Show another avatar from the next frame on; at rest while the camera is lost."""
         self.animation.set_avatar(avatar)
 
     def run(self, seconds: float | None = None, tick: Callable[[], None] | None = None) -> None:
@@ -324,9 +324,15 @@ class Pipeline:
             self._followed.put(_Posed(followed, queued, time.perf_counter()))
 
     def _draw(self) -> None:
+        shown: Avatar | None = None
         while not self._stop.is_set():
             posed = self._followed.take(_WAIT)
             if posed is None:
+                chosen = self.animation.awaited
+                if self._camera.lost and chosen is not None and chosen is not shown:
+                    shown = chosen  # Without a camera frame it is shown at rest.
+                    still = AvatarFrame(chosen.still, None, False)
+                    self._rendered.put(_Rendered(still, chosen, time.perf_counter()))
                 continue
             self.times.add("queue", posed.queued + time.perf_counter() - posed.ready_at)
             frame = self.animation.draw(posed.followed)

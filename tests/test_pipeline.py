@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
+from models.types import Image
 from realtime.animation import Animation
 from realtime.calibration import Calibration
 from realtime.frames import AvatarFrame
@@ -344,6 +345,34 @@ def test_another_avatar_reaches_the_canvas() -> None:
     threading.Timer(0.1, rig.pipeline.set_avatar, [other]).start()
     rig.run()
     assert [int(still[0, 0, 0]) for still in rig.composer.stills] == [40, 200]
+
+
+def test_another_avatar_is_shown_while_the_camera_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("realtime.pipeline._BACKOFF", (60.0,))
+    monkeypatch.setattr("realtime.pipeline._WAIT", 0.02)
+    rig = Rig(camera=lambda: FakeCamera(frames=20))
+    others = [avatar(200), avatar(220)]
+    shown = threading.Event()
+    compose = rig.composer.set_avatar
+
+    def choose(line: str) -> None:
+        # Later than the frames that are still on their way.
+        threading.Timer(0.3, rig.pipeline.set_avatar, [others[0]]).start()
+
+    def follow(still: Image, focus: tuple[float, float]) -> None:
+        compose(still, focus)
+        if still is others[0].still:
+            rig.pipeline.set_avatar(others[1])
+        elif still is others[1].still:
+            threading.Timer(0.1, shown.set).start()
+
+    monkeypatch.setattr(rig.composer, "set_avatar", follow)
+    rig.pipeline._notify = choose
+    rig.run(until=shown)
+    assert [int(still[0, 0, 0]) for still in rig.composer.stills] == [40, 200, 220]
+    assert rig.sink.frames[-1].image is others[1].still
 
 
 def test_at_full_pace_no_camera_frame_is_dropped() -> None:
