@@ -62,7 +62,7 @@ def build(landmarks: Floats) -> Rings:
         neck = 1.0 - _smooth((below + 0.12) / (NECK + 0.12))
         # Beside the neck are collar and shoulders, which stay; beside the face are ears and hair.
         aside = np.abs((ring[:, :2] - centre[:2]) @ side) / wide
-        neck *= 1.0 - _smooth((aside - 0.7) / 0.5) * _smooth((below + 0.4) / 0.4)
+        neck *= 1.0 - _smooth((aside - 0.5) / 0.5) * _smooth((below + 0.3) / 0.4)
         far = 1.0 - _smooth((np.full(spokes, reach) - 2.05) / 1.5)
         points.append(ring)
         head.append(neck * far)
