@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -18,7 +19,7 @@ def needs_programs(*names: str) -> None:
         absent(f"needs {', '.join(missing)}")
 
 
-def absent(reason: str) -> None:
+def absent(reason: str) -> NoReturn:
     """Skip the test, or fail it where CI must have what is missing."""
     if os.environ.get(REQUIRED):
         pytest.fail(f"{reason}, which .ci/run should have installed")
