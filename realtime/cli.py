@@ -165,7 +165,11 @@ def run(
     ] = "auto",
     output: Annotated[
         str,
-        typer.Option(help="The virtual camera.", metavar="auto|DEVICE|none"),
+        typer.Option(
+            help="The virtual camera: auto, a device, a backend (pyvirtualcam, none), or both "
+            "as BACKEND:DEVICE.",
+            metavar="auto|DEVICE|BACKEND|none",
+        ),
     ] = "auto",
     record: Annotated[
         Path | None,

@@ -68,7 +68,9 @@ class Report:
 
 def examine() -> Report:
     """Look around on this computer; opens no camera and changes nothing."""
-    report = assess(list_devices(), _providers(), _weights(), Host.this(), _exclusive_caps())
+    report = assess(
+        list_devices(), _providers(), _weights(), Host.this(), _exclusive_caps(), _output()
+    )
     from models.fomm.manifest import describe_imported
 
     return replace(report, networks=_networks(), fomm=describe_imported())
@@ -80,6 +82,7 @@ def assess(
     weights: tuple[Weights, ...],
     host: Host,
     exclusive_caps: tuple[bool, ...] = (),
+    output: str = "",
 ) -> Report:
     """Draw the conclusions from what was found.
 
@@ -89,6 +92,7 @@ def assess(
         weights: the files of weights.
         host: the computer, for the mending commands.
         exclusive_caps: v4l2loopback's setting for each of its devices; empty if unknown.
+        output: what `--output auto` would take and why.
     """
     cameras = tuple(real_cameras(devices))
     outputs = tuple(virtual_outputs(devices))
@@ -126,7 +130,7 @@ def assess(
         weights=weights,
         camera=_first(cameras) or "none (--camera demo works without one)",
         backend=next(iter(BACKENDS)),
-        output=_first(outputs) or "none (--record FILE.mp4 works without one)",
+        output=output or _first(outputs) or "none (--record FILE.mp4 works without one)",
         problems=tuple(problems),
     )
 
@@ -188,6 +192,14 @@ def _first(devices: tuple[Device, ...]) -> str:
     """What `auto` would try first: the first device that this user may open."""
     usable = [device for device in devices if device.readable] or list(devices)
     return usable[0].label if usable else ""
+
+
+def _output() -> str:
+    from realtime.sinks.registry import explain, options
+
+    every = options()
+    without = "" if every[0].found.usable else " (--record FILE.mp4 works without one)"
+    return explain(every) + without
 
 
 def _no_webcam() -> str:

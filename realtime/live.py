@@ -22,9 +22,8 @@ from realtime.cameras import open_camera
 from realtime.compositor import Compositor, Fit
 from realtime.files import check_writable
 from realtime.pipeline import Outlet, Pipeline
-from realtime.sinks import open_output
-from realtime.sinks.base import Sink, SinkError
-from realtime.sinks.recorder import Recorder
+from realtime.sinks.base import SinkError
+from realtime.sinks.registry import Output
 from realtime.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, load_source
 from realtime.status import StatusLine, summary
 from realtime.threads import cores, limit_threads
@@ -102,25 +101,18 @@ def _check_spared(record: Path, choices: Choices) -> None:
 
 def _outlets(choices: Choices, notify: Callable[[str], None]) -> list[Outlet]:
     outlets: list[Outlet] = []
-
-    def show() -> Sink:
-        return open_output(choices.output, choices.size, choices.fps)
-
     if choices.output != "none" or choices.record is None:
+        show = Output(choices.output, choices.size, choices.fps, notify)
         try:
             sink = show()
-            outlets.append(Outlet(show, retry=True, sink=sink, name=sink.name))
+            outlets.append(Outlet(show, retry=show.reopens, sink=sink, name=sink.name))
         except SinkError as error:
             if choices.record is None:
                 raise
             notify(f"{error} Going on with the recording alone.")
-    record = choices.record
-    if record is not None:
-
-        def recording() -> Sink:
-            return Recorder(record, choices.size, choices.fps)
-
-        outlets.append(Outlet(recording, name=str(record)))
+    if choices.record is not None:
+        recording = Output(f"recorder:{choices.record}", choices.size, choices.fps, notify)
+        outlets.append(Outlet(recording, name=str(choices.record)))
     return outlets
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,11 +66,12 @@ def virtual_camera_hint(host: Host) -> str:
     return ""
 
 
-def missing_virtual_camera(host: Host) -> str:
-    """The sentence for a user who has no virtual camera."""
+def missing_virtual_camera(host: Host, reasons: Sequence[str] = ()) -> str:
+    """The sentence for a user who has no virtual camera, with what each backend said."""
     hint = virtual_camera_hint(host)
+    why = f" ({'; '.join(reasons)})" if reasons else ""
     return (
-        f"No virtual camera was found; mend it with `{install_virtual_camera(host)}`"
+        f"No virtual camera was found{why}; mend it with `{install_virtual_camera(host)}`"
         f"{f' ({hint})' if hint else ''}, or record with --record FILE.mp4."
     )
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,22 @@ from models.errors import UserError
 from realtime import live
 from realtime.assets import asset_path
 from realtime.live import Choices, on_enter
-from realtime.sinks.base import SinkError
+from realtime.sinks import null, registry
+from realtime.sinks.base import Backend, Found, Request, SinkError
 from tests.fakes import FakeSink
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def no_camera(choice: str, size: tuple[int, int], fps: float) -> Any:
+def refuse(request: Request) -> Any:
     raise SinkError("No virtual camera was found; mend it with `magic`.")
+
+
+def outputs(monkeypatch: pytest.MonkeyPatch, open: Callable[[Request], Any]) -> None:
+    """Let every camera be opened by `open`."""
+    fake = Backend("fake", lambda: Found(True, "it is fake"), open)
+    monkeypatch.setattr(registry, "BACKENDS", {"fake": fake, "none": null.BACKEND})
+    monkeypatch.setattr(registry, "DEVICES", fake)
 
 
 def names(choices: Choices, notes: list[str]) -> list[str]:
@@ -34,7 +43,7 @@ def names(choices: Choices, notes: list[str]) -> list[str]:
 def test_without_a_virtual_camera_the_recording_goes_on(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(live, "open_output", no_camera)
+    outputs(monkeypatch, refuse)
     notes: list[str] = []
     record = tmp_path / "out.mp4"
     assert names(Choices(Path("a.jpg"), record=record), notes) == [str(record)]
@@ -42,13 +51,13 @@ def test_without_a_virtual_camera_the_recording_goes_on(
 
 
 def test_without_any_output_there_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "open_output", no_camera)
+    outputs(monkeypatch, refuse)
     with pytest.raises(SinkError, match="magic"):
         names(Choices(Path("a.jpg")), [])
 
 
 def test_outputs_that_are_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(live, "open_output", lambda choice, size, fps: FakeSink(choice))
+    outputs(monkeypatch, lambda request: FakeSink(request.device or "auto"))
     record = tmp_path / "out.mp4"
     assert names(Choices(Path("a.jpg"), output="none"), []) == ["none"]
     assert names(Choices(Path("a.jpg"), output="none", record=record), []) == [str(record)]

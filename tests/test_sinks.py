@@ -5,22 +5,29 @@ from __future__ import annotations
 import platform
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models.types import Image
-from realtime import sinks
 from realtime.cameras.discovery import Device
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.remedy import Host
-from realtime.sinks import SinkError, open_output, virtual_camera
+from realtime.sinks import registry, virtual_camera
+from realtime.sinks.base import Backend, Found, Request, Sink, SinkError
 from realtime.sinks.null import NullSink
+from realtime.sinks.recorder import Recorder
+from realtime.sinks.registry import Output
 from realtime.sinks.virtual_camera import VirtualCameraSink, explain, revive_loopback
 
 SIZE = (64, 36)
 DEBIAN = Host("Linux", ("debian",))
+
+
+def open_output(choice: str, size: tuple[int, int], fps: float) -> Sink:
+    return Output(choice, size, fps)()
 
 
 def picture(shade: int = 90, size: tuple[int, int] = SIZE) -> Image:
@@ -57,6 +64,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
     monkeypatch.setattr(FakeCamera, "refuses", {})
     monkeypatch.setattr(FakeCamera, "opened", [])
     monkeypatch.setattr(platform, "system", lambda: "Linux")
+    only(monkeypatch, virtual_camera.BACKEND)
     return FakeCamera
 
 
@@ -76,16 +84,65 @@ def test_none_takes_avatar_frames_and_nothing_else() -> None:
             sink.write(CameraFrame(picture(), 0.0, 0))  # type: ignore[arg-type]
 
 
-def test_a_new_output_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[tuple[tuple[int, int], float]] = []
+def backend(
+    name: str, why: str = "", broken: str = "", usable: bool = True
+) -> tuple[Backend, list[Request]]:
+    """A backend that opens a `NullSink`, or says why not; also what it was asked to open."""
+    asked: list[Request] = []
 
-    def build(size: tuple[int, int], fps: float) -> NullSink:
-        made.append((size, fps))
+    def build(request: Request) -> NullSink:
+        asked.append(request)
+        if broken:
+            raise SinkError(broken)
         return NullSink()
 
-    monkeypatch.setitem(sinks.OUTPUTS, "window", build)
-    open_output("window", SIZE, 25)
-    assert made == [(SIZE, 25)]
+    return Backend(name, lambda: Found(usable, why, f"{name} camera"), build), asked
+
+
+def only(monkeypatch: pytest.MonkeyPatch, *backends: Backend) -> None:
+    monkeypatch.setattr(registry, "BACKENDS", {item.name: item for item in backends})
+
+
+def test_a_new_output_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    window, asked = backend("window")
+    only(monkeypatch, window)
+    Output("window", SIZE, 25)()
+    Output("window:the left one", SIZE, 25)()
+    assert [(item.size, item.fps, item.device) for item in asked] == [
+        (SIZE, 25, None),
+        (SIZE, 25, "the left one"),
+    ]
+
+
+def test_auto_takes_the_best_says_why_and_stays_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent, never = backend("kernel", "no module is loaded", usable=False)
+    taken, _ = backend("first", "it is fast", broken="The first is taken.")
+    second, opened = backend("second", "it needs no root")
+    file, _ = backend("file")
+    only(monkeypatch, absent, replace(file, camera=False), taken, second)
+    notes: list[str] = []
+    output = Output("auto", SIZE, 30, notes.append)
+    output()
+    assert notes == ["Output: none, it needs no root (The first is taken)."]
+    assert output.reopens and not never
+    every = registry.options()
+    assert [option.backend.name for option in every] == ["first", "second", "kernel"]
+    assert registry.explain(every) == "first camera: it is fast (no module is loaded)"
+    # The first has come free: the run stays where the others watch it.
+    only(monkeypatch, backend("first")[0], second)
+    output()
+    assert len(opened) == 2 and len(notes) == 1
+
+
+def test_a_recording_is_an_output_that_is_not_opened_again(tmp_path: Path) -> None:
+    output = Output(f"recorder:{tmp_path / 'a.mp4'}", SIZE, 30)
+    assert not output.reopens
+    with output() as sink:
+        assert isinstance(sink, Recorder)
+        sink.write(AvatarFrame(picture(), None, True))
+    assert (tmp_path / "a.mp4").stat().st_size > 0
+    with pytest.raises(SinkError, match="--record"):
+        Output("recorder", SIZE, 30)()
 
 
 def test_auto_without_any_virtual_camera_says_how_to_get_one(
@@ -93,7 +150,9 @@ def test_auto_without_any_virtual_camera_says_how_to_get_one(
 ) -> None:
     has_devices(monkeypatch, Device(0, "Webcam", "/dev/video0"))
     monkeypatch.setattr(Host, "this", lambda: DEBIAN)
-    with pytest.raises(SinkError, match="No virtual camera was found; .*sudo apt install") as error:
+    with pytest.raises(
+        SinkError, match="No virtual camera was found .*no v4l2loopback.*sudo apt install"
+    ) as error:
         open_output("auto", SIZE, 30)
     assert str(error.value).count(". ") == 0
     assert not fake.opened, "a webcam is never opened for writing"

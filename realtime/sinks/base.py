@@ -1,7 +1,9 @@
-"""What a place for avatar frames must do."""
+"""What a place for avatar frames must do, and how a kind of place is registered."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
@@ -43,6 +45,58 @@ class Sink(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+def unheard(line: str) -> None:
+    """A `notify` that nobody listens to."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a sink is opened for.
+
+    size: (width, height) in pixels, both even. fps: how often `write` will be called a second.
+    device: the part of `--output` that is the backend's own (a path, a number, a name), or None
+    for the backend's first choice. notify: called with one line for the user, such as a warning
+    about a device that works but not for every program.
+    """
+
+    size: tuple[int, int]
+    fps: float
+    device: str | None = None
+    notify: Callable[[str], None] = unheard
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look around says about a backend; nothing was opened for it.
+
+    usable: it is worth an attempt. where: what it would take ("AI avatar (/dev/video10)"), or "".
+    why: one clause without a capital or a full stop: what speaks for it ("every program lists
+    it"), or what is missing ("there is no v4l2loopback camera").
+    """
+
+    usable: bool
+    why: str
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One kind of sink. A new one is an object of this class in `registry.BACKENDS`.
+
+    name: what `--output NAME` or `--output NAME:DEVICE` calls it.
+    find: looks whether it can be used on this computer; quick, and changes nothing.
+    open: opens a sink, or raises a `SinkError` of one sentence that says what to do. What the
+        backend needs is imported there, not at import, so that a missing library stops nobody else.
+    camera: other programs see it as a camera. `--output auto` takes the first such backend that
+        opens, and one that fails during a run is opened again.
+    """
+
+    name: str
+    find: Callable[[], Found]
+    open: Callable[[Request], Sink]
+    camera: bool = True
 
 
 def require_avatar_frame(frame: object) -> AvatarFrame:

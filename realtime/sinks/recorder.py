@@ -11,7 +11,7 @@ from types import TracebackType
 
 from models.types import Image
 from realtime.frames import AvatarFrame
-from realtime.sinks.base import SinkError, require_avatar_frame
+from realtime.sinks.base import Backend, Found, Request, SinkError, require_avatar_frame
 from realtime.sinks.video_writer import VideoWriter
 
 _QUEUE = 8
@@ -172,3 +172,16 @@ class Recorder:
         with self._changed:
             self._error = self._error or error
             self._waiting.clear()
+
+
+def _find() -> Found:
+    return Found(True, "it needs no camera")
+
+
+def _open(request: Request) -> Recorder:
+    if request.device is None:
+        raise SinkError("A recording needs a file: write --record out.mp4.")
+    return Recorder(request.device, request.size, request.fps)
+
+
+BACKEND = Backend("recorder", _find, _open, camera=False)

@@ -13,7 +13,7 @@ from typing import Any
 from realtime.cameras.discovery import Device, find_device, list_devices, virtual_outputs
 from realtime.frames import AvatarFrame
 from realtime.remedy import Host, join_video_group, missing_virtual_camera
-from realtime.sinks.base import SinkError, require_avatar_frame
+from realtime.sinks.base import Backend, Found, Request, SinkError, require_avatar_frame
 
 _CHECK_EVERY = 1.0
 """Seconds between looks at whether the device is still there."""
@@ -249,3 +249,25 @@ def _identity(node: str | None) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_rdev, status.st_ino
+
+
+def nothing_found(reasons: list[str]) -> str:
+    """The sentence for a computer on which no backend found a camera, and why each did not."""
+    return missing_virtual_camera(Host.this(), reasons)
+
+
+def _find() -> Found:
+    outputs = virtual_outputs(list_devices())
+    if outputs:
+        best = next((device for device in outputs if device.readable), outputs[0])
+        return Found(True, "every program lists it", best.label)
+    if platform.system() == "Linux":
+        return Found(False, "there is no v4l2loopback camera")
+    return Found(False, "neither OBS's virtual camera nor UnityCapture is installed")
+
+
+def _open(request: Request) -> VirtualCameraSink:
+    return VirtualCameraSink(request.size, request.fps, request.device)
+
+
+BACKEND = Backend("pyvirtualcam", _find, _open)
