@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -128,11 +128,19 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
             line.note("Press Enter to calibrate again, Ctrl-C to stop.")
             on_enter(sys.stdin, lambda: pipeline.animation.recalibrate(at_once=True))
-        with _stopped_by_signals(pipeline.stop):
-            pipeline.run(seconds, tick=lambda: line.show(pipeline.status()))
-    latency = pipeline.times["latency"]
-    closing = summary(pipeline.status(), latency.count, latency.overall(50), latency.overall(99))
-    line.note(closing)
+        failure: UserError | None = None
+        try:
+            with _stopped_by_signals(pipeline.stop):
+                pipeline.run(seconds, tick=lambda: line.show(pipeline.status()))
+        except UserError as error:
+            failure = error
+        latency = pipeline.times["latency"]
+        if latency.count or failure is None:
+            p50, p99 = latency.overall(50), latency.overall(99)
+            with suppress(OSError):  # The terminal may be gone.
+                line.note(summary(pipeline.status(), latency.count, p50, p99))
+        if failure is not None:
+            raise failure
 
 
 def on_enter(keys: TextIO, action: Callable[[], None]) -> threading.Thread:
@@ -149,12 +157,23 @@ def on_enter(keys: TextIO, action: Callable[[], None]) -> threading.Thread:
 
 @contextmanager
 def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Let Ctrl-C and a polite kill end the run cleanly, so that recordings are closed."""
+    """Let Ctrl-C, a polite kill and a closed terminal end the run cleanly, with its recordings.
+
+    A second signal ends it at once, should something hang.
+    """
 
     def handle(number: int, frame: Any) -> None:
         stop()
+        for caught in before:
+            signal.signal(caught, signal.default_int_handler)
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # Windows has no SIGHUP; with nohup it is ignored and must remain so.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, handle)
     try:
         yield
     finally:

@@ -26,6 +26,13 @@ class Mailbox(Generic[T]):
             self._item = item
             self._changed.notify_all()
 
+    def offer(self, item: T) -> None:
+        """Leave an item, unless one is waiting."""
+        with self._changed:
+            if self._item is None:
+                self._item = item
+                self._changed.notify_all()
+
     def take(self, timeout: float) -> T | None:
         """Wait at most `timeout` seconds for an item and take it; None if there is none."""
         deadline = time.perf_counter() + timeout

@@ -1,15 +1,18 @@
 """The live loop: capture, tracking, rendering and output, each in its own thread.
 
 Each hands over only its newest result, so that nothing grows stale when a stage is slow. The
-output writes at its own steady rate and repeats the last frame when there is no new one.
+output goes at its own steady rate and repeats the last frame when there is no new one; each outlet
+writes in a thread of its own, and what the user is told is printed by the thread that called
+`run`. So nothing that stalls (camera, networks, drivers, disks, the terminal) stalls the rest.
 """
 
 from __future__ import annotations
 
-import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,14 +22,23 @@ from realtime.animation import Animation, Followed
 from realtime.cameras.base import Camera
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.mailbox import Mailbox
+from realtime.outlet import Feed, Outlet
 from realtime.pace import Pace
-from realtime.sinks.base import Sink, SinkError
+from realtime.sinks.base import SinkError
+
+__all__ = ["Composer", "Outlet", "Pipeline", "Status", "face_centre"]
 
 _WAIT = 0.2  # Seconds after which a waiting thread looks whether it should stop.
-_BACKOFF = (0.5, 1.0, 2.0, 4.0)
-_RETRY_SINK = 2.0
+_POLL = 0.05  # The same for the thread that called `run`.
+_TICK = 0.25
+_BACKOFF = (0.25, 0.5, 1.0)
+"""Seconds before a lost camera is opened again."""
 
-_log = logging.getLogger(__name__)
+_PATIENCE_STAGES = 2.0
+"""Seconds that are waited at the end for threads that may hang in a driver."""
+
+_PATIENCE_OUTLETS = 10.0
+"""The same for recordings that are being finished."""
 
 
 class Composer(Protocol):
@@ -44,24 +56,6 @@ class Composer(Protocol):
 def face_centre(avatar: Avatar) -> tuple[float, float]:
     """Where the face is in the avatar's still, (x, y) in pixels."""
     return avatar.crop.cx, avatar.crop.cy
-
-
-@dataclass
-class Outlet:
-    """One place for frames, and how to open it.
-
-    retry: open it again when it fails (a virtual camera; not a recording, whose file is lost).
-    What is not retried is opened when the camera is, so that a run that cannot start leaves the
-    file of an earlier recording alone.
-    gone: it has failed and is not tried again.
-    """
-
-    open: Callable[[], Sink]
-    retry: bool = False
-    sink: Sink | None = None
-    retry_at: float | None = None
-    name: str = ""
-    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,7 +134,7 @@ class Pipeline:
             fps: frames per second of the output.
             full_pace: read the next camera frame when the last one was taken, not before: for
                 measuring how fast the path can go.
-            notify: called, from any thread, with one line for the user.
+            notify: called, in the thread that calls `run`, with one line for the user.
         """
         if not outlets:
             raise ValueError("a pipeline needs an outlet")
@@ -152,11 +146,10 @@ class Pipeline:
         self._fps = fps
         self._full_pace = full_pace
         self._notify = notify or (lambda line: None)
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._asked_to_stop = False
         self._stop = threading.Event()
-        self._lock = threading.Lock()
-        # With the lock: what is written to now, and that nothing is opened or written any more.
-        self._writing: Outlet | None = None
-        self._finished = False
+        self._feeds: list[Feed] = []
         self._camera = _Camera()
         self._captured: Mailbox[CameraFrame] = Mailbox()
         self._followed: Mailbox[_Posed] = Mailbox()
@@ -168,7 +161,8 @@ class Pipeline:
 
     def stop(self) -> None:
         """End the run; safe to call from a signal handler or any thread."""
-        self._stop.set()
+        # No lock: the handler may have interrupted a thread that holds it.
+        self._asked_to_stop = True
 
     def set_avatar(self, avatar: Avatar) -> None:
         """Show another avatar from the next frame on; at rest while the camera is lost."""
@@ -183,21 +177,22 @@ class Pipeline:
 
         Raises:
             UserError: the camera or an output cannot be opened at the start, the camera does not
-                open within `seconds`, or every output has failed.
+                open within `seconds`, every output has failed, or a recording is incomplete.
         """
         threads = [
             threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
             for work in (self._capture, self._follow, self._draw, self._output)
         ]
         late: UserError | None = None
+        ticked = -_TICK
         try:
-            self._open([outlet for outlet in self._outlets if outlet.retry])
+            self._feed([outlet for outlet in self._outlets if outlet.retry])
             later = [outlet for outlet in self._outlets if not outlet.retry]
             self._started = time.perf_counter()
             for thread in threads:
                 thread.start()
-            while not self._stop.is_set():
-                left = 0.25
+            while not self._asked_to_stop and not self._stop.is_set():
+                left = _POLL
                 if seconds is not None:
                     begun = self._camera.opened_at or self._started
                     left = min(left, begun + seconds - time.perf_counter())
@@ -208,16 +203,22 @@ class Pipeline:
                             "more time or choose another camera."
                         )
                     break
-                # A recording starts when the camera has opened, without a wait that can be seen.
-                self._stop.wait(min(left, 0.05) if later else left)
+                self._stop.wait(left)
+                # A recording starts when the camera has opened.
                 if later and self._camera.opened.is_set():
-                    self._open(later)
+                    self._feed(later)
                     later = []
-                if tick is not None:
-                    tick()
+                self._print_lines()
+                now = time.perf_counter()
+                if tick is not None and now - ticked >= _TICK:
+                    ticked = now
+                    with suppress(OSError):  # A terminal that was closed ends nothing.
+                        tick()
+                if all(outlet.gone for outlet in self._outlets):
+                    break
         finally:
             self._finish([thread for thread in threads if thread.ident is not None])
-        error = self._camera.error or self._error or late
+        error = self._camera.error or self._error or late or self._incomplete()
         if error is not None:
             raise error
 
@@ -242,27 +243,52 @@ class Pipeline:
             seconds=time.perf_counter() - self._started,
         )
 
-    @staticmethod
-    def _open(outlets: Sequence[Outlet]) -> None:
+    def _feed(self, outlets: Sequence[Outlet]) -> None:
+        """Open outlets and start feeding them."""
         for outlet in outlets:
-            if outlet.sink is None:
-                outlet.sink = outlet.open()
-            outlet.name = outlet.sink.name
+            outlet.open_now()
+            self._feeds.append(Feed(outlet, self._say, self._written))
 
     def _finish(self, threads: list[threading.Thread]) -> None:
         self._stop.set()
-        self._captured.close()
-        self._followed.close()
-        self._rendered.close()
+        for box in (self._captured, self._followed, self._rendered):
+            box.close()
+        until = time.perf_counter() + _PATIENCE_STAGES
         for thread in threads:
             # A camera driver may hang in `read`; nobody waits for it longer than this.
-            thread.join(2.0)
-        with self._lock:
-            self._finished, writing = True, self._writing
+            thread.join(max(0.0, until - time.perf_counter()))
+        fed = {id(feed.outlet) for feed in self._feeds}
+        for feed in self._feeds:
+            feed.end()
         for outlet in self._outlets:
-            # A driver that hangs in `write` must not be closed under its feet.
-            if outlet is not writing:
-                self._close(outlet)
+            if id(outlet) not in fed and outlet.sink is not None:
+                with suppress(Exception):  # What kept the run from starting is raised.
+                    outlet.sink.close()
+        until = time.perf_counter() + _PATIENCE_OUTLETS
+        for feed in self._feeds:
+            patience = until - time.perf_counter()
+            if not feed.join(min(patience, _PATIENCE_STAGES) if feed.outlet.retry else patience):
+                # It must not be closed under its driver's feet: its thread does so if it returns.
+                feed.outlet.failure = f"The output {feed.outlet.name} hangs and was left as it is"
+                self._say(f"{feed.outlet.failure}.")
+        self._print_lines()
+
+    def _incomplete(self) -> SinkError | None:
+        """What is to be said about outputs that failed for good."""
+        if all(outlet.gone for outlet in self._outlets):
+            reasons = "; ".join(outlet.failure for outlet in self._outlets)
+            return SinkError(f"{reasons}; no output is left.")
+        lost = [outlet.failure for outlet in self._outlets if not outlet.retry and outlet.failure]
+        return SinkError(f"{'; '.join(lost)}.") if lost else None
+
+    def _say(self, line: str) -> None:
+        """Have a line printed; never waits for the terminal."""
+        self._lines.put(line)
+
+    def _print_lines(self) -> None:
+        while not self._lines.empty():
+            with suppress(OSError):
+                self._notify(self._lines.get())
 
     def _guard(self, work: Callable[[], None]) -> None:
         """Run a thread's work; what it raises ends the run and is raised by `run`."""
@@ -277,7 +303,7 @@ class Pipeline:
             try:
                 with self._open_camera() as camera:
                     if self._camera.lost:
-                        self._notify(f"The camera is back: {camera.name}.")
+                        self._say(f"The camera is back: {camera.name}.")
                     self._camera.name, self._camera.lost = camera.name, False
                     self._camera.opened_at = self._camera.opened_at or time.perf_counter()
                     self._camera.opened.set()
@@ -311,7 +337,7 @@ class Pipeline:
     def _lost(self, why: str) -> None:
         if not self._camera.lost:
             self._camera.lost = True
-            self._notify(f"{why} The last avatar picture stays; trying to open it again.")
+            self._say(f"{why} The last avatar picture stays; trying to open it again.")
 
     def _follow(self) -> None:
         self.animation.warm_up()
@@ -350,7 +376,7 @@ class Pipeline:
             if self._stop.is_set():
                 break
             taken = time.perf_counter()
-            composed, captured_at = current, None
+            composed = current
             if item is not None:
                 self.times.add("wait", taken - item.ready_at)
                 try:
@@ -362,73 +388,19 @@ class Pipeline:
                 except Exception as fault:
                     self.animation.count_fault(fault)
                 else:
-                    captured_at = item.frame.captured_at
                     current = AvatarFrame(composed.image, None, composed.live)
-            with self.times.measure("output"):
-                self._write(composed)
+            for feed in self._feeds:
+                feed.put(composed, repeat=item is None)
             now = time.perf_counter()
-            if captured_at is not None:
-                self.times["latency"].add(now - captured_at, now)
-                self.first_animated = self.first_animated or now
             pace.served(now, None if item is None else taken - item.ready_at)
 
-    def _write(self, frame: AvatarFrame) -> None:
+    def _written(self, outlet: Outlet, frame: AvatarFrame, handed_at: float) -> None:
+        """A frame went out: the first output that works is the one that is measured."""
+        first = next((one for one in self._outlets if one.sink is not None), None)
+        if outlet is not first:
+            return
         now = time.perf_counter()
-        for outlet in self._outlets:
-            if outlet.sink is None and outlet.retry_at is not None and now >= outlet.retry_at:
-                outlet.retry_at = None
-                # A driver may take seconds to open; the other outputs go on meanwhile.
-                threading.Thread(
-                    target=self._reopen, args=(outlet,), name="reopen", daemon=True
-                ).start()
-            with self._lock:
-                sink = None if self._finished else outlet.sink
-                self._writing = None if sink is None else outlet
-            if sink is None:
-                continue
-            try:
-                sink.write(frame)
-            except Exception as error:
-                self._failed(outlet, error, now)
-            with self._lock:
-                self._writing, late = None, self._finished
-            if late:
-                self._close(outlet)
-        if all(outlet.gone for outlet in self._outlets):
-            names = ", ".join(outlet.name for outlet in self._outlets)
-            raise SinkError(f"No output is left ({names}); see the messages above and start again.")
-
-    def _failed(self, outlet: Outlet, error: Exception, now: float) -> None:
-        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        ending = "; trying again" if outlet.retry else ""
-        self._notify(f"The output {outlet.name} failed ({reason.rstrip('.')}){ending}.")
-        self._close(outlet)
-        if outlet.retry:
-            outlet.retry_at = now + _RETRY_SINK
-        else:
-            outlet.gone = True
-
-    def _reopen(self, outlet: Outlet) -> None:
-        try:
-            sink = outlet.open()
-        except Exception as error:
-            _log.debug("%s cannot be opened again: %s", outlet.name, error)
-            outlet.retry_at = time.perf_counter() + _RETRY_SINK
-            return
-        with self._lock:
-            late = self._finished
-            if not late:
-                outlet.sink = sink
-        if late:
-            sink.close()
-        else:
-            self._notify(f"The output {outlet.name} is back.")
-
-    def _close(self, outlet: Outlet) -> None:
-        sink, outlet.sink = outlet.sink, None
-        if sink is None:
-            return
-        try:
-            sink.close()
-        except Exception as error:
-            self._notify(f"The output {outlet.name} did not close well ({error}).")
+        self.times["output"].add(now - handed_at, now)
+        if frame.captured_at is not None:
+            self.times["latency"].add(now - frame.captured_at, now)
+            self.first_animated = self.first_animated or now

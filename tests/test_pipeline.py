@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,12 @@ class Rig:
             notify=self.notes.append,
         )
 
-    def run(self, until: threading.Event | None = None, seconds: float | None = None) -> None:
+    def run(
+        self,
+        until: threading.Event | None = None,
+        seconds: float | None = None,
+        tick: Callable[[], None] | None = None,
+    ) -> None:
         event = until or self.sink.enough
 
         def wait() -> None:
@@ -63,7 +69,7 @@ class Rig:
 
         if seconds is None:
             threading.Thread(target=wait, daemon=True).start()
-        self.pipeline.run(seconds)
+        self.pipeline.run(seconds, tick)
 
 
 def test_a_face_ends_as_avatar_frames_only() -> None:
@@ -215,10 +221,11 @@ def test_without_a_camera_no_recording_is_opened() -> None:
 
 
 def test_a_recording_that_fails_does_not_end_the_run() -> None:
-    good, full = FakeSink(enough_at=40), FakeSink("disk", fails_after=5)
+    good, full = FakeSink(enough_at=80), FakeSink("disk", fails_after=5)
     rig = Rig(outlets=[Outlet(lambda: good, retry=True), Outlet(lambda: full)])
-    rig.run(until=good.enough)
-    assert len(full.frames) == 5 and full.closed
+    with pytest.raises(SinkError, match="disk is full"):  # At the end: the recording lacks frames.
+        rig.run(until=good.enough)
+    assert len(full.frames) == 5 and full.closed and len(good.frames) >= 80
     assert len(rig.notes) == 1 and "disk" in rig.notes[0]
     assert rig.pipeline.status().outputs == () and good.closed
 
@@ -226,7 +233,7 @@ def test_a_recording_that_fails_does_not_end_the_run() -> None:
 def test_a_virtual_camera_comes_back_while_the_recording_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("realtime.pipeline._RETRY_SINK", 0.05)
+    monkeypatch.setattr("realtime.outlet.RETRY", 0.05)
     record = FakeSink("out.mp4")
     sinks = [FakeSink("camera 1", fails_after=3), FakeSink("camera 2", enough_at=60)]
     opened: list[FakeSink] = []
@@ -258,18 +265,73 @@ class HangingSink(FakeSink):
         super().write(frame)
 
 
+def thread(name: str) -> threading.Thread:
+    return next(thread for thread in threading.enumerate() if thread.name == name)
+
+
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_sink_that_hangs_is_closed_only_when_it_comes_back(fails: bool) -> None:
+def test_a_sink_that_hangs_is_closed_only_when_it_comes_back(
+    fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.pipeline._PATIENCE_STAGES", 0.2)
     hanging, other = HangingSink(fails), FakeSink("other")
-    outlets = [Outlet(lambda: other, retry=True), Outlet(lambda: hanging, retry=True)]
+    outlets = [Outlet(lambda: hanging, retry=True), Outlet(lambda: other, retry=True)]
     rig = Rig(outlets=outlets)
     rig.run(until=hanging.hangs)
     assert other.closed and not hanging.closed
-    output = next(thread for thread in threading.enumerate() if thread.name == "_output")
+    assert rig.notes == ["The output hanging hangs and was left as it is."]
+    feed = thread("to hanging")
     hanging.free.set()
-    output.join(20)
+    feed.join(20)
     assert hanging.closed and not hanging.closed_while_writing
-    assert rig.pipeline._error is None
+
+
+def test_a_sink_that_hangs_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.pipeline._PATIENCE_STAGES", 0.2)
+    hanging, record = HangingSink(False), FakeSink("out.mp4", enough_at=40)
+    rig = Rig(outlets=[Outlet(lambda: hanging, retry=True), Outlet(lambda: record)])
+    rig.run(until=record.enough)
+    assert hanging.hangs.is_set() and len(hanging.frames) == 1
+    assert len(record.frames) >= 40 and record.closed
+    hanging.free.set()
+
+
+def test_a_user_interface_that_hangs_does_not_hold_up_the_output() -> None:
+    full, good = FakeSink("disk", fails_after=3), FakeSink(enough_at=60)
+    rig = Rig(outlets=[Outlet(lambda: full), Outlet(lambda: good, retry=True)])
+
+    # A terminal held by Ctrl-S: the run says that the disk is full, and that line does not return.
+    def hold(line: str) -> None:
+        good.enough.wait(20)
+
+    rig.pipeline._notify = hold
+    with pytest.raises(SinkError, match="disk"):
+        rig.run(until=good.enough)
+    assert len(good.frames) >= 60
+
+
+def test_a_terminal_that_is_gone_does_not_end_the_run() -> None:
+    rig = Rig()
+
+    def broken(*words: str) -> None:
+        raise BrokenPipeError
+
+    rig.pipeline._notify = broken
+    rig.pipeline._say("one line")
+    rig.run(tick=broken)
+    assert len(rig.sink.frames) >= 40 and rig.sink.closed
+
+
+def test_a_recording_that_is_not_finished_is_an_error() -> None:
+    class Unfinished(FakeSink):
+        def close(self) -> None:
+            super().close()
+            raise SinkError("The recording stopped: the disk is full.")
+
+    record = Unfinished("out.mp4", enough_at=20)
+    rig = Rig(outlets=[Outlet(lambda: record)])
+    with pytest.raises(SinkError, match="did not close well.*disk is full"):
+        rig.run(until=record.enough)
 
 
 def test_when_every_output_is_gone_the_run_ends_with_an_error() -> None:
@@ -281,7 +343,7 @@ def test_when_every_output_is_gone_the_run_ends_with_an_error() -> None:
 
 
 def test_the_only_output_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.pipeline._RETRY_SINK", 0.05)
+    monkeypatch.setattr("realtime.outlet.RETRY", 0.05)
     sinks = [FakeSink("camera 1", fails_after=3), FakeSink("camera 2", enough_at=10)]
     opened: list[FakeSink] = []
 
@@ -297,7 +359,8 @@ def test_the_only_output_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_virtual_camera_that_opens_slowly_does_not_hold_up_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("realtime.pipeline._RETRY_SINK", 0.01)
+    monkeypatch.setattr("realtime.outlet.RETRY", 0.01)
+    monkeypatch.setattr("realtime.pipeline._PATIENCE_STAGES", 0.2)
     record = FakeSink("out.mp4", enough_at=40)
     first, late = FakeSink("camera 1", fails_after=1), FakeSink("camera 2")
     opening, done = threading.Event(), threading.Event()
@@ -313,9 +376,9 @@ def test_a_virtual_camera_that_opens_slowly_does_not_hold_up_the_recording(
     rig = Rig(outlets=[Outlet(open_sink, retry=True), Outlet(lambda: record)])
     rig.run(until=record.enough)
     assert opening.is_set() and not done.is_set()
-    helper = next(thread for thread in threading.enumerate() if thread.name == "reopen")
+    feed = thread("to camera 1")
     done.set()
-    helper.join(20)
+    feed.join(20)
     assert late.closed and not late.frames, "what opens after the end is closed at once"
 
 

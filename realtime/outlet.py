@@ -1,0 +1,165 @@
+"""One output of a run, fed by a thread of its own: a slow or broken one holds up no other."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from models.errors import UserError
+from realtime.frames import AvatarFrame
+from realtime.mailbox import Mailbox
+from realtime.sinks.base import Sink
+
+RETRY = 1.0
+"""Seconds before an output that failed is opened again."""
+
+_WAIT = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Outlet:
+    """One place for frames, and how to open it.
+
+    retry: open it again when it fails (a virtual camera; not a recording, whose file is lost).
+    What is not retried is opened when the camera is, so that a run that cannot start leaves the
+    file of an earlier recording alone.
+    gone: it has failed and is not tried again. failure: why, as a sentence, until it is back.
+    """
+
+    open: Callable[[], Sink]
+    retry: bool = False
+    sink: Sink | None = None
+    name: str = ""
+    gone: bool = False
+    failure: str = ""
+
+    def open_now(self) -> None:
+        """Open it in the calling thread, if it is not open yet.
+
+        Raises:
+            SinkError: it cannot be opened.
+        """
+        if self.sink is None:
+            self.sink = self.open()
+        self.name = self.sink.name
+
+
+@dataclass(frozen=True)
+class _Parcel:
+    frame: AvatarFrame
+    handed_at: float
+
+
+class Feed:
+    """Writes the newest frame to an open outlet, opens it again, and closes it at the end."""
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        notify: Callable[[str], None],
+        written: Callable[[Outlet, AvatarFrame, float], None],
+    ) -> None:
+        """Start the thread; `outlet` is open.
+
+        Args:
+            outlet: from now on only this thread touches its sink.
+            notify: called with one line for the user.
+            written: called after each frame with the outlet, the frame, and when `put` was called
+                (seconds of `time.perf_counter()`).
+        """
+        self.outlet = outlet
+        self._notify = notify
+        self._written = written
+        self._box: Mailbox[_Parcel] = Mailbox()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"to {outlet.name}", daemon=True)
+        self._thread.start()
+
+    def put(self, frame: AvatarFrame, repeat: bool = False) -> None:
+        """Hand over a frame without waiting. A slow outlet gets only the newest.
+
+        repeat: the frame shows what the last one showed; it replaces nothing that still waits.
+        """
+        parcel = _Parcel(frame, time.perf_counter())
+        if repeat:
+            self._box.offer(parcel)
+        else:
+            self._box.put(parcel)
+
+    def end(self) -> None:
+        """Let the thread write what waits, close the sink and end; does not wait for it."""
+        self._ended.set()
+        self._box.close()
+
+    def join(self, timeout: float) -> bool:
+        """Wait at most `timeout` seconds for the end; whether it came."""
+        self._thread.join(max(timeout, 0.0))
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while True:
+            ended = self._ended.is_set()
+            parcel = self._box.take(_WAIT)
+            if parcel is not None:
+                self._deliver(parcel)
+            elif ended:
+                break
+            if self.outlet.sink is None and not (self._reopens() and self._open_again()):
+                break
+        self._close()
+
+    def _deliver(self, parcel: _Parcel) -> None:
+        sink = self.outlet.sink
+        if sink is None:
+            return
+        try:
+            sink.write(parcel.frame)
+        except Exception as error:
+            self._failed(error)
+        else:
+            self._written(self.outlet, parcel.frame, parcel.handed_at)
+
+    def _failed(self, error: Exception) -> None:
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        outlet = self.outlet
+        outlet.failure = f"The output {outlet.name} failed ({reason.rstrip('.')})"
+        self._close()
+        outlet.gone = not outlet.retry
+        self._notify(f"{outlet.failure}{'; trying again' if outlet.retry else ''}.")
+
+    def _reopens(self) -> bool:
+        """Wait before the next attempt; whether there is one."""
+        return self.outlet.retry and not self._ended.wait(RETRY)
+
+    def _open_again(self) -> bool:
+        """Try until it opens; False if the run ended before."""
+        while True:
+            try:
+                self.outlet.sink = self.outlet.open()
+            except Exception as error:
+                _log.debug("%s cannot be opened again: %s", self.outlet.name, error)
+            else:
+                break
+            if not self._reopens():
+                return False
+        self.outlet.failure = ""
+        if self._ended.is_set():
+            return False
+        self._notify(f"The output {self.outlet.name} is back.")
+        return True
+
+    def _close(self) -> None:
+        sink, self.outlet.sink = self.outlet.sink, None
+        if sink is None:
+            return
+        try:
+            sink.close()
+        except Exception as error:
+            reason = str(error).rstrip(".")
+            self.outlet.failure = f"The output {self.outlet.name} did not close well ({reason})"
+            self._notify(f"{self.outlet.failure}.")
