@@ -18,6 +18,7 @@ from models.animator import Animator
 from models.types import Avatar, Crop, Face, Image, Keypoints
 from realtime.calibration import Calibration, State
 from realtime.frames import AvatarFrame, CameraFrame
+from realtime.intake import Fault, SteadyClock, SteadySize, as_rgb
 from realtime.latency import Times
 from realtime.smoothing import KeypointFilter, blend
 
@@ -38,15 +39,20 @@ class Tracker(Protocol):
         ...
 
 
-class Fault(Exception):
-    """A stage gave something that cannot be used."""
+_FASTEST = 5.0
+"""Units of a `Crop` per second. A face is about one unit wide; talking and turning the head move
+its points by less than 2. What is faster is another face or a mistake of the tracker."""
+
+_STEP = 1 / 30, 1 / 15
+"""Shortest and longest time in seconds that one step may stand for."""
 
 
 class Presence:
     """Lets the avatar come to life and go to rest without a jump.
 
     Without a face it holds the last pose for `hold` seconds, then eases to the neutral pose in
-    `ease` seconds; when the face is back it eases in again.
+    `ease` seconds; when the face is back it eases in again. Whatever the driven pose does, no
+    keypoint moves faster than `_FASTEST`.
     """
 
     def __init__(
@@ -65,6 +71,12 @@ class Presence:
         self._span = ease
         self._lost: float | None = -np.inf if start is None else None
         self._resting = start is None
+        self._stepped = -np.inf
+
+    @property
+    def settled(self) -> bool:
+        """Whether the neutral pose has been reached and nothing is to be eased any more."""
+        return self._resting and self._last is self._neutral
 
     def restart(self, seconds: float) -> None:
         """Ease from the present pose into what comes next: the reference has changed."""
@@ -89,8 +101,16 @@ class Presence:
         share = min(1.0, max(0.0, (seconds - self._since) / self._span))
         if share < 1.0 and (self._lost is None or self._resting):
             target = blend(self._from, target, share * share * (3 - 2 * share))
-        self._last = target
-        return target
+        self._last = self._bounded(target, seconds)
+        return self._last
+
+    def _bounded(self, target: Keypoints, seconds: float) -> Keypoints:
+        """The target, or what can be reached of it in the time since the last step."""
+        elapsed = min(max(seconds - self._stepped, _STEP[0]), _STEP[1])
+        self._stepped = seconds
+        moved = np.linalg.norm(target.values[:, :2] - self._last.values[:, :2], axis=1).max()
+        reach = _FASTEST * elapsed
+        return target if moved <= reach else blend(self._last, target, reach / float(moved))
 
 
 @dataclass
@@ -116,12 +136,13 @@ class Followed:
     """What one camera frame says about the avatar's pose; holds nothing of the frame's picture.
 
     pose: None after a fault, when the last picture is shown again.
-    captured_at: when the camera frame was captured, seconds of `time.perf_counter()`.
+    captured_at: when the camera frame was captured, seconds of `time.perf_counter()`; None where
+        no frame was the reason.
     """
 
     scene: _Scene
     pose: Keypoints | None
-    captured_at: float
+    captured_at: float | None
 
 
 class Animation:
@@ -155,6 +176,8 @@ class Animation:
         self._wanted: Literal["no", "good", "now"] = "no"
         self._next: Avatar | None = None
         self._scene = _scene(avatar)
+        self._clock = SteadyClock()
+        self._size = SteadySize()
         self.times = times or Times()
         self.face_found = False
         self.faults = 0
@@ -164,11 +187,6 @@ class Animation:
     def avatar(self) -> Avatar:
         """The avatar of the last frame that was followed."""
         return self._scene.avatar
-
-    @property
-    def awaited(self) -> Avatar | None:
-        """The avatar that comes with the next camera frame, if it is another one."""
-        return self._next
 
     @property
     def backend(self) -> str:
@@ -203,9 +221,12 @@ class Animation:
             if face is not None:
                 self._animator.detect(scene.avatar.still, face, Crop.around(face))
             self._animator.render(scene.avatar, scene.avatar.keypoints)
+        except Exception as fault:
+            self.count_fault(fault)
+        try:
             self._tracker.reset()
         except Exception as fault:
-            self._note(fault)
+            self.count_fault(fault)
 
     def step(self, frame: CameraFrame) -> AvatarFrame:
         """The avatar's answer to one camera frame: `follow`, then `draw`."""
@@ -216,16 +237,26 @@ class Animation:
 
         Never raises: a fault is counted and kept in `last_fault`, and there is no pose.
         """
-        with self._asked:
-            following, self._next = self._next, None
-        if following is not None:
-            self._scene = _scene(following)
-        scene = self._scene
+        scene, _ = self._present()
         try:
             return Followed(scene, self._pose(scene, frame), frame.captured_at)
         except Exception as fault:
-            self._note(fault)
+            self.count_fault(fault)
             return Followed(scene, None, frame.captured_at)
+
+    def idle(self, now: float) -> Followed | None:
+        """What follows while no camera frame comes: the avatar eases to its neutral pose.
+
+        Args:
+            now: seconds of `time.perf_counter()`.
+
+        Returns:
+            None when nothing changes any more.
+        """
+        scene, new = self._present()
+        if scene.presence.settled and not new:
+            return None
+        return Followed(scene, scene.presence.step(None, self._clock(now)), None)
 
     def draw(self, followed: Followed) -> AvatarFrame:
         """Render the avatar in its pose, at the size of its still.
@@ -246,14 +277,22 @@ class Animation:
         scene.shown, scene.posed, scene.live = image, pose, True
         return AvatarFrame(image, followed.captured_at, True)
 
+    def _present(self) -> tuple[_Scene, bool]:
+        """The scene to animate, and whether it has just become another one."""
+        with self._asked:
+            following, self._next = self._next, None
+        if following is not None:
+            self._scene = _scene(following)
+        return self._scene, following is not None
+
     def _pose(self, scene: _Scene, frame: CameraFrame) -> Keypoints:
-        seconds = frame.captured_at
+        seconds = self._clock(frame.captured_at)
         with self._asked:
             wanted, self._wanted = self._wanted, "no"
         if wanted != "no":
             self._calibration.request(wanted == "now")
         with self.times.measure("detect"):
-            driving, renewed = self._detect(frame)
+            driving, renewed = self._detect(self._size(as_rgb(frame.image)), seconds)
         with self.times.measure("motion"):
             if renewed:
                 self._filter.reset()
@@ -263,24 +302,24 @@ class Animation:
                 target = self._target(scene.avatar, self._filter(driving, seconds))
             return scene.presence.step(target, seconds)
 
-    def _detect(self, frame: CameraFrame) -> tuple[Keypoints | None, bool]:
+    def _detect(self, image: Image, seconds: float) -> tuple[Keypoints | None, bool]:
         """The driving keypoints, and whether the reference has just been renewed."""
-        face = self._tracker.track(frame.image)
+        self.face_found = False
+        face = self._tracker.track(image)
         self.face_found = face is not None
         if face is None:
             self._calibration.lost()
             return None, False
         if not np.isfinite(face.landmarks).all():
             raise Fault("the face tracker gave landmarks that are not numbers")
+        self._size.keep(image)
         renewed = self._calibration.offer(
-            face,
-            frame.captured_at,
-            lambda crop: self._animator.detect(frame.image, face, crop),
+            face, seconds, lambda crop: self._animator.detect(image, face, crop)
         )
         crop = self._calibration.crop
         if crop is None:
             return None, renewed
-        driving = self._animator.detect(frame.image, face, crop)
+        driving = self._animator.detect(image, face, crop)
         if driving is not None:
             check_finite(driving)
         return driving, renewed
@@ -306,13 +345,6 @@ class Animation:
         self.faults += 1
         self.last_fault = f"{type(fault).__name__}: {fault}".splitlines()[0][:160]
         _log.debug("a stage failed", exc_info=fault)
-
-    def _note(self, fault: Exception) -> None:
-        self.count_fault(fault)
-        try:
-            self._tracker.reset()
-        except Exception as second:
-            _log.debug("the tracker could not be reset", exc_info=second)
 
 
 def move(

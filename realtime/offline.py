@@ -18,8 +18,9 @@ import numpy as np
 from models.animator import Animator
 from models.errors import UserError
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints
-from realtime.animation import Fault, Motion, Presence, Tracker, check_finite, move, render
+from realtime.animation import Motion, Presence, Tracker, check_finite, move, render
 from realtime.frames import AvatarFrame
+from realtime.intake import Fault
 from realtime.pipeline import Composer, face_centre
 from realtime.smoothing import smooth_sequence
 

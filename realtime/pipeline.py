@@ -11,8 +11,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,12 +25,17 @@ from realtime.mailbox import Mailbox
 from realtime.outlet import Feed, Outlet
 from realtime.pace import Pace
 from realtime.sinks.base import SinkError
+from realtime.watch import PictureWatch, StageWatch, Troubles
 
 __all__ = ["Composer", "Outlet", "Pipeline", "Status", "face_centre"]
 
 _WAIT = 0.2  # Seconds after which a waiting thread looks whether it should stop.
 _POLL = 0.05  # The same for the thread that called `run`.
 _TICK = 0.25
+_ABSENT = 1.0
+"""Seconds without a camera frame after which the avatar eases to its neutral pose."""
+
+_EASING = 1 / 30
 _BACKOFF = (0.25, 0.5, 1.0)
 """Seconds before a lost camera is opened again."""
 
@@ -150,6 +155,9 @@ class Pipeline:
         self._asked_to_stop = False
         self._stop = threading.Event()
         self._feeds: list[Feed] = []
+        troubles = Troubles(self._say)
+        self._pictures, self._stages = PictureWatch(troubles), StageWatch(troubles)
+        self._busy: dict[str, float | None] = {}
         self._camera = _Camera()
         self._captured: Mailbox[CameraFrame] = Mailbox()
         self._followed: Mailbox[_Posed] = Mailbox()
@@ -208,6 +216,12 @@ class Pipeline:
                 if later and self._camera.opened.is_set():
                     self._feed(later)
                     later = []
+                self._stages.look(
+                    time.perf_counter(),
+                    self.animation.faults,
+                    self.animation.last_fault,
+                    dict(self._busy),
+                )
                 self._print_lines()
                 now = time.perf_counter()
                 if tick is not None and now - ticked >= _TICK:
@@ -337,31 +351,44 @@ class Pipeline:
     def _lost(self, why: str) -> None:
         if not self._camera.lost:
             self._camera.lost = True
-            self._say(f"{why} The last avatar picture stays; trying to open it again.")
+            self._say(f"{why} The avatar rests; trying to open it again.")
+
+    @contextmanager
+    def _works(self, stage: str) -> Iterator[None]:
+        """Let the user be told when the body of the `with` hangs."""
+        self._busy[stage] = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._busy[stage] = None
 
     def _follow(self) -> None:
         self.animation.warm_up()
+        heard, easing = time.perf_counter(), False
         while not self._stop.is_set():
-            captured = self._captured.take(_WAIT)
+            captured = self._captured.take(_EASING if easing else _WAIT)
+            now = time.perf_counter()
             if captured is None:
+                if now - heard >= _ABSENT:
+                    rest = self.animation.idle(now)
+                    easing = rest is not None
+                    if rest is not None:
+                        self._followed.put(_Posed(rest, 0.0, now))
                 continue
-            queued = time.perf_counter() - captured.captured_at
-            followed = self.animation.follow(captured)
-            self._followed.put(_Posed(followed, queued, time.perf_counter()))
+            heard, easing = now, False
+            with self._works("Following the face"):
+                followed = self.animation.follow(captured)
+            self._followed.put(_Posed(followed, now - captured.captured_at, time.perf_counter()))
+            self._pictures.look(captured, now, self.animation.face_found)
 
     def _draw(self) -> None:
-        shown: Avatar | None = None
         while not self._stop.is_set():
             posed = self._followed.take(_WAIT)
             if posed is None:
-                chosen = self.animation.awaited
-                if self._camera.lost and chosen is not None and chosen is not shown:
-                    shown = chosen  # Without a camera frame it is shown at rest.
-                    still = AvatarFrame(chosen.still, None, False)
-                    self._rendered.put(_Rendered(still, chosen, time.perf_counter()))
                 continue
             self.times.add("queue", posed.queued + time.perf_counter() - posed.ready_at)
-            frame = self.animation.draw(posed.followed)
+            with self._works("Drawing the avatar"):
+                frame = self.animation.draw(posed.followed)
             avatar = posed.followed.scene.avatar
             self._rendered.put(_Rendered(frame, avatar, time.perf_counter()))
 

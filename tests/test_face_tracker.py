@@ -92,6 +92,25 @@ def test_tracking_follows_the_chosen_face_when_a_larger_one_enters(
     assert abs(first.box[0] - second.box[0]) < 3
 
 
+def test_a_hidden_face_keeps_its_place_for_a_while(tracker: FaceTracker, astronaut: Image) -> None:
+    head = astronaut[20:220, 130:330]
+    alone = np.full((500, 900, 3), 220, np.uint8)
+    alone[150:350, 100:300] = head
+    both = alone.copy()
+    both[50:450, 450:850] = cv2.resize(head, (400, 400))
+    hidden = both.copy()
+    hidden[150:350, 100:300] = 120
+    tracker.reset()
+    chosen = tracker.track(alone)
+    assert chosen is not None
+    for _ in range(20):
+        assert tracker.track(hidden) is None, "not the other person"
+    back = tracker.track(both)
+    assert back is not None and abs(chosen.box[0] - back.box[0]) < 3
+    followed = [tracker.track(hidden) for _ in range(60)]
+    assert followed[-1] is not None and followed[-1].box[0] > 450, "the first one has left"
+
+
 def test_region_of_landmarks_is_square_to_the_eyes() -> None:
     rng = np.random.default_rng(1)
     landmarks = rng.normal(0, 30, (478, 3)).astype(np.float32) + 200

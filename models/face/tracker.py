@@ -15,12 +15,20 @@ from models.types import Face, Floats, Image
 
 _PRESENT = 0.5
 
+_KEPT = 45
+"""Frames for which the place of a lost face is kept for it alone: 1.5 seconds at 30 fps."""
+
+_NEAR = 0.6
+"""How far a face may move between two frames, in sides of its region, and still be the same."""
+
 
 class FaceTracker:
     """Finds the face in a video and follows it from frame to frame.
 
     The detector runs only until a face is found and again when it is lost; between, the region of
     interest comes from the last landmarks, so the chosen person stays chosen when others enter.
+    When that face is hidden (a hand, a turn), only a face in the same place continues it; others
+    are looked at after a while without it.
     """
 
     def __init__(self, bundle: Path | None = None, blendshapes: bool = False) -> None:
@@ -37,17 +45,26 @@ class FaceTracker:
         self._landmarker = Landmarker(opened.landmarks, opened.blendshapes)
         self._with_blendshapes = blendshapes
         self._region: Region | None = None
+        self._home: Region | None = None
+        self._missed = 0
 
     def reset(self) -> None:
         """Forget the face that is followed."""
-        self._region = None
+        self._region = self._home = None
+        self._missed = 0
 
     def track(self, frame: Image) -> Face | None:
         """The followed face in the next frame of a video, or None if no face is there."""
-        face = self._at(frame, self._region) if self._region is not None else None
+        region, self._region = self._region, None
+        face = None if region is None else self._continued(frame, region, region)
         if face is None:
-            face = self._largest(frame)
-        self._region = None if face is None else Region.from_landmarks(face.landmarks)
+            if self._missed >= _KEPT:
+                self._home = None
+            face = self._found(frame)
+        self._missed += 1
+        if face is not None:
+            self._region = self._home = Region.from_landmarks(face.landmarks)
+            self._missed = 0
         return face
 
     def find_faces(self, image: Image) -> list[Face]:
@@ -75,11 +92,21 @@ class FaceTracker:
         rough, score = self._landmarker.landmarks(view, region)
         return self._at(view, Region.from_landmarks(rough)) if score >= _PRESENT else None
 
-    def _largest(self, frame: Image) -> Face | None:
+    def _found(self, frame: Image) -> Face | None:
+        """The largest face, or, while its place is kept, the one in the place of the last."""
         for found in self._detector.detect(frame):
-            face = self._at(frame, Region.from_detection(found))
+            face = self._continued(frame, Region.from_detection(found), self._home)
             if face is not None:
                 return face
+        return None
+
+    def _continued(self, frame: Image, region: Region, last: Region | None) -> Face | None:
+        """The face in a region, if it may be the one that was last in the region `last`."""
+        if last is not None and not _near(region, last):
+            return None
+        face = self._at(frame, region)
+        if face is None or last is None or _near(Region.from_landmarks(face.landmarks), last):
+            return face
         return None
 
     def _at(self, frame: Image, region: Region) -> Face | None:
@@ -98,6 +125,12 @@ class FaceTracker:
 def find_faces(image: Image, bundle: Path | None = None) -> list[Face]:
     """All faces in a still picture, largest first, with blendshapes."""
     return FaceTracker(bundle, blendshapes=True).find_faces(image)
+
+
+def _near(region: Region, last: Region) -> bool:
+    """Whether a face in one region may have been in the other one a frame before."""
+    away = float(np.hypot(region.cx - last.cx, region.cy - last.cy))
+    return away < _NEAR * last.side and 0.5 * last.side < region.side < 2.0 * last.side
 
 
 def _area(box: tuple[float, float, float, float]) -> float:

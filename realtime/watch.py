@@ -1,0 +1,164 @@
+"""Telling the user what goes wrong in a run, in one line each, and when it is over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from realtime.frames import CameraFrame
+
+_BLACK = 12
+"""Brightest of the pixels looked at, 0..255, of a picture that counts as black."""
+
+_SMALLEST = 16
+"""Sides of a picture worth looking at."""
+
+_DARK = 30
+"""Mean of a picture in which a face is hardly found."""
+
+_SLOW = 8.0
+"""Frames per second below which the avatar visibly stutters."""
+
+
+@dataclass
+class _Trouble:
+    """One thing that can be wrong. since: when it began; told: whether the user knows."""
+
+    since: float | None = None
+    told: bool = False
+    quiet_until: float = -np.inf
+
+
+class Troubles:
+    """Decides which changes are worth a line: what lasts, once, and its end.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, say: Callable[[str], None], quiet: float = 15.0) -> None:
+        """Tell by `say`; what comes back within `quiet` seconds after its end is not told again."""
+        self._say = say
+        self._quiet = quiet
+        self._lock = threading.Lock()
+        self._known: dict[str, _Trouble] = {}
+
+    def update(
+        self, name: str, wrong: bool, now: float, lasts: float, begins: str, ends: str
+    ) -> None:
+        """Take note of a state.
+
+        Args:
+            name: what it is about.
+            wrong: whether it is wrong at the moment.
+            now: seconds of any steady clock.
+            lasts: seconds after which it is told.
+            begins: the line for what is wrong.
+            ends: the line for when it is over.
+        """
+        with self._lock:
+            trouble = self._known.setdefault(name, _Trouble())
+            if not wrong:
+                if trouble.told:
+                    self._say(ends)
+                    trouble.quiet_until = now + self._quiet
+                trouble.since, trouble.told = None, False
+                return
+            if trouble.since is None:
+                trouble.since = now
+            if not trouble.told and now >= max(trouble.since + lasts, trouble.quiet_until):
+                trouble.told = True
+                self._say(begins)
+
+
+class PictureWatch:
+    """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow."""
+
+    def __init__(self, troubles: Troubles) -> None:
+        """Tell by `troubles`."""
+        self._troubles = troubles
+        self._sample: bytes = b""
+        self._shape: tuple[int, ...] = ()
+        self._interval = 0.0
+        self._seen: tuple[float, int] | None = None
+
+    def look(self, frame: CameraFrame, now: float, face: bool) -> None:
+        """Look at one frame.
+
+        Args:
+            frame: of the camera; frames between this one and the last were not looked at.
+            now: when it was taken over, seconds of `time.perf_counter()`.
+            face: whether a face was found in it.
+        """
+        image = frame.image
+        if not isinstance(image, np.ndarray) or min(image.shape[:2], default=0) < _SMALLEST:
+            return
+        sample = image[4::16, 4::16]
+        same = sample.tobytes() == self._sample and image.shape == self._shape
+        self._sample, self._shape = sample.tobytes(), image.shape
+        if self._seen is not None and frame.index > self._seen[1]:
+            interval = (now - self._seen[0]) / (frame.index - self._seen[1])
+            self._interval += 0.2 * (interval - self._interval)
+        self._seen = now, frame.index
+        black = int(sample.max(initial=0)) <= _BLACK
+        tell = self._troubles.update
+        tell(
+            "black", black, now, 1.0,
+            "The camera's picture is black; open its shutter or take the cover off.",
+            "The camera shows a picture again.",
+        )  # fmt: skip
+        tell(
+            "dark", not black and not face and float(sample.mean()) < _DARK, now, 2.0,
+            "It is too dark for the camera to see a face; turn on a light.",
+            "The camera sees enough again.",
+        )  # fmt: skip
+        tell(
+            "frozen", same and not black, now, 2.0,
+            "The camera's picture has not changed for 2 seconds; it may hang.",
+            "The camera's picture moves again.",
+        )  # fmt: skip
+        tell(
+            "slow", self._interval > 1 / _SLOW, now, 3.0,
+            f"The camera gives only {1 / max(self._interval, 1e-3):.0f} frames per second; "
+            "more light or a smaller picture size often helps.",
+            "The camera is fast again.",
+        )  # fmt: skip
+
+
+class StageWatch:
+    """Looks at the stages for faults and stalls; called a few times a second."""
+
+    def __init__(self, troubles: Troubles, patience: float = 1.0) -> None:
+        """Tell by `troubles`; a stage that takes longer than `patience` seconds has stalled."""
+        self._troubles = troubles
+        self._patience = patience
+        self._faults = 0
+        self._last_fault = -np.inf
+        self._busy: dict[str, bool] = {}
+
+    def look(
+        self, now: float, faults: int, why: str | None, busy: Mapping[str, float | None]
+    ) -> None:
+        """Look at the state of a run.
+
+        Args:
+            now: seconds of `time.perf_counter()`.
+            faults: how many there were so far.
+            why: the last one.
+            busy: for each stage, what it does, and since when it has been busy with one frame.
+        """
+        if faults > self._faults:
+            self._faults, self._last_fault = faults, now
+        self._troubles.update(
+            "faults", now - self._last_fault < 1.0, now, 0.0,
+            f"A frame failed ({why}); the last avatar picture stays until one succeeds.",
+            f"Frames succeed again; {faults} have failed.",
+        )  # fmt: skip
+        for stage, since in busy.items():
+            self._troubles.update(
+                stage, since is not None and now - since > self._patience, now, 0.0,
+                f"{stage} hangs; the last avatar picture stays.",
+                f"{stage} goes on.",
+            )  # fmt: skip
