@@ -12,10 +12,12 @@ from models.mesh.layers import Layers, separate
 from models.mesh.motion import absolute_motion, relative_motion
 from models.mesh.pose import Similarity, fit_head
 from models.mesh.raster import draw
-from models.mesh.topology import OVAL, Indices, triangles
+from models.mesh.skin import Skin, complete
+from models.mesh.topology import JAW, OVAL
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo
 
 _JUMP = 9.0  # source pixels between neighbours at half the size; smooth motion stays below
+_NOWHERE = np.float32(-1e6)
 _SUM = np.ones((1, 2), np.float32)
 
 
@@ -30,6 +32,7 @@ class MeshAvatar(Avatar):
     layers: Layers
     colours: Image
     rings: rings.Rings
+    skin: Skin
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
 
@@ -61,7 +64,8 @@ class MeshAnimator:
             landmarks=landmarks,
             layers=layers,
             colours=np.dstack([layers.person, layers.matte]),
-            rings=rings.build(landmarks),
+            rings=rings.build(landmarks, layers.matte, np.array(layers.box[:2], np.float32)),
+            skin=complete(layers, landmarks),
             eyes=eyes.cut_eyes(still, landmarks),
             mouth=mouth.build(still, landmarks),
         )
@@ -104,40 +108,59 @@ class MeshAnimator:
 def _warp(avatar: MeshAvatar, head: Similarity, target: Floats) -> Image:
     """The person in the pose of the landmarks `target`, over the still background."""
     left, top, right, bottom = avatar.layers.box
-    corner = np.array([left, top, 0], np.float32)
-    field = _dense_motion(avatar, head, target, corner, (bottom - top, right - left))
+    field = _around_face(avatar, head, target)
     warped = cv2.remap(
         avatar.colours, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    _soften_steps(warped, field, target[:468, :2] - corner[:2])
     out = avatar.layers.background.copy()
     part = out[top:bottom, left:right]
     part[:] = _over(warped, part)
+    _lay_face(out, avatar, head, target)
     return out
 
 
-def _dense_motion(
-    avatar: MeshAvatar, head: Similarity, target: Floats, corner: Floats, shape: tuple[int, int]
-) -> Floats:
+def _around_face(avatar: MeshAvatar, head: Similarity, target: Floats) -> Floats:
     """(h, w, 2): for each pixel of the moving box, where in the box it comes from.
 
-    Drawn at a quarter of the size around the face, where motion is smooth, and at half the size
-    on the face; the field is then enlarged linearly.
+    Drawn at a quarter of the size, since motion is smooth there, and enlarged linearly.
     """
-    height, width = shape
-    ring_places = avatar.rings.move(head, target[OVAL]) - corner[:2]
-    quarter = _grid(shape, 4)
-    draw(
-        quarter,
-        avatar.rings.triangles,
-        _at_scale(ring_places, 4),
-        avatar.rings.points[:, :2] - corner[:2],
+    left, top, right, bottom = avatar.layers.box
+    corner = np.array([left, top], np.float32)
+    quarter = _grid((bottom - top, right - left), 4)
+    places = avatar.rings.move(head, target[OVAL]) - corner
+    values = avatar.rings.points[:, :2] - corner
+    draw(quarter, avatar.rings.triangles, _at_scale(places, 4), values)
+    return _enlarge(quarter, 4, (right - left, bottom - top))
+
+
+def _lay_face(out: Image, avatar: MeshAvatar, head: Similarity, target: Floats) -> None:
+    """Draw the face and the skin behind its jaw into `out`; the edge is soft."""
+    skin = avatar.skin
+    places = skin.vertices(target, head(skin.back), head(avatar.landmarks[JAW]))
+    height, width = out.shape[:2]
+    left, top = np.clip(places[:, :2].min(0) - 3, 0, [width, height]).astype(int) // 2 * 2
+    right, bottom = np.clip(places[:, :2].max(0) + 4, 0, [width, height]).astype(int)
+    if right - left < 4 or bottom - top < 4:
+        return
+    size = (int(right - left), int(bottom - top))
+    half = np.full((-(-size[1] // 2), -(-size[0] // 2), 2), _NOWHERE, np.float32)
+    far_first = np.argsort(-places[:, 2][skin.triangles].sum(1), kind="stable")
+    places[:, :2] -= (left, top)
+    draw(half, skin.triangles[far_first], _at_scale(places[:, :2], 2), skin.places)
+    covered = np.asarray(half[..., 0] > _NOWHERE, np.uint8) * np.uint8(255)
+    # Past the edge the field goes on, so that enlarging does not mix it with nothing.
+    beyond = cv2.dilate(half, np.ones((3, 3), np.uint8))
+    np.copyto(half, beyond, where=covered[..., None] == 0)
+    field = _enlarge(half, 2, size)
+    picture = cv2.remap(
+        skin.picture, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    half_size = ((width + 1) // 2, (height + 1) // 2)
-    half = _enlarge(quarter, 2, half_size)
-    places = _at_scale(target[:, :2] - corner[:2], 2)
-    draw(half, _far_first(target), places, avatar.landmarks[:, :2] - corner[:2])
-    return _enlarge(half, 2, (width, height))
+    _soften_steps(picture, field, places[:468, :2])
+    inner = cv2.subtract(cv2.blur(covered, (3, 3), borderType=cv2.BORDER_REPLICATE), 100)
+    weight = cv2.resize(inner, (inner.shape[1] * 2, inner.shape[0] * 2))[: size[1], : size[0]]
+    weight = np.minimum(weight.astype(np.float32) * np.float32(1 / 155), 1)
+    part = out[top:bottom, left:right]
+    part[:] = cv2.blendLinear(picture, np.ascontiguousarray(part), weight, 1 - weight)
 
 
 def _soften_steps(picture: Image, field: Floats, face: Floats) -> None:
@@ -186,12 +209,6 @@ def _enlarge(field: Floats, factor: int, size: tuple[int, int]) -> Floats:
     height, width = field.shape[:2]
     large = cv2.resize(field, (width * factor, height * factor), interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(large[: size[1], : size[0]])
-
-
-def _far_first(landmarks: Floats) -> Indices:
-    """The face's triangles in drawing order: what is nearer to the camera covers the rest."""
-    faces = triangles()
-    return faces[np.argsort(-landmarks[:, 2][faces].sum(1), kind="stable")]
 
 
 def _over(above: Image, below: Image) -> Image:

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.mesh.pose import Similarity
-from models.mesh.topology import OVAL, Indices
-from models.types import Floats
+from models.mesh.pose import Similarity, euler, from_euler
+from models.mesh.topology import JAW, OVAL, Indices
+from models.types import Floats, Image
 
 _REACH = (0.7, 1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)  # the first lies under the face
+_HAIR = (0.45, 0.8, 1.0, 1.15)  # rings 2..5 where hair is: shares of the way to its outline
+_LEAST_HAIR, _MOST_HAIR = 1.06, 2.0  # where that outline is looked for
+_ROUND = 0.75  # how far the outline of the hair stays in place when the head turns below it
+_LEFT_EAR, _RIGHT_EAR = 8, 28  # spokes
+_JAW_SPOKES = np.flatnonzero(np.isin(OVAL, JAW))
 NECK = 0.75  # face heights below the chin where the body no longer moves
 
 
@@ -18,29 +23,40 @@ NECK = 0.75  # face heights below the chin where the body no longer moves
 class Rings:
     """The vertices, spoke by spoke around the face oval.
 
-    points: (R * 36, 3) in the photo's pixels; the second 36 are the oval itself. The first lie
-        inside it, so that the motion around the face goes on under its border.
+    points: (R * 36, 3) in the photo's pixels; the second 36 are the oval itself, but along the
+        jaw as far back as the neck begins. The first lie inside it, so that the motion around the
+        face goes on under its border.
+    oval: (36, 3), the oval itself.
     head: (R * 36,) how much of the head's motion each vertex takes, 0..1.
     skin: (R * 36,) how much of the oval's expression (a dropped jaw) it takes, 0..1.
+    round: (R * 36,) how much it is outline, 0..1: that of a round head stays where it is.
     triangles: (T, 3), outermost first.
     """
 
     points: Floats
+    oval: Floats
     head: Floats
     skin: Floats
+    round: Floats
     triangles: Indices
 
     def move(self, head: Similarity, oval: Floats) -> Floats:
         """The vertices' new places (R * 36, 2), given the head's motion and the oval's (36, 3)."""
-        spokes = len(OVAL)
+        pivot = (self.oval[_LEFT_EAR] + self.oval[_RIGHT_EAR]) / 2
+        flat = head.scale * from_euler(0.0, 0.0, euler(head.rotation)[2])
+        outline = (self.points - pivot) @ flat.T + head(pivot[None])
         rigid = head(self.points)
-        expression = np.tile(oval - rigid[spokes : 2 * spokes], (len(self.points) // spokes, 1))
+        rigid += (outline - rigid) * self.round[:, None]
+        expression = np.tile(oval - head(self.oval), (len(self.points) // len(OVAL), 1))
         shift = (rigid - self.points) * self.head[:, None] + expression * self.skin[:, None]
         return np.asarray((self.points + shift)[:, :2], np.float32)
 
 
-def build(landmarks: Floats) -> Rings:
-    """Rings around the face of (478, 3) landmarks in pixels."""
+def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
+    """Rings around the face of (478, 3) landmarks in pixels.
+
+    matte: (h, w), 255 where the person is; corner: left, top of it in the photo.
+    """
     oval = landmarks[OVAL]
     spokes = len(OVAL)
     centre = landmarks[[234, 454, 10, 152]].mean(0)
@@ -49,24 +65,43 @@ def build(landmarks: Floats) -> Rings:
     down = down / tall
     side = np.array([-down[1], down[0]])
     wide = max(float(np.abs((oval[:, :2] - centre[:2]) @ side).max()), 1.0)
-    # Hair and skull are seen where they are widest, at the depth of the ears.
-    ears = float((landmarks[234, 2] + landmarks[454, 2]) / 2) + 0.1 * tall
+    ears = _ears(landmarks)
+    base = oval.copy()
+    base[_JAW_SPOKES] = behind_jaw(landmarks)
 
-    points, head, skin = [], [], []
-    for reach in _REACH:
-        ring = oval.copy()
-        ring[:, :2] = centre[:2] + (oval[:, :2] - centre[:2]) * reach
-        back = min(max(reach - 1.0, 0.0) / 0.6, 1.0) ** 1.5
-        ring[:, 2] = oval[:, 2] * (1 - back) + np.maximum(ears, oval[:, 2]) * back
+    rise = (landmarks[[234, 454], :2].mean(0) - oval[:, :2]) @ down / tall
+    upper = _smooth((rise - 0.1) / 0.35)  # 0 at the ears and below, 1 at the forehead
+    beside = _smooth((rise + 0.35) / 0.35)  # 0 at the chin, 1 from the ears on
+    hair = _outline(oval[:, :2] - corner, centre[:2] - corner, matte)
+    hair = np.maximum(hair, _LEAST_HAIR + 0.35 * upper**2)  # There is a skull above the forehead.
+    above = np.setdiff1d(np.arange(spokes), _JAW_SPOKES)
+
+    points, head, skin, outline = [], [], [], []
+    for number, fixed in enumerate(_REACH):
+        reach = np.full(spokes, fixed, np.float32)
+        share = np.full(spokes, (fixed - 1.0) / 0.6, np.float32)
+        if 2 <= number < 2 + len(_HAIR):
+            reach[above] = 1 + (hair[above] - 1) * _HAIR[number - 2]
+            share[above] = _HAIR[number - 2]
+        elif number >= 2 + len(_HAIR):
+            reach[above] = np.maximum(reach[above], reach[above] * hair[above] / 1.45)
+        share = np.clip(share, 0, 1)
+        ring = base.copy()
+        ring[:, :2] = centre[:2] + (oval[:, :2] - centre[:2]) * reach[:, None]
+        # Hair curves back like a ball; elsewhere the way to the depth of the ears is shorter.
+        back = np.where(np.isin(np.arange(spokes), above), 1 - np.sqrt(1 - share**2), share**1.5)
+        ring[:, 2] = base[:, 2] * (1 - back) + np.maximum(ears, base[:, 2]) * back
         below = (ring[:, :2] - landmarks[152, :2]) @ down / tall
         neck = 1.0 - _smooth((below + 0.12) / (NECK + 0.12))
         # Beside the neck are collar and shoulders, which stay; beside the face are ears and hair.
         aside = np.abs((ring[:, :2] - centre[:2]) @ side) / wide
         neck *= 1.0 - _smooth((aside - 0.5) / 0.5) * _smooth((below + 0.3) / 0.4)
-        far = 1.0 - _smooth((np.full(spokes, reach) - 2.05) / 1.5)
+        far = 1.0 - _smooth((reach / np.where(upper > 0, hair / 1.45, 1).clip(1) - 2.05) / 1.5)
         points.append(ring)
         head.append(neck * far)
-        skin.append(np.full(spokes, 1.0 - float(_smooth((reach - 1.0) / 0.75))))
+        skin.append(1.0 - _smooth((reach - 1.0) / 0.75))
+        # The ears turn with the face; what is further out or up is the outline of the hair.
+        outline.append(_ROUND * np.maximum(upper * share**2, beside * _smooth((reach - 1.2) / 0.3)))
     # The oval is the face mesh's own border and moves exactly as that does.
     head[0][:] = head[1][:] = 1.0
 
@@ -79,10 +114,47 @@ def build(landmarks: Floats) -> Rings:
             triangles.append((inner + k, outer + n, inner + n))
     return Rings(
         np.concatenate(points).astype(np.float32),
+        oval.astype(np.float32),
         np.concatenate(head).astype(np.float32),
         np.concatenate(skin).astype(np.float32),
+        np.concatenate(outline).astype(np.float32),
         np.array(triangles),
     )
+
+
+def behind_jaw(landmarks: Floats) -> Floats:
+    """(K, 3): where the skin that starts at the points of `JAW` ends, straight behind them.
+
+    Beside the face that is at the ears, under the chin at the front of the neck.
+    """
+    jaw: Floats = landmarks[JAW].astype(np.float32)
+    below = np.sin(np.linspace(0, np.pi, len(JAW), dtype=np.float32)) ** 2
+    depth = np.maximum(_ears(landmarks) - jaw[:, 2], 0) * (1 - 0.3 * below)
+    jaw[:, 2] += depth
+    return jaw
+
+
+def _outline(oval: Floats, centre: Floats, matte: Image) -> Floats:
+    """(36,): how far out the person goes along each spoke, the face's oval being 1."""
+    height, width = matte.shape
+    steps = np.arange(1.0, _MOST_HAIR, 0.02, dtype=np.float32)
+    places = centre + (oval - centre)[:, None] * steps[:, None]
+    x, y = np.rint(places).astype(int).transpose(2, 0, 1)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    person = matte[y.clip(0, height - 1), x.clip(0, width - 1)] >= 128
+    # Outside the picture nobody knows: the person goes on.
+    gone = (~person & inside).astype(np.uint8)
+    reach = np.where(gone.any(1), steps[gone.argmax(1)], _MOST_HAIR)
+    around = np.stack([np.roll(reach, k) for k in (-2, -1, 0, 1, 2)])
+    reach = np.median(around, axis=0)
+    reach = (np.roll(reach, 1) + 2 * reach + np.roll(reach, -1)) / 4
+    return np.asarray(np.clip(reach, _LEAST_HAIR, _MOST_HAIR), np.float32)
+
+
+def _ears(landmarks: Floats) -> float:
+    """The depth of the ears, where hair and skull are widest and so are seen."""
+    tall = float(np.linalg.norm(landmarks[152, :2] - landmarks[10, :2]))
+    return float((landmarks[234, 2] + landmarks[454, 2]) / 2) + 0.1 * tall
 
 
 def _smooth(x: Floats | float) -> Floats:

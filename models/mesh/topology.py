@@ -22,6 +22,9 @@ INNER_LIPS = np.array([
 ])
 """The mouth opening: from the person's right corner along the upper lip, back along the lower."""
 
+JAW = OVAL[8:29]
+"""The lower border from the person's left ear along the chin to the right one."""
+
 STABLE = np.array([
     6, 168, 197, 195, 5, 122, 351, 33, 133, 362, 263, 127, 356, 162, 389, 21, 251, 54, 284,
     103, 332, 67, 297, 109, 338, 10, 234, 454, 151, 9, 8, 193, 417,
@@ -85,6 +88,17 @@ EYES = (
 UPPER_LIP = INNER_LIPS[1:10]
 LOWER_LIP = INNER_LIPS[:10:-1]
 """The inner lip edges without the corners, in pairs from the person's right to the left."""
+
+
+@cache
+def mirrored() -> Indices:
+    """(468,): the number of each point's counterpart on the other half of the face."""
+    with (files("models.mesh") / "topology.npz").open("rb") as file:
+        neutral = np.load(file)["neutral"]
+    apart = np.linalg.norm(
+        neutral[:, None] * np.array([-1, 1, 1], np.float32) - neutral[None], axis=-1
+    )
+    return np.asarray(apart.argmin(1), np.int64)
 
 
 @cache
