@@ -19,8 +19,10 @@ class Animator(Protocol):
     name: str
     """The backend's name, as `--backend` takes it before a colon."""
 
-    device: str
-    """Where it computes and why, in a few words for the status line: "CPU (no GPU needed)"."""
+    @property
+    def device(self) -> str:
+        """Where it computes and why, in a few words for the status line: "CPU (no GPU needed)"."""
+        ...
 
     def prepare(self, photo: Photo, size: int) -> Avatar:
         """Make a photo ready to be rendered with its longer side at most `size` pixels.

@@ -171,6 +171,7 @@ def open_runtime(
     available: Sequence[str] | None = None,
     threads: int | None = None,
     race: str = "",
+    lost: Sequence[Refusal] = (),
 ) -> Runtime:
     """Load networks onto the best device that works.
 
@@ -182,16 +183,19 @@ def open_runtime(
         threads: for the CPU; None: `compute_threads`.
         race: the network that decides by its time whether OpenVINO is better than the plain CPU,
             which it is only on some processors; "": OpenVINO is always better.
+        lost: devices that worked and then failed; they are passed over, also the one `wanted`.
 
     Raises:
         UserError: there is no device of the name wanted, or none works.
     """
     offered = list(ort.get_available_providers() if available is None else available)
     threads = threads or compute_threads()
-    refusals: list[Refusal] = []
-    wanted = wanted or os.environ.get(DEVICE_VARIABLE, "")
+    refusals = list(lost)
+    wanted = "" if lost else wanted or os.environ.get(DEVICE_VARIABLE, "")
     race = "" if wanted else race
     for device in _candidates(wanted):
+        if any(device.label == refusal.label for refusal in lost):
+            continue
         if device.provider not in offered:
             reason = _missing(device)
             if reason or wanted:
@@ -218,6 +222,34 @@ def open_runtime(
         f"The networks run on no device ({'; '.join(map(str, refusals)) or 'none was found'}); "
         f"set {DEVICE_VARIABLE}=cpu or install onnxruntime again."
     )
+
+
+def next_runtime(
+    models: Mapping[str, Mapping[Precision, Path | bytes]],
+    samples: Mapping[str, Feeds],
+    failed: Runtime,
+    error: Exception,
+    available: Sequence[str] | None = None,
+) -> Runtime:
+    """Load networks onto the next device, when one failed in the middle of the work.
+
+    Args:
+        models: as for `open_runtime`.
+        samples: likewise.
+        failed: what worked until now.
+        error: how it failed.
+        available: as for `open_runtime`.
+
+    Raises:
+        Exception: `error` itself, where no other device is left.
+        UserError: no other device works.
+    """
+    # On the processor itself, and with inputs of a wrong shape, another device is no help.
+    if failed.device.key == "cpu" or type(error).__name__ == "InvalidArgument":
+        raise error
+    refusal = Refusal(failed.device.label, f"it failed in mid-run, {_first_line(error)}")
+    before = [known for known in failed.refusals if known.label != refusal.label]
+    return open_runtime(models, samples, available=available, lost=[*before, refusal])
 
 
 def probe() -> Runtime:

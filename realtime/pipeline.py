@@ -158,6 +158,7 @@ class Pipeline:
         troubles = Troubles(self._say)
         self._pictures, self._stages = PictureWatch(troubles), StageWatch(troubles)
         self._busy: dict[str, float | None] = {}
+        self._device = animation.device
         self._camera = _Camera()
         self._captured: Mailbox[CameraFrame] = Mailbox()
         self._followed: Mailbox[_Posed] = Mailbox()
@@ -216,12 +217,7 @@ class Pipeline:
                 if later and self._camera.opened.is_set():
                     self._feed(later)
                     later = []
-                self._stages.look(
-                    time.perf_counter(),
-                    self.animation.faults,
-                    self.animation.last_fault,
-                    dict(self._busy),
-                )
+                self._look()
                 self._print_lines()
                 now = time.perf_counter()
                 if tick is not None and now - ticked >= _TICK:
@@ -286,6 +282,15 @@ class Pipeline:
                 feed.outlet.failure = f"The output {feed.outlet.name} hangs and was left as it is"
                 self._say(f"{feed.outlet.failure}.")
         self._print_lines()
+
+    def _look(self) -> None:
+        """Tell the user about what the stages have met."""
+        animation = self.animation
+        now = time.perf_counter()
+        self._stages.look(now, animation.faults, animation.last_fault, dict(self._busy))
+        if animation.device != self._device:
+            self._device = animation.device
+            self._say(f"The avatar is now computed on {self._device}.")
 
     def _incomplete(self) -> SinkError | None:
         """What is to be said about outputs that failed for good."""

@@ -371,6 +371,34 @@ def test_torch_engine_agrees_with_onnx(imported: Path, monkeypatch: pytest.Monke
     assert difference.max() <= 1
 
 
+class _Lost:
+    """A session whose driver has crashed."""
+
+    def run(self, *words: Any, **more: Any) -> Any:
+        raise RuntimeError("CUDA failure 719: unspecified launch failure ; GPU=0\nand more")
+
+
+def test_a_lost_gpu_is_replaced_in_mid_run(imported: Path) -> None:
+    from models.fomm.backend import FommAnimator
+    from models.fomm.engine import OnnxEngine
+    from models.runtime import DEVICES
+
+    animator = create_animator("fomm")
+    assert isinstance(animator, FommAnimator) and isinstance(animator._engine, OnnxEngine)
+    engine = animator._engine
+    avatar = animator.prepare(photo(), 256)
+    driving = Keypoints(OWN["norm_rel1_scale1_value"][0], OWN["norm_rel1_scale1_jacobian"][0])
+    before = animator.render(avatar, driving)
+    cuda = next(device for device in DEVICES if device.key == "cuda")
+    lost: Any = {name: _Lost() for name in engine._runtime.sessions}
+    engine._runtime = replace(engine._runtime, device=cuda, sessions=lost)
+    avatar.source.runtime, avatar.source.feeds = engine._runtime, {"features": "on the GPU"}
+    assert (animator.render(avatar, driving) == before).all()
+    assert "CPU" in animator.device
+    assert "CUDA is not used: it failed in mid-run, CUDA failure 719" in animator.device
+    assert (animator.render(avatar, driving) == before).all()
+
+
 def test_a_changed_file_is_noticed(imported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = imported / "vox-256" / "render.fp32.onnx"
     with open(path, "r+b") as file:

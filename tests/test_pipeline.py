@@ -532,3 +532,12 @@ def test_the_status_line_says_what_a_user_asks() -> None:
         rig.pipeline.status(), latency.count, latency.overall(50), latency.overall(99)
     )
     assert f"{latency.count} animated frames" in closing
+
+
+def test_another_device_is_told() -> None:
+    rig = Rig()
+    rig.animator.device = "CPU (CUDA is not used: it failed in mid-run)"
+    rig.run()
+    assert rig.notes == [
+        "The avatar is now computed on CPU (CUDA is not used: it failed in mid-run)."
+    ]

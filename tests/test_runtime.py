@@ -12,7 +12,7 @@ import pytest
 
 from models import runtime
 from models.errors import UserError
-from models.runtime import Precision, compute_threads, open_runtime, probe
+from models.runtime import Precision, compute_threads, next_runtime, open_runtime, probe
 
 Files = dict[str, dict[Precision, Path | bytes]]
 TINY: Files = {"tiny": {"fp32": runtime.TINY}}
@@ -94,6 +94,41 @@ def test_a_provider_that_fails_is_passed_over(monkeypatch: pytest.MonkeyPatch) -
     made = open_runtime(TINY, PIXEL, available=offered)
     assert made.device.key == "cpu"
     assert str(made.refusals[0]) == "CoreML is not used: no kernel image is available"
+
+
+LOST = RuntimeError(
+    "[ONNXRuntimeError] : 1 : FAIL : CUDA failure 719: unspecified launch failure ; GPU=0\nmore"
+)
+
+
+def test_a_device_that_fails_in_mid_run_is_left_for_the_next(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    profile = tmp_path / "profile.json"
+    profile.write_text("[]")
+    failing = [False]
+
+    def run() -> None:
+        if failing[0]:
+            raise LOST
+
+    _made_up(monkeypatch, CoreML=_Fake("CoreMLExecutionProvider", run, str(profile)))
+    monkeypatch.setenv(runtime.DEVICE_VARIABLE, "coreml")
+    offered = ["CoreMLExecutionProvider", "CPUExecutionProvider"]
+    first = open_runtime(TINY, PIXEL, available=offered)
+    assert first.device.key == "coreml"
+    failing[0] = True
+    with pytest.raises(RuntimeError, match="CUDA failure 719") as caught:
+        first.sessions["tiny"].run(PIXEL["tiny"], ["y"])
+    error = caught.value
+    assert isinstance(error, RuntimeError)
+    second = next_runtime(TINY, PIXEL, first, error, offered)
+    assert second.device.key == "cpu"
+    assert second.sessions["tiny"].run(PIXEL["tiny"], ["y"])[0].item() == 3
+    assert "CoreML is not used: it failed in mid-run" in second.summary
+    assert "CUDA failure 719" in second.summary and "more" not in second.summary
+    with pytest.raises(RuntimeError, match="broken for good"):
+        next_runtime(TINY, PIXEL, second, RuntimeError("broken for good"))
 
 
 def test_heavy_nodes_that_stay_on_the_cpu_are_noticed(

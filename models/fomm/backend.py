@@ -41,9 +41,13 @@ class FommAnimator:
             the largest square in their middle.
         """
         self.name = name
-        self.device = engine.device
         self._engine = engine
         self._face = face
+
+    @property
+    def device(self) -> str:
+        """Where it computes, and why; changes when a device fails."""
+        return self._engine.device
 
     def prepare(self, photo: Photo, size: int) -> FommAvatar:
         """Cut out the part that is animated and encode it; the still is at most 256 x 256."""

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from models.fomm.config import FEATURES, KEYPOINTS, SIDE, SMALL
 from models.fomm.manifest import Manifest, verified
 from models.fomm.motion import jacobians_of
-from models.runtime import Feeds, Precision, open_runtime
+from models.runtime import Feeds, Precision, Runtime, next_runtime, open_runtime
 from models.types import Floats, Keypoints
 
 NETWORKS = ("detect", "encode_source", "render")
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 
+T = TypeVar("T")
+
+
 class Engine(Protocol):
     """Computes the networks. Pictures are (1, 3, 256, 256), float32, RGB, 0..1."""
 
-    device: str
-    """Where it computes and why, in a few words."""
+    @property
+    def device(self) -> str:
+        """Where it computes and why, in a few words."""
+        ...
 
     def detect(self, picture: Floats) -> Keypoints:
         """The keypoints of a picture."""
@@ -37,8 +44,21 @@ class Engine(Protocol):
         ...
 
 
+@dataclass
+class _Source:
+    """A photo, and what `render` needs of it, on the device of `runtime`."""
+
+    picture: Floats
+    keypoints: Keypoints
+    runtime: Runtime
+    feeds: Feeds
+
+
 class OnnxEngine:
-    """The exported graphs in ONNX Runtime."""
+    """The exported graphs in ONNX Runtime.
+
+    A device that fails in the middle of the work is left for the next one, down to the CPU.
+    """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         """Load an imported model onto the best device.
@@ -46,39 +66,75 @@ class OnnxEngine:
         Raises:
             UserError: a file was changed, or no device works.
         """
-        self._runtime = open_runtime(
-            {name: _Verified(folder, manifest, name) for name in NETWORKS},
-            samples(),
-            race="render",
-        )
-        self.device = self._runtime.summary
+        self._models = {name: _Verified(folder, manifest, name) for name in NETWORKS}
+        self._lock = threading.Lock()
+        # Kept, as taking sessions down on a broken driver can end the whole program.
+        self._lost: list[Runtime] = []
+        self._runtime = open_runtime(self._models, samples(), race="render")
+
+    @property
+    def device(self) -> str:
+        """Where it computes, and what was passed over or lost."""
+        return self._runtime.summary
 
     def detect(self, picture: Floats) -> Keypoints:
         """The keypoints of a picture."""
-        session = self._runtime.sessions["detect"]
-        values, jacobians = session.run({"picture": picture}, ["values", "jacobians"])
-        return Keypoints(values[0], jacobians[0])
 
-    def encode(self, picture: Floats, keypoints: Keypoints) -> Feeds:
-        """The inputs of `render` that belong to the source, kept on the device."""
-        session = self._runtime.sessions["encode_source"]
-        names = ["features", "small"]
-        kept = session.run({"picture": picture}, names, keep=True)
-        return {
-            **dict(zip(names, kept, strict=True)),
-            "source_values": keypoints.values[None],
-            "source_jacobians": jacobians_of(keypoints)[None],
-        }
+        def compute(runtime: Runtime) -> Keypoints:
+            feeds = {"picture": picture}
+            values, jacobians = runtime.sessions["detect"].run(feeds, ["values", "jacobians"])
+            return Keypoints(values[0], jacobians[0])
 
-    def render(self, source: Feeds, keypoints: Keypoints) -> Floats:
+        return self._compute(compute)
+
+    def encode(self, picture: Floats, keypoints: Keypoints) -> _Source:
+        """What `render` needs of a photo, kept on the device."""
+
+        def compute(runtime: Runtime) -> _Source:
+            return _Source(picture, keypoints, runtime, _encode(runtime, picture, keypoints))
+
+        return self._compute(compute)
+
+    def render(self, source: _Source, keypoints: Keypoints) -> Floats:
         """The picture of a source moved to keypoints."""
-        feeds = {
-            **source,
-            "values": keypoints.values[None],
-            "jacobians": jacobians_of(keypoints)[None],
-        }
-        picture: Floats = self._runtime.sessions["render"].run(feeds, ["prediction"])[0]
-        return picture
+
+        def compute(runtime: Runtime) -> Floats:
+            if source.runtime is not runtime:
+                # What was kept is on a device that has failed since.
+                source.feeds = _encode(runtime, source.picture, source.keypoints)
+                source.runtime = runtime
+            feeds = {
+                **source.feeds,
+                "values": keypoints.values[None],
+                "jacobians": jacobians_of(keypoints)[None],
+            }
+            picture: Floats = runtime.sessions["render"].run(feeds, ["prediction"])[0]
+            return picture
+
+        return self._compute(compute)
+
+    def _compute(self, work: Callable[[Runtime], T]) -> T:
+        """Do some work on the device, or on the next one if this one fails."""
+        while True:
+            runtime = self._runtime
+            try:
+                return work(runtime)
+            except Exception as error:  # ONNX Runtime raises many types, all of its own.
+                with self._lock:
+                    # The thread that comes second finds the next device ready.
+                    if self._runtime is runtime:
+                        self._runtime = next_runtime(self._models, samples(), runtime, error)
+                        self._lost.append(runtime)
+
+
+def _encode(runtime: Runtime, picture: Floats, keypoints: Keypoints) -> Feeds:
+    names = ["features", "small"]
+    kept = runtime.sessions["encode_source"].run({"picture": picture}, names, keep=True)
+    return {
+        **dict(zip(names, kept, strict=True)),
+        "source_values": keypoints.values[None],
+        "source_jacobians": jacobians_of(keypoints)[None],
+    }
 
 
 class _Verified(Mapping[Precision, Path | bytes]):
