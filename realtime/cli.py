@@ -1,4 +1,4 @@
-"""The command line: `avatarify-like run`, `animate` and `doctor`."""
+"""The command line: `avatarify-like run`, `animate`, `verify` and the others."""
 
 from __future__ import annotations
 
@@ -147,6 +147,27 @@ _Fit = Annotated[
     ),
 ]
 
+_SignKey = Annotated[
+    Path | None,
+    typer.Option(
+        help="A private key (PEM) to sign videos with. (default: one made on this computer)",
+        envvar="AVATARIFY_SIGN_KEY",
+        metavar="KEY.pem",
+        show_default=False,
+        show_envvar=False,
+    ),
+]
+_SignCert = Annotated[
+    Path | None,
+    typer.Option(
+        help="The certificate of that key (PEM), followed by those above it.",
+        envvar="AVATARIFY_SIGN_CERT",
+        metavar="CERT.pem",
+        show_default=False,
+        show_envvar=False,
+    ),
+]
+
 
 @app.command(
     epilog="Examples:\n\n"
@@ -194,6 +215,8 @@ def run(
         float | None,
         typer.Option(help="Stop after this time. (default: Ctrl-C)", show_default=False, min=0.1),
     ] = None,
+    sign_key: _SignKey = None,
+    sign_cert: _SignCert = None,
 ) -> None:
     """Animate a photo with your webcam, live, into a virtual camera.
 
@@ -219,6 +242,8 @@ def run(
         badge=badge,
         fit=fit.value,
         face=face,
+        sign_key=sign_key,
+        sign_cert=sign_cert,
     )
     run_live(choices, _console(), seconds)
 
@@ -257,6 +282,8 @@ def animate(
     badge: _Badge = True,
     fit: _Fit = Fit.blur,
     face: _Face = None,
+    sign_key: _SignKey = None,
+    sign_cert: _SignCert = None,
 ) -> None:
     """Animate a photo with a video, every frame, keeping the video's sound."""
     canvas = None if size is None else parse_size(size)
@@ -276,8 +303,54 @@ def animate(
         badge=badge,
         fit=fit.value,
         face=face,
+        sign_key=sign_key,
+        sign_cert=sign_cert,
     )
     run_job(job, _console())
+
+
+@app.command(
+    epilog="Examples:\n\n"
+    "avatarify-like verify out.mp4\n\n"
+    "avatarify-like verify out.mp4 --trust issuers.pem"
+)
+def verify(
+    file: Annotated[Path, typer.Argument(help="A video, picture or sound.", metavar="FILE")],
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            help="Certificates (PEM) of the issuers that you trust.",
+            envvar="AVATARIFY_TRUST",
+            metavar="ISSUERS.pem",
+            show_default=False,
+            show_envvar=False,
+        ),
+    ] = None,
+) -> None:
+    """Show who signed a file and what made it, and check that it was not changed since.
+
+    Exit code 0: signed and unchanged. 1: changed since. 3: no manifest. 2: it cannot be checked.
+    """
+    from realtime.provenance.verify import describe, examine
+
+    finding = examine(file, trust)
+    for line in describe(finding):
+        typer.echo(line)
+    raise typer.Exit(finding.verdict.value)
+
+
+@app.command()
+def sign(
+    file: Annotated[
+        Path, typer.Argument(help="A video that this program has recorded.", metavar="FILE.mp4")
+    ],
+    sign_key: _SignKey = None,
+    sign_cert: _SignCert = None,
+) -> None:
+    """Sign a recording that was left unsigned, because the program was killed or the disk full."""
+    from realtime.provenance.sealer import sign_later
+
+    typer.echo(sign_later(file, sign_key, sign_cert))
 
 
 @app.command()

@@ -21,6 +21,8 @@ from realtime.compositor import Compositor, Fit
 from realtime.files import check_writable
 from realtime.frames import AvatarFrame
 from realtime.offline import Progress, Report, animate
+from realtime.provenance.sealer import Sealer, prepare
+from realtime.provenance.signing import CLIP, Claim
 from realtime.sinks.base import require_avatar_frame
 from realtime.sinks.video_writer import VideoWriter
 from realtime.source import AVATAR_SIZE, load_source
@@ -43,6 +45,8 @@ class Job:
     badge: bool = True
     fit: str = "blur"
     face: int | None = None
+    sign_key: Path | None = None
+    sign_cert: Path | None = None
 
 
 class _File:
@@ -74,9 +78,14 @@ def run_job(job: Job, console: Console) -> Report:
     Raises:
         UserError: something is missing or cannot be used.
     """
+
+    def say(line: str) -> None:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
     check_writable(job.output)
     if job.output.exists() and job.driving.exists() and job.output.samefile(job.driving):
         raise UserError("The output would replace the driving clip; choose another name.")
+    credentials = prepare(job.sign_key, job.sign_cert, say)
     limit_threads()
     clip = ClipReader(job.driving)
     tracker = FaceTracker()
@@ -110,7 +119,9 @@ def run_job(job: Job, console: Console) -> Report:
         os.replace(part, job.output)
     finally:
         part.unlink(missing_ok=True)
-    console.print(_closing(job, report), soft_wrap=True, markup=False, highlight=False)
+    say(_closing(job, report))
+    with Sealer(credentials, Claim(CLIP, job.badge), say) as sealer:
+        sealer.add(job.output)
     return report
 
 

@@ -22,6 +22,8 @@ from realtime.cameras import open_camera
 from realtime.compositor import Compositor, Fit
 from realtime.files import check_writable
 from realtime.pipeline import Outlet, Pipeline
+from realtime.provenance.sealer import Sealer, prepare
+from realtime.provenance.signing import LIVE, Claim
 from realtime.sinks.base import SinkError
 from realtime.sinks.registry import Output
 from realtime.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, load_source
@@ -52,14 +54,21 @@ class Choices:
     face: int | None = None
     avatar_size: int | None = None
     full_pace: bool = False
+    sign_key: Path | None = None
+    sign_cert: Path | None = None
 
 
-def build(choices: Choices, notify: Callable[[str], None]) -> Pipeline:
+def build(
+    choices: Choices,
+    notify: Callable[[str], None],
+    finished: Callable[[Path], None] | None = None,
+) -> Pipeline:
     """Open the outputs, load the models and prepare the avatar.
 
     Args:
         choices: what the user chose.
         notify: called with one line for the user.
+        finished: called with the path of a recording that is complete.
 
     Raises:
         UserError: something is missing or cannot be used.
@@ -78,7 +87,7 @@ def build(choices: Choices, notify: Callable[[str], None]) -> Pipeline:
         animator, tracker, avatar, motion=choices.motion, adapt_scale=choices.adapt_scale
     )
     composer = Compositor(choices.size, Fit(choices.fit), choices.badge, choices.mirror)
-    outlets = _outlets(choices, notify)
+    outlets = _outlets(choices, notify, finished)
     return Pipeline(
         lambda: open_camera(
             choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=choices.full_pace
@@ -99,10 +108,14 @@ def _check_spared(record: Path, choices: Choices) -> None:
             raise UserError(f"{record} is the {what}; choose another file for the recording.")
 
 
-def _outlets(choices: Choices, notify: Callable[[str], None]) -> list[Outlet]:
+def _outlets(
+    choices: Choices,
+    notify: Callable[[str], None],
+    finished: Callable[[Path], None] | None = None,
+) -> list[Outlet]:
     outlets: list[Outlet] = []
     if choices.output != "none" or choices.record is None:
-        show = Output(choices.output, choices.size, choices.fps, notify)
+        show = Output(choices.output, choices.size, choices.fps, notify, finished)
         try:
             sink = show()
             outlets.append(Outlet(show, retry=show.reopens, sink=sink, name=sink.name))
@@ -111,7 +124,8 @@ def _outlets(choices: Choices, notify: Callable[[str], None]) -> list[Outlet]:
                 raise
             notify(f"{error} Going on with the recording alone.")
     if choices.record is not None:
-        recording = Output(f"recorder:{choices.record}", choices.size, choices.fps, notify)
+        recorder = f"recorder:{choices.record}"
+        recording = Output(recorder, choices.size, choices.fps, notify, finished)
         outlets.append(Outlet(recording, name=str(choices.record)))
     return outlets
 
@@ -124,13 +138,17 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
     """
     with StatusLine(console) as line:
         line.busy("Loading the models and preparing the avatar ...")
-        pipeline = build(choices, line.note)
+        credentials = None
+        if choices.record is not None or choices.output.startswith("recorder:"):
+            credentials = prepare(choices.sign_key, choices.sign_cert, line.note)
+        sealer = Sealer(credentials, Claim(LIVE, choices.badge), line.note)
+        pipeline = build(choices, line.note, sealer.add)
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
             line.note("Press Enter to calibrate again, Ctrl-C to stop.")
             on_enter(sys.stdin, lambda: pipeline.animation.recalibrate(at_once=True))
         failure: UserError | None = None
         try:
-            with _stopped_by_signals(pipeline.stop):
+            with _stopped_by_signals(pipeline.stop), sealer:
                 pipeline.run(seconds, tick=lambda: line.show(pipeline.status()))
         except UserError as error:
             failure = error

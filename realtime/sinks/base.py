@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
@@ -58,13 +59,15 @@ class Request:
     size: (width, height) in pixels, both even. fps: how often `write` will be called a second.
     device: the part of `--output` that is the backend's own (a path, a number, a name), or None
     for the backend's first choice. notify: called with one line for the user, such as a warning
-    about a device that works but not for every program.
+    about a device that works but not for every program. finished: called with the path of a file
+    once nothing more will be written to it.
     """
 
     size: tuple[int, int]
     fps: float
     device: str | None = None
     notify: Callable[[str], None] = unheard
+    finished: Callable[[Path], None] | None = None
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Recorder:
         *,
         audio_from: str | Path | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        finished: Callable[[Path], None] | None = None,
     ) -> None:
         """Create the file.
 
@@ -50,6 +51,8 @@ class Recorder:
             fps: frames per second of the video.
             audio_from: a clip whose sound is copied.
             clock: the time in seconds; another one in tests.
+            finished: called once with the path when nothing more will be written there, also
+                after a fault, in the thread that encodes; it must not take long.
 
         Raises:
             SinkError: the file cannot be made there.
@@ -60,6 +63,7 @@ class Recorder:
         self._size = size
         self._fps = fps
         self._clock = clock
+        self._finished = finished
         self._started: float | None = None
         self._slot = 0
         self._waiting: deque[tuple[int, Image]] = deque()
@@ -158,6 +162,8 @@ class Recorder:
                 self._writer.close()
             except Exception as error:
                 self._fail(error)
+            if self._finished is not None:
+                self._finished(self._writer.path)
 
     def _take(self) -> tuple[int, Image] | None:
         """The next waiting frame, or None when closing and none is left."""
@@ -181,7 +187,7 @@ def _find() -> Found:
 def _open(request: Request) -> Recorder:
     if request.device is None:
         raise SinkError("A recording needs a file: write --record out.mp4.")
-    return Recorder(request.device, request.size, request.fps)
+    return Recorder(request.device, request.size, request.fps, finished=request.finished)
 
 
 BACKEND = Backend("recorder", _find, _open, camera=False)

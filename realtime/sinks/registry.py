@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from realtime.sinks import null, recorder, virtual_camera
 from realtime.sinks.base import Backend, Found, Request, Sink, SinkError, unheard
@@ -65,6 +66,7 @@ class Output:
         size: tuple[int, int],
         fps: float,
         notify: Callable[[str], None] = unheard,
+        finished: Callable[[Path], None] | None = None,
     ) -> None:
         """Remember the choice; nothing is opened yet.
 
@@ -74,8 +76,9 @@ class Output:
             size: (width, height) of the frames.
             fps: how often frames will be written per second.
             notify: called with one line for the user.
+            finished: called with the path of a recording that is complete.
         """
-        self._request = Request(size, fps, notify=notify)
+        self._request = Request(size, fps, notify=notify, finished=finished)
         self._backend: Backend | None = None
         self._device: str | None = None
         if choice != AUTO:
@@ -92,10 +95,8 @@ class Output:
         Raises:
             SinkError: there is no such sink; the sentence says how to get one.
         """
-        notify = self._request.notify
         if self._backend is not None:
-            request = Request(self._request.size, self._request.fps, self._device, notify)
-            return self._backend.open(request)
+            return self._backend.open(replace(self._request, device=self._device))
         return self._choose()
 
     def _choose(self) -> Sink:

@@ -27,6 +27,9 @@ _FRAGMENTED = "hybrid_fragmented+frag_keyframe+default_base_moof"
 """While it grows, the file consists of playable fragments of one second; at the end FFmpeg makes
 it an ordinary MP4 that players seek in at once."""
 
+MARK = "AI avatar: a photo animated with avatarify-like"
+"""The comment in every file, also in one whose signature was never written."""
+
 
 class VideoWriter:
     """An MP4 with H.264 video (BT.709, 4:2:0, constant quality) and perhaps a clip's sound.
@@ -79,6 +82,7 @@ class VideoWriter:
                 format="mp4",
                 options={"movflags": _FRAGMENTED, "flush_packets": "1"},
             )
+            self._container.metadata["comment"] = MARK
             self._stream = self._container.add_stream("libx264", rate=rate)
             self._set_up(rate, live)
             self._audio = None

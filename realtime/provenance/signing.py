@@ -1,0 +1,223 @@
+"""Writing a signed C2PA manifest into a finished MP4."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.util
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from models.errors import UserError
+from realtime.provenance.credentials import Credentials
+
+TOOL = "avatarify-like"
+
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+"""IPTC's word for what we make. Every picture is put together of a photo and of what trained
+networks decide (the motion) or draw (the pixels of the `fomm` backend). "trainedAlgorithmicMedia"
+would say that no photo is in it, "algorithmicMedia" that nothing was trained."""
+
+MEDIA_TYPE = "video/mp4"
+_SPOOL_MEGABYTES = 8
+_LEAF_KILOBYTES = 8192
+"""The media data is hashed in pieces of this size, so that a large file is never in memory."""
+
+
+class SigningError(UserError):
+    """A file could not be signed; it is as it was before."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a manifest says about how the video was made.
+
+    made: one sentence. badge: the visible mark is in every frame.
+    """
+
+    made: str
+    badge: bool
+
+
+LIVE = "A photo was animated live with the face in front of a webcam."
+RECOVERED = "A photo was animated; signed later, from a recording that was left unsigned."
+CLIP = "A photo was animated with the face in a video."
+
+
+def version() -> str:
+    """The version of this program, or "0" where it is not installed."""
+    try:
+        return metadata.version(TOOL)
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def available() -> bool:
+    """Whether the library that signs is there; it has no wheels for some rare systems."""
+    return importlib.util.find_spec("c2pa") is not None
+
+
+def sign(path: Path, credentials: Credentials, claim: Claim) -> None:
+    """Replace an MP4 by a copy with a signed manifest.
+
+    The copy grows beside it and takes its name only when it is whole, so that an interruption, a
+    full disk or any other fault leaves the file as it was. Memory does not grow with the file.
+
+    Raises:
+        SigningError: it was not signed; one sentence says why.
+    """
+    part = path.with_name(f".{path.stem}.{os.getpid()}.signing{path.suffix}")
+    try:
+        with open(path, "rb") as source:
+            before = os.fstat(source.fileno())
+            with open(part, "w+b") as target:
+                _embed(source, target, path.name, credentials, claim)
+                target.flush()
+                os.fsync(target.fileno())
+        now = os.stat(path)
+        if (now.st_ino, now.st_size, now.st_mtime_ns) != (
+            before.st_ino,
+            before.st_size,
+            before.st_mtime_ns,
+        ):
+            raise SigningError(f"{path} was not signed: it was changed in the meantime.")
+        with suppress(OSError):
+            os.chmod(part, before.st_mode & 0o777)
+        os.replace(part, path)
+    except SigningError:
+        raise
+    except ImportError as error:
+        raise SigningError(
+            f"{path} was not signed and is kept as it is: c2pa-python does not load here "
+            f"({_short(error)})."
+        ) from error
+    except Exception as error:  # The library has errors of its own for nearly everything.
+        raise SigningError(
+            f"{path} was not signed and is kept as it is: {_short(error)}; `{TOOL} sign {path}` "
+            "tries again."
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def check(credentials: Credentials) -> None:
+    """Sign a tiny picture in memory, so that a certificate that cannot sign is found at the start.
+
+    Raises:
+        UserError: it cannot; one sentence says why.
+    """
+    import io
+
+    from PIL import Image
+
+    picture, signed = io.BytesIO(), io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    picture.seek(0)
+    try:
+        _builder("check", "image/png", Claim("", False)).sign(
+            _signer(credentials), "image/png", picture, signed
+        )
+    except Exception as error:
+        raise UserError(
+            f"The certificate cannot sign ({_short(error)}); give one that is made for C2PA: "
+            "version 3, for digital signatures, with an extended key usage such as e-mail "
+            "protection, and not signed by itself."
+        ) from error
+
+
+def _embed(
+    source: BinaryIO, target: BinaryIO, title: str, credentials: Credentials, claim: Claim
+) -> None:
+    # The library hashes piece by piece only where all media data is in one box: not in the
+    # fragments of a killed recording, which therefore take up to half a gigabyte of memory.
+    one = [kind for kind, _ in top_boxes(source)].count("mdat") == 1
+    source.seek(0)
+    builder = _builder(title, MEDIA_TYPE, claim, by_pieces=one)
+    builder.sign(_signer(credentials), MEDIA_TYPE, source, target)
+
+
+def _signer(credentials: Credentials) -> Any:
+    import c2pa
+
+    # No time stamp by an authority: that would need the network and tell it about the recording.
+    return c2pa.Signer.from_info(
+        c2pa.C2paSignerInfo(credentials.algorithm, credentials.chain, credentials.key, None)
+    )
+
+
+def _builder(title: str, media_type: str, claim: Claim, *, by_pieces: bool = False) -> Any:
+    import c2pa
+
+    settings: dict[str, Any] = {
+        "builder": {"thumbnail": {"enabled": False}},
+        "core": {"backing_store_memory_threshold_in_mb": _SPOOL_MEGABYTES},
+    }
+    if by_pieces:
+        settings["core"]["merkle_tree_chunk_size_in_kb"] = _LEAF_KILOBYTES
+    context = c2pa.Context(c2pa.Settings.from_dict(settings))
+    return c2pa.Builder(manifest(title, media_type, claim), context)
+
+
+def manifest(title: str, media_type: str, claim: Claim) -> dict[str, Any]:
+    """What is signed, in the words of C2PA."""
+    tool = {"name": TOOL, "version": version()}
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    created = {
+        "action": "c2pa.created",
+        "when": now.replace("+00:00", "Z"),
+        "softwareAgent": tool,
+        "digitalSourceType": SOURCE_TYPE,
+        "description": claim.made,
+    }
+    actions = [created]
+    if claim.badge:
+        actions.append(
+            {
+                "action": "c2pa.edited",
+                "softwareAgent": tool,
+                "description": 'The visible mark "AI avatar" was put into every frame.',
+            }
+        )
+    return {
+        "claim_generator_info": [tool],
+        "title": title,
+        "format": media_type,
+        "assertions": [
+            {
+                "label": "c2pa.actions.v2",
+                "data": {"actions": actions, "allActionsIncluded": True},
+            }
+        ],
+    }
+
+
+def top_boxes(file: BinaryIO) -> Iterator[tuple[str, int]]:
+    """The outermost boxes of an MP4, as (four letters, bytes), as far as they make sense."""
+    end = file.seek(0, os.SEEK_END)
+    at = 0
+    while at + 8 <= end:
+        file.seek(at)
+        size, kind = struct.unpack(">I4s", file.read(8))
+        if size == 1:
+            wide = file.read(8)
+            size = struct.unpack(">Q", wide)[0] if len(wide) == 8 else 0
+        elif size == 0:
+            size = end - at
+        if size < 8:
+            return
+        yield kind.decode("latin-1"), size
+        at += size
+
+
+def _short(error: Exception) -> str:
+    """One line of an error, without the full stop."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")
