@@ -19,8 +19,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="runs the starte
 
 # One wheel that stands for all packages: the modules that the set-up wants to import.
 _MODULES = (
-    "av cv2 numpy onnxruntime PIL/__init__ PIL/Image pi_heif platformdirs pyvirtualcam "
-    "rich/__init__ rich/live typer cv2_enumerate_cameras"
+    "av c2pa/__init__ cv2 numpy onnxruntime PIL/__init__ PIL/Image pi_heif platformdirs "
+    "pyvirtualcam rich/__init__ rich/live typer cv2_enumerate_cameras"
 ).split()
 _CLI = """
 import importlib.metadata, sys
@@ -43,6 +43,8 @@ def write_wheel(project: Path) -> None:
     with zipfile.ZipFile(wheel, "w") as file:
         for module in _MODULES:
             file.writestr(f"{module}.py", "")
+        for library in ("libc2pa_c.so", "libc2pa_c.rlib", "c2pa_c.lib"):
+            file.writestr(f"c2pa/libs/{library}", "")
         file.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: everything\nVersion: 1.0\n")
         file.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -118,6 +120,7 @@ def test_two_first_calls_at_once_set_up_once(project: Path, tmp_path: Path) -> N
     assert told.count("goes on without this: The model could not be fetched.") == 1
     packages = next((project / ".venv").glob("lib/*/site-packages"))
     assert not (packages / "pip").exists()
+    assert [path.name for path in (packages / "c2pa" / "libs").iterdir()] == ["libc2pa_c.so"]
 
 
 def test_a_second_call_sets_nothing_up_and_keeps_the_exit_code(project: Path) -> None:

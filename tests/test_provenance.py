@@ -281,16 +281,18 @@ def test_a_users_certificate_is_used_and_trusted_when_its_issuer_is(tmp_path: Pa
 
 def test_bad_keys_and_certificates_are_told_at_the_start(tmp_path: Path) -> None:
     key, chain, issuer = issued(tmp_path)
-    for arguments, words in (
-        ((key, None), "give --sign-cert too"),
-        ((None, chain), "give --sign-key too"),
-        ((chain, chain), "holds no private key"),
-        ((key, key), "holds no certificate"),
-        ((tmp_path / "missing.pem", chain), "cannot be read"),
-        ((key, issuer), "does not belong"),
-    ):
+    missing = tmp_path / "missing.pem"
+    cases: list[tuple[Path | None, Path | None, str]] = [
+        (key, None, "give --sign-cert too"),
+        (None, chain, "give --sign-key too"),
+        (chain, chain, "holds no private key"),
+        (key, key, "holds no certificate"),
+        (missing, chain, "cannot be read"),
+        (key, issuer, "does not belong"),
+    ]
+    for key_file, chain_file, words in cases:
         with pytest.raises(UserError, match=words):
-            prepare(*arguments, pytest.fail)
+            prepare(key_file, chain_file, pytest.fail)
     locked = ec.generate_private_key(ec.SECP256R1()).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word")
     )
