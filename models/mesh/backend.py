@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from models.mesh import eyes, mouth, rings
+from models.mesh.generator import Known, open_generator
 from models.mesh.layers import Layers, separate
 from models.mesh.motion import absolute_motion, relative_motion
 from models.mesh.pose import Similarity, fit_head
@@ -26,6 +27,7 @@ class MeshAvatar(Avatar):
     """A photo with its layers.
 
     landmarks: (478, 3) in pixels of `still`. colours: (h, w, 4) the moving box, RGB and matte.
+    known: for the generator, if there is one.
     """
 
     landmarks: Floats
@@ -35,13 +37,20 @@ class MeshAvatar(Avatar):
     skin: Skin
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
+    known: Known | None
 
 
 class MeshAnimator:
-    """Moves a photo by its 478 landmarks; needs nothing but NumPy and OpenCV."""
+    """Moves a photo by its 478 landmarks; small networks mend eyes and mouth."""
 
     name = "mesh"
     device = "CPU (needs no GPU)"
+
+    def __init__(self, generated: bool = True) -> None:
+        """Open the networks that come along, unless `generated` is False."""
+        self._generator = open_generator() if generated else None
+        self.generator_seconds = 0.0
+        """What the networks took of the last `render`."""
 
     def prepare(self, photo: Photo, size: int) -> MeshAvatar:
         """Make a photo ready to be rendered with its longer side at most `size` pixels."""
@@ -68,6 +77,7 @@ class MeshAnimator:
             skin=complete(layers, landmarks),
             eyes=eyes.cut_eyes(still, landmarks),
             mouth=mouth.build(still, landmarks),
+            known=Known.of(still, landmarks) if self._generator else None,
         )
 
     def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
@@ -97,6 +107,9 @@ class MeshAnimator:
             eyes.draw_eye(out, eye, flat)
             eyes.draw_lid(out, eye, flat)
         mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
+        if self._generator and avatar.known:
+            self._generator.mend(out, avatar.known, target, head)
+            self.generator_seconds = self._generator.seconds
         return out
 
     def warp(self, avatar: MeshAvatar, keypoints: Keypoints) -> Image:

@@ -1,0 +1,325 @@
+"""The parts of the picture that the region networks see and mend.
+
+A region is a small square that moves with an eye or with the mouth. Its colours are measured in
+the photo's own skin colour, so that a network meets every skin and every light as the same grey
+and cannot tint one like another. What comes back is a bounded correction inside a prior mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.mesh.paint import SHIFT, fill
+from models.mesh.pose import Similarity
+from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
+from models.types import Floats, Image
+
+EYE_SIDE, MOUTH_SIDE = 64, 128
+PLANES = 12
+MOUTH_STEP = 4
+"""The mouth's correction comes at 1/MOUTH_STEP of the region's size: light, not detail."""
+
+EYE_BOUND = 0.35
+"""The most by which an eye's colours change, in skin colours (skin itself is 0.5)."""
+MOUTH_GAIN, MOUTH_OFFSET = 0.5, 0.2
+"""The most by which the mouth's colours are multiplied (1 +- gain) and shifted."""
+
+_EYE_OUTER, _EYE_INNER = (13.0, 37.0), (51.0, 37.0)  # where the eye's corners are in its region
+_MOUTH_SPAN = 0.52  # of the region's side: the photo's mouth, as wide as it was
+# fmt: off
+_OUTER_LIPS: Indices = np.array(
+    [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
+)
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a region's network knows of the photo; made once per avatar.
+
+    picture: (3, S, S) the photo's own region, in skin colours. skin: (3,) 1..255.
+    opening: (S, S) uint8, 255 between the photo's lids or lips.
+    gap: how far these are apart in pixels of the region.
+    """
+
+    picture: Floats
+    skin: Floats
+    opening: Image
+    gap: float
+
+
+@dataclass(frozen=True)
+class Region:
+    """One region of one frame.
+
+    matrix: (2, 3), from the picture's pixels to the region's.
+    planes: (12, S, S) for the network: the drawn picture (3) and the photo (3) in skin colours;
+    masks 0..1 of the opening now and in the photo; for an eye the upper lid's edge and the iris,
+    for the mouth the lips and how far inside the opening; how far open against the photo, and how
+    far turned away.
+    prior: (S, S) 0..1, where how much of the correction may be seen; all zero: none.
+    """
+
+    matrix: Floats
+    planes: Floats
+    prior: Floats
+
+
+def eye_source(photo: Image, landmarks: Floats, eye: Eye) -> Source:
+    """The eye's region in the photo with its (478, 3) landmarks in pixels."""
+    matrix = _eye_frame(eye, landmarks)
+    opening = _polygon(landmarks[eye.opening], matrix, EYE_SIDE)
+    picture, skin = _seen(photo, matrix, EYE_SIDE, opening, (9, 25))
+    return Source(picture, skin, opening, _gap(landmarks, matrix, eye))
+
+
+def mouth_source(photo: Image, landmarks: Floats) -> Source:
+    """The mouth's region in the photo with its (478, 3) landmarks in pixels."""
+    matrix = _mouth_frame(landmarks, mouth_width(landmarks))
+    lips = _polygon(landmarks[_OUTER_LIPS], matrix, MOUTH_SIDE)
+    picture, skin = _seen(photo, matrix, MOUTH_SIDE, lips, (9, 31))
+    opening = _polygon(landmarks[INNER_LIPS], matrix, MOUTH_SIDE)
+    return Source(picture, skin, opening, _gap(landmarks, matrix, None))
+
+
+def eye_gate(eye: Eye, source: Source, target: Floats) -> float:
+    """How far the eye has closed since the photo: 0 as open as there or wider, 1 by a third."""
+    ratio = _gap(target, _eye_frame(eye, target), eye) / max(source.gap, 1e-6)
+    return _step(1.0 - ratio, 0.08, 0.33)
+
+
+def mouth_gate(source: Source, width: float, target: Floats, head: Similarity) -> float:
+    """How far the mouth has opened since the photo, 0..1. width: the photo's mouth's in pixels."""
+    gap = _gap(target, _mouth_frame(target, width * head.scale), None)
+    return _step((gap - source.gap) / (MOUTH_SIDE * _MOUTH_SPAN), 0.03, 0.10)
+
+
+def eye_region(picture: Image, eye: Eye, source: Source, target: Floats, gate: float) -> Region:
+    """What the eye network sees of the drawn picture, with (478, 3) landmarks in its pixels."""
+    side = EYE_SIDE
+    matrix = _eye_frame(eye, target)
+    opening = _polygon(target[eye.opening], matrix, side)
+    edge = np.zeros((side, side), np.uint8)
+    points = _move(target[np.concatenate([eye.corners[:1], eye.upper, eye.corners[1:]])], matrix)
+    cv2.polylines(edge, [_fixed(points)], False, 255, 1, cv2.LINE_AA, SHIFT)
+    iris = np.zeros((side, side), np.uint8)
+    centre, *rim = _move(target[eye.iris], matrix)
+    radius = float(np.linalg.norm(np.array(rim) - centre, axis=1).mean())
+    middle = _fixed(centre)
+    cv2.circle(
+        iris, (int(middle[0]), int(middle[1])), max(1, round(radius * (1 << SHIFT))), 255, -1,
+        cv2.LINE_AA, SHIFT,
+    )  # fmt: skip
+    closing = 1.0 - _gap(target, matrix, eye) / max(source.gap, 1e-6)
+    planes = np.empty((PLANES, side, side), np.float32)
+    planes[0:3] = _in_skin(picture, matrix, side, source.skin)
+    planes[3:6] = source.picture
+    planes[6] = opening * np.float32(1 / 255)
+    planes[7] = source.opening * np.float32(1 / 255)
+    planes[8] = edge * np.float32(1 / 255)
+    planes[9] = iris * np.float32(1 / 255)
+    planes[10] = closing
+    planes[11] = _facing(target[eye.corners])
+    reach = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
+    near = cv2.dilate(cv2.max(opening, source.opening), reach)
+    # What is still seen of the eyeball stays as it is (its catchlight is not to be invented),
+    # until little is left of it.
+    seen = cv2.GaussianBlur(cv2.erode(opening, np.ones((3, 3), np.uint8)), (0, 0), 1.0)
+    kept = seen * np.float32((1 - _step(closing, 0.4, 0.8)) / 255)
+    prior = cv2.GaussianBlur(near, (0, 0), 2.0) * (1 - kept) * np.float32(gate / 255)
+    return Region(matrix, planes, _faded(prior))
+
+
+def mouth_region(
+    picture: Image, source: Source, width: float, target: Floats, head: Similarity, gate: float
+) -> Region:
+    """What the mouth network sees; arguments as of `mouth_gate` and `eye_region`."""
+    side = MOUTH_SIDE
+    matrix = _mouth_frame(target, width * head.scale)
+    opening = _polygon(target[INNER_LIPS], matrix, side)
+    lips = _polygon(target[_OUTER_LIPS], matrix, side)
+    planes = np.empty((PLANES, side, side), np.float32)
+    planes[0:3] = _in_skin(picture, matrix, side, source.skin)
+    planes[3:6] = source.picture
+    planes[6] = opening * np.float32(1 / 255)
+    planes[7] = source.opening * np.float32(1 / 255)
+    planes[8] = lips * np.float32(1 / 255)
+    planes[9] = cv2.GaussianBlur(opening, (0, 0), 6.0) * np.float32(1 / 255)
+    planes[10] = (_gap(target, matrix, None) - source.gap) / (side * _MOUTH_SPAN)
+    planes[11] = _facing(target[[61, 291]])
+    near = cv2.dilate(lips, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
+    prior = cv2.GaussianBlur(near, (0, 0), 4.0) * np.float32(gate / 255)
+    return Region(matrix, planes, _faded(prior))
+
+
+def target_colours(picture: Image, region: Region, source: Source) -> Floats:
+    """(3, S, S): another picture's colours in a region, for training."""
+    return _in_skin(picture, region.matrix, region.prior.shape[0], source.skin)
+
+
+def mend_eye(out: Image, region: Region, source: Source, answer: Floats) -> None:
+    """Add the eye network's answer (3, S, S), -1..1, to the picture in place."""
+    share = region.prior * np.float32(2 * EYE_BOUND)
+    offset = answer.transpose(1, 2, 0) * share[..., None] * source.skin
+    box, inverse = _place(out, region.matrix, EYE_SIDE)
+    if box is None:
+        return
+    left, top, right, bottom = box
+    part = out[top:bottom, left:right]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    change = cv2.warpAffine(offset, inverse, (right - left, bottom - top), flags=flags)
+    part[:] = _rounded(part + change)
+
+
+def mend_mouth(out: Image, region: Region, source: Source, answer: Floats) -> None:
+    """Multiply and shift the picture in place by the mouth network's answer (6, s, s), -1..1."""
+    small = answer.shape[1:]
+    prior = cv2.resize(region.prior, small, interpolation=cv2.INTER_AREA)[..., None]
+    gain = answer[:3].transpose(1, 2, 0) * (prior * np.float32(MOUTH_GAIN))
+    offset = answer[3:].transpose(1, 2, 0) * (prior * np.float32(2 * MOUTH_OFFSET)) * source.skin
+    # Pixel centres of the small answer, in the region's pixels.
+    step = MOUTH_SIDE // small[0]
+    to_small = region.matrix / step
+    to_small[:, 2] += 0.5 / step - 0.5
+    box, inverse = _place(out, np.asarray(to_small, np.float32), small[0])
+    if box is None:
+        return
+    left, top, right, bottom = box
+    part = out[top:bottom, left:right]
+    size, flags = (right - left, bottom - top), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    gain, offset = (
+        cv2.warpAffine(np.ascontiguousarray(values, np.float32), inverse, size, flags=flags)
+        for values in (gain, offset)
+    )
+    part[:] = _rounded(part * (1 + gain) + offset)
+
+
+def _seen(
+    photo: Image, matrix: Floats, side: int, hole: Image, ring: tuple[int, int]
+) -> tuple[Floats, Floats]:
+    """`picture` and `skin` of a source: skin is what lies in a ring around the hole."""
+    inner, outer = (
+        cv2.dilate(hole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
+        for width in ring
+    )
+    colours = cv2.warpAffine(photo, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    around = colours[(outer > 128) & (inner < 128)]
+    skin = np.median(around, axis=0) if len(around) else np.full(3, 128.0)
+    # Darker than this is noise, which would be multiplied.
+    skin = np.maximum(skin, 24.0).astype(np.float32)
+    return _scaled(np.asarray(colours, np.uint8), skin), skin
+
+
+def _in_skin(picture: Image, matrix: Floats, side: int, skin: Floats) -> Floats:
+    colours = cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return _scaled(colours, skin)
+
+
+def _scaled(colours: Image, skin: Floats) -> Floats:
+    """(3, S, S) in skin colours: 0.5 is skin; highlights are clipped at four times that."""
+    scaled = np.minimum(colours * (0.5 / skin).astype(np.float32), np.float32(2))
+    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+
+
+def _eye_frame(eye: Eye, landmarks: Floats) -> Floats:
+    """(2, 3): the corners come to fixed places; the left eye is mirrored to look like the right."""
+    outer, inner = landmarks[eye.corners, :2]
+    along = inner - outer
+    up = np.array([along[1], -along[0]]) * (1.0 if eye is EYES[0] else -1.0)
+    return _affine(
+        np.array([outer, inner, outer + up]),
+        np.array([_EYE_OUTER, _EYE_INNER, (_EYE_OUTER[0], _EYE_OUTER[1] - _span())]),
+    )
+
+
+def _span() -> float:
+    return _EYE_INNER[0] - _EYE_OUTER[0]
+
+
+def mouth_width(landmarks: Floats) -> float:
+    """The distance of the mouth's corners in 3-D."""
+    return float(np.linalg.norm(landmarks[61] - landmarks[291]))
+
+
+def _mouth_frame(landmarks: Floats, width: float) -> Floats:
+    """(2, 3): the lips in the middle, upright; `width` pixels become a fixed share of the side."""
+    along = landmarks[291, :2] - landmarks[61, :2]
+    along = along / max(float(np.linalg.norm(along)), 1e-6)
+    centre = landmarks[[61, 291, 0, 17], :2].mean(0)
+    scale = MOUTH_SIDE * _MOUTH_SPAN / max(width, 1e-6)
+    turn = scale * np.array([[along[0], along[1]], [-along[1], along[0]]])
+    shift = (MOUTH_SIDE - 1) / 2 - turn @ centre
+    return np.concatenate([turn, shift[:, None]], 1).astype(np.float32)
+
+
+def _affine(source: Floats, target: Floats) -> Floats:
+    matrix = cv2.getAffineTransform(source.astype(np.float32), target.astype(np.float32))
+    return np.asarray(matrix, np.float32)
+
+
+def _gap(landmarks: Floats, matrix: Floats, eye: Eye | None) -> float:
+    """The mean distance of lids or (None) lips in the middle, in pixels of the region."""
+    if eye is None:
+        span = landmarks[LOWER_LIP[3:6], :2] - landmarks[UPPER_LIP[3:6], :2]
+    else:
+        span = landmarks[eye.lower[2:5], :2] - landmarks[eye.upper[2:5], :2]
+    return float(np.linalg.norm(span @ matrix[:, :2].T, axis=1).mean())
+
+
+def _facing(corners: Floats) -> float:
+    """How far the line through two (3,) points turns away from the camera: -1..1."""
+    across = corners[1] - corners[0]
+    return float(across[2]) / max(float(np.linalg.norm(across)), 1e-6)
+
+
+def _move(points: Floats, matrix: Floats) -> Floats:
+    return np.asarray(points[:, :2] @ matrix[:, :2].T + matrix[:, 2], np.float32)
+
+
+def _polygon(points: Floats, matrix: Floats, side: int) -> Image:
+    mask = np.zeros((side, side), np.uint8)
+    fill(mask, _move(points, matrix))
+    return mask
+
+
+def _fixed(points: Floats) -> NDArray[np.int32]:
+    return np.asarray(np.rint(np.asarray(points) * (1 << SHIFT)), np.int32)
+
+
+def _faded(prior: Floats) -> Floats:
+    """The prior, zero at the region's border: a correction never ends in a line."""
+    side = prior.shape[0]
+    ramp = np.minimum(np.arange(side), np.arange(side)[::-1]) / (0.06 * side)
+    ramp = np.clip(ramp, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(prior, 0, 1) * ramp * ramp[:, None], np.float32)
+
+
+def _step(value: float, low: float, high: float) -> float:
+    """0 up to `low`, 1 from `high`, smooth between."""
+    share = float(np.clip((value - low) / (high - low), 0.0, 1.0))
+    return share * share * (3 - 2 * share)
+
+
+def _place(
+    out: Image, matrix: Floats, side: int
+) -> tuple[tuple[int, int, int, int] | None, Floats]:
+    """Where in the picture a region lies, and the map from that part's pixels to the region's."""
+    back = cv2.invertAffineTransform(matrix)
+    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]], np.float32)
+    places = corners @ back[:, :2].T + back[:, 2]
+    height, width = out.shape[:2]
+    left, top = np.clip(np.floor(places.min(0)), 0, [width, height]).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(places.max(0)) + 1, 0, [width, height]).astype(int).tolist()
+    if right - left < 1 or bottom - top < 1:
+        return None, matrix
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ np.array([left, top], np.float32)
+    return (left, top, right, bottom), moved
+
+
+def _rounded(values: Floats) -> Image:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
