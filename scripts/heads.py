@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.sparse import csgraph  # noqa: F401 (sparse.csgraph)
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -449,6 +450,36 @@ class HeadLibrary:
             faces = np.array([base.faces[i] for i in chosen], np.int32)
             found[name] = faces, base.uv[np.array([base.uv_faces[i] for i in chosen])]
         return found
+
+    @cached_property
+    def skin_islands(self) -> dict[str, IntArray]:
+        """Vertices of the parts of the skin's texture: "mouth" (inside), "eye.L", "eye.R" (lids)."""
+        base = self._base
+        chosen = [i for i, g in enumerate(base.groups) if g == "body"]
+        edges = np.array([(base.uv_faces[i][0], c) for i in chosen for c in base.uv_faces[i][1:]])
+        links = sparse.csr_matrix((np.ones(len(edges)), edges.T), (len(base.uv),) * 2)
+        _, island = sparse.csgraph.connected_components(links, directed=False)
+        found: dict[str, IntArray] = {}
+        for number in np.unique(island[edges[:, 0]]):
+            faces = [base.faces[i] for i in chosen if island[base.uv_faces[i][0]] == number]
+            vertices = np.unique(np.array(faces, np.int32))
+            low, high = base.vertices[vertices].min(axis=0), base.vertices[vertices].max(axis=0)
+            if low[1] > 6.1 and high[1] < 7.5 and low[2] > 0.5:
+                wide = high[0] - low[0] > 0.6
+                found["mouth" if wide else "eye.L" if high[0] > 0.2 else "eye.R"] = vertices
+            elif low[1] > 6.0:
+                found["face"] = vertices
+        return found
+
+    @cached_property
+    def inner_lips(self) -> IntArray:
+        """Vertices where the lips end and the inside of the mouth begins."""
+        return np.intersect1d(self.skin_islands["mouth"], self.skin_islands["face"])
+
+    @cached_property
+    def head_weights(self) -> FloatArray:
+        """How much each base vertex moves with the head and not the neck, (19158,)."""
+        return self._bone_weights[:, BONES.index("head")]
 
     def part(self, name: str) -> Part:
         """Return "skin", "shirt" or a part such as "hair/short02", ready to be posed."""

@@ -94,7 +94,7 @@ class Picture:
 
 def camera_matrix(camera: Camera) -> FloatArray:
     """Return the 4 x 4 matrix from the world to clip space (square picture)."""
-    near, far = camera.distance - 6.0, camera.distance + 6.0
+    near, far = max(camera.distance - 6.0, 0.5), camera.distance + 6.0
     scale = 2 * camera.distance / camera.height
     view = np.eye(4)
     view[:3, 3] = -np.array(camera.target) - [0, 0, camera.distance]
@@ -134,26 +134,26 @@ def vertex_normals(
     )
 
 
-def _collar(rest: FloatArray) -> FloatArray:
+def collar(rest: FloatArray) -> FloatArray:
     """Return the height of points above the shirt's edge, on the neutral base mesh."""
     return np.asarray(rest[:, 1] - 5.85 + 0.40 * rest[:, 2] - 0.45 * rest[:, 0] ** 2, np.float32)
 
 
-def _frame(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
+def sky_frame(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
     up = np.array([0, 1, 0]) if abs(direction[1]) < 0.95 else np.array([1, 0, 0])
     right = np.cross(up, direction)
     right /= np.linalg.norm(right)
     return np.asarray(right, np.float32), np.asarray(np.cross(direction, right), np.float32)
 
 
-def _direction(azimuth: float, elevation: float) -> FloatArray:
+def sky_point(azimuth: float, elevation: float) -> FloatArray:
     a, e = np.radians([azimuth, elevation])
     return np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], np.float32)
 
 
 def _box_directions(box: Softbox) -> list[FloatArray]:
-    centre = _direction(box.azimuth, box.elevation)
-    right, up = _frame(centre)
+    centre = sky_point(box.azimuth, box.elevation)
+    right, up = sky_frame(centre)
     side = int(round(box.samples**0.5))
     steps = (np.arange(side) + 0.5) / side * 2 - 1
     size = np.tan(np.radians(box.spread))
@@ -161,7 +161,7 @@ def _box_directions(box: Softbox) -> list[FloatArray]:
     return [np.asarray(p / np.linalg.norm(p), np.float32) for p in points]
 
 
-def _dome_directions(count: int) -> list[FloatArray]:
+def dome_directions(count: int) -> list[FloatArray]:
     index = np.arange(count) + 0.5
     y = 1 - 2 * index / count
     angle = np.pi * (1 + 5**0.5) * index
@@ -186,7 +186,7 @@ float seen(int i, vec3 p, vec3 n, float lift) {
 }
 """.replace("TILES", str(_TILES))
 
-# The height of a point above the shirt's edge, on the neutral base mesh (`_collar` is its twin).
+# The height of a point above the shirt's edge, on the neutral base mesh (`collar` is its twin).
 _COLLAR = """
 float collar(vec3 r) { return r.y - 5.85 + 0.40 * r.z - 0.45 * r.x * r.x; }
 bool bare(vec3 r) { return collar(r) > 0.0 && r.y > 5.0 && abs(r.x) < 1.2; }
@@ -451,7 +451,7 @@ class HeadRenderer:
             if kind == "shirt":
                 image = np.full((4, 4, 4), 255, np.uint8)
             else:
-                image = _read_rgba(path)
+                image = read_rgba(path)
             solid = image[..., 3] > 128
             mean = float(((image[..., :3][solid] / 255.0) ** 2.2).mean()) if solid.any() else 1.0
             texture = self._gl.texture(
@@ -470,7 +470,7 @@ class HeadRenderer:
             points = np.asarray(part.to_render @ posed.base, np.float32)
         normals = vertex_normals(points, part.triangles, part.rest)
         if name == "shirt":
-            hem = np.clip((_collar(part.rest) + 0.3) / 0.06, 0, 1)
+            hem = np.clip((collar(part.rest) + 0.3) / 0.06, 0, 1)
             points = points + normals * (0.05 + 0.025 * hem)[:, None].astype(np.float32)
         if name not in self._buffers:
             gl = self._gl
@@ -501,7 +501,7 @@ class HeadRenderer:
 
     def _lights(self, light: Light) -> tuple[dict[str, FloatArray], int, int, int]:
         key, rim = _box_directions(light.key), _box_directions(light.rim)
-        dome = _dome_directions(self._dome)
+        dome = dome_directions(self._dome)
         dirs = key + rim + dome
         if len(dirs) > _TILES * _TILES:
             raise RuntimeError(
@@ -512,7 +512,7 @@ class HeadRenderer:
         sky, ground = np.array(light.sky), np.array(light.ground)
         tints += [ground + (sky - ground) * np.clip(d[1] * 0.9 + 0.5, 0, 1) for d in dome]
         blank = _TILES * _TILES - len(dirs)
-        frames = [_frame(d) for d in dirs]
+        frames = [sky_frame(d) for d in dirs]
 
         def table(rows: Sequence[FloatArray]) -> FloatArray:
             return np.asarray(np.vstack([*rows, *([np.zeros(3)] * blank)]), np.float32)
@@ -634,7 +634,7 @@ class HeadRenderer:
         return self._backdrops[key]
 
 
-def _read_rgba(path: Path) -> ByteArray:
+def read_rgba(path: Path | str) -> ByteArray:
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise FileNotFoundError(f"No picture at {path}.")

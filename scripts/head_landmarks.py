@@ -1,0 +1,62 @@
+"""Exact landmarks of a synthetic head in the face tracker's numbering (478 points).
+
+Each point of the tracker's mesh is a point on a triangle of the skin; which one was measured by
+`make_head_landmarks.py`: the median, over many rendered heads, of where the tracker saw it. Lid
+edges and inner lips lie on the mesh's own edges, so that they meet where lids and lips meet.
+"""
+
+# mypy: disable-error-code="import-not-found,import-untyped"
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from scripts.heads import FloatArray, HeadLibrary, Posed
+from scripts.heads_render import Camera, project
+
+STORED = Path(__file__).resolve().parent / "head_landmarks.npz"
+IRIS_RADIUS = 0.0573  # dm, on the base mesh's eyes
+# Centre, then right, top, left, bottom in the picture.
+IRIS_POINTS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
+
+
+class HeadLandmarks:
+    """Projects a posed head's landmarks."""
+
+    def __init__(self, library: HeadLibrary) -> None:
+        """Load the measured places."""
+        with np.load(STORED) as stored:
+            self._corners: npt.NDArray[np.int64] = stored["corners"]
+            self._weights: FloatArray = stored["weights"]
+        rest = library.part("eyes/high-poly").rest
+        self._sides = (rest[:, 0] < 0, rest[:, 0] > 0)  # The person's right eye comes first.
+        self._rest = [np.c_[rest[side], np.ones(int(side.sum()))] for side in self._sides]
+        self._iris = []
+        for side in self._sides:
+            ball = rest[side]
+            middle = (ball.min(axis=0) + ball.max(axis=0)) / 2
+            front = ball[:, 2].max() - 0.012  # The iris lies behind the cornea.
+            self._iris.append(
+                np.array(
+                    [
+                        [middle[0] + IRIS_RADIUS * x, middle[1] + IRIS_RADIUS * y, front, 1]
+                        for x, y in IRIS_POINTS
+                    ]
+                )
+            )
+
+    def __call__(self, posed: Posed, camera: Camera, size: int) -> FloatArray:
+        """The landmarks (478, 3) in pixels; depth is negative toward the camera."""
+        skin = posed.vertices["skin"]
+        points = [np.einsum("nc,nck->nk", self._weights, skin[self._corners])]
+        eyes = posed.vertices["eyes/high-poly"]
+        for side, rest, iris in zip(self._sides, self._rest, self._iris, strict=True):
+            # Eyeballs move rigidly: what maps them now maps the iris too.
+            moved, *_ = np.linalg.lstsq(rest, eyes[side], rcond=None)
+            points.append(iris @ moved)
+        seen = project(np.concatenate(points).astype(np.float32), camera, size)
+        middle = seen[:468, 2].mean()
+        scale = size * camera.distance / camera.height / middle  # Pixels for a dm
+        return np.asarray(np.c_[seen[:, :2], (seen[:, 2] - middle) * scale], np.float32)
