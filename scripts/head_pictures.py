@@ -89,7 +89,8 @@ def _furnish(image: FloatArray, rng: np.random.Generator, count: int) -> None:
         w, h, y = rng.uniform(0.15, 0.4), rng.uniform(0.25, 0.6), rng.uniform(-0.1, 0.3)
         frame = _tint(rng, image)
         box(x - 0.02, y - 0.02, w + 0.04, h + 0.04, frame)
-        box(x, y, w, h, tuple(np.clip(rng.uniform(0.7, 1.0) * rng.uniform(0.85, 1, 3), 0, 1).tolist()))
+        daylight = rng.uniform(0.7, 1.0) * rng.uniform(0.85, 1, 3)
+        box(x, y, w, h, tuple(daylight.tolist()))
         box(x + w / 2 - 0.006, y, 0.012, h, frame)
     else:
         box(x, rng.uniform(0, 0.3), rng.uniform(0.15, 0.35), 1.0, _tint(rng, image))

@@ -288,9 +288,7 @@ def linear_to_ita(colour: Sequence[float]) -> float:
     return float(np.degrees(np.arctan2(116 * f[1] - 66, 200 * (f[1] - f[2]))))
 
 
-def sample(
-    seed: int, number: int, frames: int, tracks: Sequence[NDArray[np.float32]] = ()
-) -> Plan:
+def sample(seed: int, number: int, frames: int, tracks: Sequence[NDArray[np.float32]] = ()) -> Plan:
     """Draw an identity and its frames.
 
     Args:
@@ -399,7 +397,7 @@ def _looks(
 ) -> dict[str, Any]:
     dark = np.array(hair_colour) * rng.uniform(0.35, 0.9)
     warm = rng.uniform(0, 1)
-    white = rng.uniform(0.75, 1.15)
+    teeth = rng.uniform(0.75, 1.15) * np.array([1, 0.99 - 0.06 * warm, 0.96 - 0.2 * warm])
     pink = np.exp(rng.normal(0, 0.15, 3)) * rng.uniform(0.7, 1.2)
     return {
         "beard": beard,
@@ -409,7 +407,7 @@ def _looks(
         "lash_colour": tuple((np.array([0.010, 0.008, 0.007]) * rng.uniform(0.5, 2.5)).tolist()),
         "iris_gain": tuple(np.exp(rng.normal(0, 0.18, 3) + rng.normal(0, 0.2)).tolist()),
         "sclera_gain": tuple((rng.uniform(0.8, 1.12) * np.array([1, 0.97, 0.945])).tolist()),
-        "teeth_gain": tuple((white * np.array([1, 0.99 - 0.06 * warm, 0.96 - 0.2 * warm])).tolist()),
+        "teeth_gain": tuple(teeth.tolist()),
         "mouth_gain": tuple(pink.tolist()),
         "roughness": float(rng.uniform(0.34, 0.56)),
         "shine": float(rng.uniform(0.35, 1.3)),
@@ -434,18 +432,20 @@ def _light(rng: np.random.Generator) -> tuple[tuple[Mapping[str, Any], ...], dic
     # Screens and windows stand in front or at the side, ceiling lamps above.
     key_azimuth = rng.uniform(-75, 75)
     key = lamp(key_azimuth, rng.uniform(0, 55), warmth(-0.9, 0.6))
-    fill_level = rng.uniform(0.0, 0.7)
-    fill = lamp(-key_azimuth + rng.normal(0, 20), rng.uniform(-15, 35), warmth(-0.9, 0.9) * fill_level)
-    rim_level = rng.choice([0.0, rng.uniform(0.2, 1.3)])
-    rim = lamp(rng.choice([-1, 1]) * rng.uniform(105, 165), rng.uniform(5, 50), warmth(-1, 1) * rim_level)
+    across = -key_azimuth + rng.normal(0, 20)
+    fill = lamp(across, rng.uniform(-15, 35), warmth(-0.9, 0.9) * rng.uniform(0.0, 0.7))
+    level = rng.choice([0.0, rng.uniform(0.2, 1.3)])
+    behind = rng.choice([-1, 1]) * rng.uniform(105, 165)
+    rim = lamp(behind, rng.uniform(5, 50), warmth(-1, 1) * level)
     level = rng.uniform(0.15, 0.75)
     sky = warmth(-0.6, 0.7) * level
     ground = sky * rng.uniform(0.25, 0.9) * np.array([1.08, 1.0, 0.9])
+    # Cameras balance most of the key's colour away.
+    white = np.array(key["colour"]) ** -rng.uniform(0.4, 1.0) * np.exp(rng.normal(0, 0.04, 3))
     return (key, fill, rim), {
         "sky": tuple(sky.tolist()),
         "ground": tuple(ground.tolist()),
-        # Cameras balance most of the key's colour away.
-        "white": tuple((np.array(key["colour"]) ** -rng.uniform(0.3, 1.0) * np.exp(rng.normal(0, 0.04, 3))).tolist()),
+        "white": tuple(white.tolist()),
         "contrast": float(rng.uniform(0.88, 1.18)),
         "saturation": float(rng.uniform(0.75, 1.15)),
         "softness": float(np.exp(rng.uniform(np.log(0.015), np.log(0.16)))),
@@ -471,9 +471,10 @@ def _exposure(
 
 
 def _background(rng: np.random.Generator) -> dict[str, Any]:
+    kinds = ("gradient", "room", "shapes", "clouds")
     return {
         "seed": int(rng.integers(1 << 31)),
-        "kind": str(rng.choice(["gradient", "room", "shapes", "clouds"], p=[0.3, 0.36, 0.26, 0.08])),
+        "kind": str(rng.choice(kinds, p=(0.3, 0.36, 0.26, 0.08))),
         "top": _colour(rng, 0.02, 0.7),
         "bottom": _colour(rng, 0.02, 0.7),
         "shapes": int(rng.integers(4, 22)),
@@ -533,9 +534,7 @@ def _tracked(rng: np.random.Generator, tracks: Sequence[NDArray[np.float32]]) ->
             units["eyeLookInRight"] - units["eyeLookOutRight"],
         ]
     )
-    up = np.mean(
-        [units[f"eyeLookUp{s}"] - units[f"eyeLookDown{s}"] for s in ("Left", "Right")]
-    )
+    up = np.mean([units[f"eyeLookUp{s}"] - units[f"eyeLookDown{s}"] for s in ("Left", "Right")])
     units = {n: v for n, v in units.items() if not n.startswith("eyeLook")}
     return _settled(
         f"track {number}",
@@ -586,7 +585,7 @@ def _random_moment(rng: np.random.Generator, mouth: str, lids: str) -> Moment:
     else:
         angle, reach = rng.uniform(0, 2 * np.pi), np.sqrt(rng.uniform())
         gaze = (30 * reach * np.cos(angle), 22 * reach * np.sin(angle))
-    return _settled(f"{mouth}, {lids}", units, (yaw, pitch, roll), (float(gaze[0]), float(gaze[1])), rng)
+    return _settled(f"{mouth}, {lids}", units, (yaw, pitch, roll), gaze, rng)
 
 
 def _settled(

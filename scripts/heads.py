@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.sparse import csgraph  # noqa: F401 (sparse.csgraph)
+from scipy.sparse.csgraph import connected_components
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
@@ -453,12 +453,12 @@ class HeadLibrary:
 
     @cached_property
     def skin_islands(self) -> dict[str, IntArray]:
-        """Vertices of the parts of the skin's texture: "mouth" (inside), "eye.L", "eye.R" (lids)."""
+        """Vertices of "face", "mouth" (its inside), "eye.L" and "eye.R" (the inside of lids)."""
         base = self._base
         chosen = [i for i, g in enumerate(base.groups) if g == "body"]
         edges = np.array([(base.uv_faces[i][0], c) for i in chosen for c in base.uv_faces[i][1:]])
         links = sparse.csr_matrix((np.ones(len(edges)), edges.T), (len(base.uv),) * 2)
-        _, island = sparse.csgraph.connected_components(links, directed=False)
+        _, island = connected_components(links, directed=False)
         found: dict[str, IntArray] = {}
         for number in np.unique(island[edges[:, 0]]):
             faces = [base.faces[i] for i in chosen if island[base.uv_faces[i][0]] == number]

@@ -60,7 +60,7 @@ _DOME_SIDE = 4  # Tiles a side
 
 @dataclass(frozen=True)
 class Lamp:
-    """A soft rectangle far away. Azimuth 0 is in front, positive to the viewer's right (degrees)."""
+    """A soft rectangle far away. Degrees; azimuth 0 is in front, positive to the viewer's right."""
 
     azimuth: float
     elevation: float
@@ -190,8 +190,9 @@ void main() {{
         float share = clamp(dome_dir[i].y * 0.9 + 0.5, 0.0, 1.0);
         high += c * share; low += c * (1.0 - share);
     }}
-    for (int i = 0; i < DOME; ++i) all += max((dot(normal, dome_dir[i]) + wrap) / (1.0 + wrap), 0.0);
-    ambient = vec4(high * 4.0 / float(DOME), low * 4.0 / float(DOME), (high + low) / max(all, 1e-3), 0.0);
+    for (int i = 0; i < DOME; ++i)
+        all += max((dot(normal, dome_dir[i]) + wrap) / (1.0 + wrap), 0.0);
+    ambient = vec4(vec2(high, low) * 4.0 / float(DOME), (high + low) / max(all, 1e-3), 0.0);
 }}"""
 
 _VERTEX = """
@@ -246,16 +247,14 @@ float pane(vec3 r, int i) {{  // How much of lamp i is seen in a mirror that loo
     vec2 edge = smoothstep(vec2(0.10), vec2(-0.04), at);
     return edge.x * edge.y;
 }}
+float under(vec3 q) {{
+    return covered(shadow, q, lamp_right[0], lamp_up[0], lamp_dir[0], vec2(0.0), 1.0);
+}}
 float lit(vec3 n) {{
     vec3 q = v_pos + n * lift + lamp_dir[0] * 0.025 - centre;
-    float s = 0.0;
     vec3 a = lamp_right[0] * softness, b = lamp_up[0] * softness;
-    s += covered(shadow, q + a * 0.9 + b * 0.4, lamp_right[0], lamp_up[0], lamp_dir[0], vec2(0), 1.);
-    s += covered(shadow, q - a * 0.4 + b * 0.9, lamp_right[0], lamp_up[0], lamp_dir[0], vec2(0), 1.);
-    s += covered(shadow, q - a * 0.9 - b * 0.4, lamp_right[0], lamp_up[0], lamp_dir[0], vec2(0), 1.);
-    s += covered(shadow, q + a * 0.4 - b * 0.9, lamp_right[0], lamp_up[0], lamp_dir[0], vec2(0), 1.);
-    s += covered(shadow, q, lamp_right[0], lamp_up[0], lamp_dir[0], vec2(0), 1.);
-    return s * 0.2;
+    return 0.2 * (under(q) + under(q + a * 0.9 + b * 0.4) + under(q - a * 0.4 + b * 0.9)
+        + under(q - a * 0.9 - b * 0.4) + under(q + a * 0.4 - b * 0.9));
 }}
 void main() {{
     if (hidden(material, v_rest)) discard;
@@ -274,7 +273,8 @@ void main() {{
         vec3 r = reflect(-v, n);
         float f = pow(1.0 - dot(n, v), 5.0) * 0.9 + 0.035;
         vec3 world = mix(ground, sky, smoothstep(-0.4, 0.6, r.y)) * v_open * v_open * 0.6;
-        for (int i = 0; i < 3; ++i) world += pane(r, i) * lamp_tint[i] * 5.0 * smoothstep(0.05, 0.5, v_open);
+        float clear = 5.0 * smoothstep(0.05, 0.5, v_open);
+        for (int i = 0; i < 3; ++i) world += pane(r, i) * lamp_tint[i] * clear;
         vec3 c = world * f;
         float a = clamp(max(c.r, max(c.g, c.b)) * exposure * 1.4, 0.0, 1.0);
         colour = vec4(film(c * 2.2) * a, a * 0.92);
@@ -294,9 +294,11 @@ void main() {{
         amount = clamp(amount * (0.55 + 0.9 * whiskers) - 0.12 * (1.0 - whiskers), 0.0, 0.93);
         albedo = mix(albedo, hair, amount * (1.0 - 0.8 * lips) * (1.0 - deep));
         albedo = mix(albedo, vec3(0.40, 0.14, 0.12) * inside * (0.7 + 0.6 * broad.x), deep);
-        n = bump(n, (0.0011 * fine.x + 0.0035 * whiskers * amount + 0.006 * dot(t.rgb, vec3(0.33))) * (1.0 - deep));
+        float height = 0.0011 * fine.x + 0.0035 * whiskers * amount;
+        n = bump(n, (height + 0.006 * dot(t.rgb, vec3(0.33))) * (1.0 - deep));
         rough = mix(roughness + 0.1 * (broad.y - 0.5), 0.32, max(lips * 0.8, deep));
-        gloss = shine * (1.0 - 0.6 * amount); wrap = mix(vec3(0.42, 0.2, 0.13), vec3(0.3, 0.1, 0.1), deep);
+        gloss = shine * (1.0 - 0.6 * amount);
+        wrap = mix(vec3(0.42, 0.2, 0.13), vec3(0.3, 0.1, 0.1), deep);
     }} else if (material == 2) {{  // Clothes
         float edge = collar(v_rest), rib = smoothstep(-0.26, -0.235, edge);
         float knit = 0.5 + 0.5 * sin(atan(v_rest.x, v_rest.z + 0.2) * 150.0);
@@ -324,7 +326,8 @@ void main() {{
     float s = lit(smooth_n);
     vec3 diffuse = vec3(0.0), spec = vec3(0.0);
     for (int i = 0; i < 3; ++i) {{
-        vec3 w = clamp((vec3(dot(n, lamp_dir[i])) + wrap) / ((1.0 + wrap) * (1.0 + wrap)), 0.0, 1.0);
+        vec3 w = (vec3(dot(n, lamp_dir[i])) + wrap) / ((1.0 + wrap) * (1.0 + wrap));
+        w = clamp(w, 0.0, 1.0);
         float seen = i == 0 ? s : v_open;
         vec3 soft = material == 0 ? pow(vec3(max(seen, 1e-4)), vec3(0.75, 1.0, 1.1)) : vec3(seen);
         diffuse += w * soft * lamp_tint[i];
@@ -524,10 +527,10 @@ class FastRenderer:
     def _mesh(self, name: str) -> _Mesh:
         if name not in self._meshes:
             part = self.library.part(name)
-            extra = np.zeros((len(part.rest), 4), np.float32)
-            keep = np.ones(len(part.triangles), bool)
+            extra: FloatArray = np.zeros((len(part.rest), 4), np.float32)
+            keep: Any = np.ones(len(part.triangles), bool)
             if name.startswith("skin"):
-                extra = np.asarray(part.to_render @ self._skin_map.extra, np.float32)
+                extra = part.to_render @ self._skin_map.extra
                 below = (collar(part.rest) < -0.3) & (part.rest[:, 1] < 6.0)
                 keep = ~below[part.triangles].all(axis=1)
             elif name == "shirt":
@@ -603,7 +606,8 @@ class FastRenderer:
         self._ms.clear(0, 0, 0, 0, depth=1.0)
         gl.blend_func = (moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA)
         # What is in front first: pixels that it hides are not shaded.
-        front = sorted(names, key=lambda n: ("hair", "skin", "shirt").index(k) if (k := n.split("/")[0]) in ("hair", "skin", "shirt") else 3)
+        order = {"hair": 0, "skin": 1, "shirt": 2}
+        front = sorted(names, key=lambda name: order.get(name.split("/")[0], 3))
         for mode in (0, 1):
             gl.enable_only(moderngl.DEPTH_TEST | (moderngl.BLEND if mode else moderngl.NOTHING))
             self._ms.depth_mask = mode == 0
@@ -636,7 +640,8 @@ class FastRenderer:
         image = raw.reshape(self._big, self._big, 4)[::-1].astype(np.float32) / 255
         if self._big != self.size:
             image = cv2.resize(image, (self.size, self.size), interpolation=cv2.INTER_AREA)
-        return Rendering(image[..., :3], image[..., 3], labels, depth)
+        seen: FloatArray = np.asarray(image, np.float32)
+        return Rendering(seen[..., :3], seen[..., 3], labels, depth)
 
     def _draw_labels(
         self, head: Head, names: list[str], view: FloatArray, camera: Camera

@@ -140,6 +140,7 @@ def collar(rest: FloatArray) -> FloatArray:
 
 
 def sky_frame(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Two unit vectors across a direction: to the right and up."""
     up = np.array([0, 1, 0]) if abs(direction[1]) < 0.95 else np.array([1, 0, 0])
     right = np.cross(up, direction)
     right /= np.linalg.norm(right)
@@ -147,6 +148,7 @@ def sky_frame(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def sky_point(azimuth: float, elevation: float) -> FloatArray:
+    """Unit vector toward a place in the sky; degrees, azimuth 0 is the viewer's side."""
     a, e = np.radians([azimuth, elevation])
     return np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], np.float32)
 
@@ -162,6 +164,7 @@ def _box_directions(box: Softbox) -> list[FloatArray]:
 
 
 def dome_directions(count: int) -> list[FloatArray]:
+    """Unit vectors spread evenly over the sphere."""
     index = np.arange(count) + 0.5
     y = 1 - 2 * index / count
     angle = np.pi * (1 + 5**0.5) * index
@@ -635,6 +638,11 @@ class HeadRenderer:
 
 
 def read_rgba(path: Path | str) -> ByteArray:
+    """A picture (H, W, 4), RGB and alpha.
+
+    Raises:
+        FileNotFoundError: it cannot be read.
+    """
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise FileNotFoundError(f"No picture at {path}.")

@@ -70,9 +70,7 @@ def missing(output: Path, identities: int) -> list[int]:
 class HeadShooter:
     """Renders the frames of plans; keep one for each process."""
 
-    def __init__(
-        self, parts: Path, size: int, scale: float = 2.0, landmarks: bool = True
-    ) -> None:
+    def __init__(self, parts: Path, size: int, scale: float = 2.0, landmarks: bool = True) -> None:
         """Load meshes and textures.
 
         Args:
@@ -100,11 +98,11 @@ class HeadShooter:
         from scripts.heads_fast import Lamp, Lighting, Looks
         from scripts.heads_render import Camera
 
-        mean = self._colours.mean(plan.skin)
+        gain = np.array(plan.albedo) / self._colours.mean(plan.skin)
         head = Head(
             identity=Identity(**plan.shape),
             skin=plan.skin,
-            skin_gain=tuple(a / m for a, m in zip(plan.albedo, mean, strict=True)),
+            skin_gain=(float(gain[0]), float(gain[1]), float(gain[2])),
             eyes=plan.eyes,
             teeth=plan.teeth,
             hair=plan.hair,
@@ -116,8 +114,8 @@ class HeadShooter:
         eyes = self.library.pose(head).eye_centres.mean(axis=0)
         target = (plan.aim[0], float(eyes[1]) - 0.45 + plan.aim[1], float(eyes[2]))
         camera = Camera(target, plan.distance, plan.height)
-        lamps = tuple(Lamp(**lamp) for lamp in plan.lamps)
-        light = Lighting(lamps, exposure=plan.exposure, **plan.light)
+        key, fill, rim = (Lamp(**lamp) for lamp in plan.lamps)
+        light = Lighting((key, fill, rim), exposure=plan.exposure, **plan.light)
         return head, Looks(**plan.looks), light, camera
 
     def shoot(self, plan: Plan) -> Iterator[tuple[npt.NDArray[np.uint8], dict[str, Any]]]:
@@ -132,11 +130,14 @@ class HeadShooter:
             made = self.renderer.render(posed_head, posed, looks, light, camera)
             image = made.rgb + behind * (1 - made.alpha[..., None])
             rng = np.random.default_rng([plan.seed, plan.number, index])
-            yield through_webcam(image, plan.webcam, rng), {
-                "landmarks": self._landmarks(posed, camera, self.size),
-                "depth": made.depth.astype(np.float16),
-                "masks": made.labels,
-            }
+            yield (
+                through_webcam(image, plan.webcam, rng),
+                {
+                    "landmarks": self._landmarks(posed, camera, self.size),
+                    "depth": made.depth.astype(np.float16),
+                    "masks": made.labels,
+                },
+            )
 
     def close(self) -> None:
         """Free the device."""
