@@ -77,6 +77,8 @@ class Feed:
         self._written = written
         self._box: Mailbox[_Parcel] = Mailbox()
         self._ended = threading.Event()
+        self.busy_since: float | None = None
+        """Since when the sink has been at one frame, seconds of `time.perf_counter()`."""
         self._thread = threading.Thread(target=self._work, name=f"to {outlet.name}", daemon=True)
         self._thread.start()
 
@@ -90,6 +92,11 @@ class Feed:
             self._box.offer(parcel)
         else:
             self._box.put(parcel)
+
+    @property
+    def dropped(self) -> int:
+        """How many new frames came before the sink was ready for the one before."""
+        return self._box.replaced
 
     def end(self) -> None:
         """Let the thread write what waits, close the sink and end; does not wait for it."""
@@ -117,12 +124,15 @@ class Feed:
         sink = self.outlet.sink
         if sink is None:
             return
+        self.busy_since = time.perf_counter()
         try:
             sink.write(parcel.frame)
         except Exception as error:
             self._failed(error)
         else:
             self._written(self.outlet, parcel.frame, parcel.handed_at)
+        finally:
+            self.busy_since = None
 
     def _failed(self, error: Exception) -> None:
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

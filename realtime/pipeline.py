@@ -25,7 +25,7 @@ from realtime.mailbox import Mailbox
 from realtime.outlet import Feed, Outlet
 from realtime.pace import Pace
 from realtime.sinks.base import SinkError
-from realtime.watch import PictureWatch, StageWatch, Troubles
+from realtime.watch import OutputWatch, PictureWatch, StageWatch, Troubles
 
 __all__ = ["Composer", "Outlet", "Pipeline", "Status", "face_centre"]
 
@@ -157,6 +157,7 @@ class Pipeline:
         self._feeds: list[Feed] = []
         troubles = Troubles(self._say)
         self._pictures, self._stages = PictureWatch(troubles), StageWatch(troubles)
+        self._outputs = OutputWatch(troubles)
         self._busy: dict[str, float | None] = {}
         self._device = animation.device
         self._camera = _Camera()
@@ -288,6 +289,8 @@ class Pipeline:
         animation = self.animation
         now = time.perf_counter()
         self._stages.look(now, animation.faults, animation.last_fault, dict(self._busy))
+        fed = {feed.outlet.name: (feed.busy_since, feed.dropped) for feed in self._feeds}
+        self._outputs.look(now, fed)
         if animation.device != self._device:
             self._device = animation.device
             self._say(f"The avatar is now computed on {self._device}.")
@@ -343,7 +346,8 @@ class Pipeline:
     def _read(self, camera: Camera) -> None:
         while not self._stop.is_set():
             asked = time.perf_counter()
-            frame = camera.read()
+            with self._works("The camera"):
+                frame = camera.read()
             self._camera.attempt = 0
             # A paced camera mostly waits; what counts is the time since the picture was taken.
             since = asked if self._full_pace else frame.captured_at

@@ -23,6 +23,14 @@ _SLOW = 8.0
 """Frames per second below which the avatar visibly stutters."""
 
 
+_HANGS = {"The camera": 3.0}
+"""Seconds that a stage may take for one frame; 1 where nothing is said. A webcam that is unplugged
+notices that by itself after 2."""
+
+_LATE = 3.0
+"""Frames per second that an output may leave out."""
+
+
 @dataclass
 class _Trouble:
     """One thing that can be wrong. since: when it began; told: whether the user knows."""
@@ -130,13 +138,11 @@ class PictureWatch:
 class StageWatch:
     """Looks at the stages for faults and stalls; called a few times a second."""
 
-    def __init__(self, troubles: Troubles, patience: float = 1.0) -> None:
-        """Tell by `troubles`; a stage that takes longer than `patience` seconds has stalled."""
+    def __init__(self, troubles: Troubles) -> None:
+        """Tell by `troubles`."""
         self._troubles = troubles
-        self._patience = patience
         self._faults = 0
         self._last_fault = -np.inf
-        self._busy: dict[str, bool] = {}
 
     def look(
         self, now: float, faults: int, why: str | None, busy: Mapping[str, float | None]
@@ -158,7 +164,44 @@ class StageWatch:
         )  # fmt: skip
         for stage, since in busy.items():
             self._troubles.update(
-                stage, since is not None and now - since > self._patience, now, 0.0,
+                stage, since is not None and now - since > _HANGS.get(stage, 1.0), now, 0.0,
                 f"{stage} hangs; the last avatar picture stays.",
                 f"{stage} goes on.",
             )  # fmt: skip
+
+
+class OutputWatch:
+    """Looks at the outputs for those that hang or cannot keep up; called a few times a second."""
+
+    def __init__(self, troubles: Troubles) -> None:
+        """Tell by `troubles`."""
+        self._troubles = troubles
+        self._looked = -np.inf
+        self._dropped: dict[str, int] = {}
+
+    def look(self, now: float, outputs: Mapping[str, tuple[float | None, int]]) -> None:
+        """Look at the outputs.
+
+        Args:
+            now: seconds of `time.perf_counter()`.
+            outputs: by name, since when each has been busy with one frame, and how many frames it
+                was too slow for.
+        """
+        seconds = now - self._looked
+        for name, (since, dropped) in outputs.items():
+            self._troubles.update(
+                f"hang {name}", since is not None and now - since > 2.0, now, 0.0,
+                f"The output {name} hangs; the others go on.",
+                f"The output {name} goes on.",
+            )  # fmt: skip
+            if seconds >= 1.0:
+                late = dropped - self._dropped.get(name, 0)
+                self._dropped[name] = dropped
+                self._troubles.update(
+                    f"slow {name}", late > _LATE * seconds, now, 1.5,
+                    f"The output {name} is slow: it leaves out {late / seconds:.0f} frames a "
+                    "second; the others go on.",
+                    f"The output {name} keeps up again.",
+                )  # fmt: skip
+        if seconds >= 1.0:
+            self._looked = now
