@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from models.face.tracker import FaceTracker
 from models.mesh import generator_regions as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
+from models.mesh.generator import Known
 from models.mesh.generator_regions import Region, Source
 from models.mesh.motion import relative_motion
-from models.mesh.pose import fit_head
-from models.mesh.topology import EYES, LOWER_LIP, UPPER_LIP
+from models.mesh.paint import fill
+from models.mesh.pose import euler, fit_head
+from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Indices
 from models.types import Crop, Face, Floats, Image, Keypoints, Photo
 
 HELD_OUT = 8
@@ -31,7 +33,9 @@ HELD_OUT = 8
 
 _DRAWN, _MASKS, _TARGET, _PRIOR = slice(0, 3), slice(3, 6), slice(6, 9), 9
 _CHANNELS = 10
-_SOURCES = 2  # frames of each head that are used as the photo
+_PHOTO_YAW = 0.3  # radians; heads that are turned further are no usual photos
+_HAIR = 2  # in the label maps of `scripts/render_heads.py`
+_TURNED = 0.8  # an eye or a mouth that faces further aside than this shows nothing to learn
 _EYE_POINTS = np.concatenate(
     [np.concatenate([eye.upper, eye.lower, eye.lid, eye.iris]) for eye in EYES]
 )
@@ -133,11 +137,23 @@ def load(output: Path, net: str, *, judging: bool) -> Samples | None:
     return Samples.join(parts) if parts else None
 
 
-def describe(data: Path, identity: int) -> dict[str, Any]:
-    """What the renderer wrote about a head."""
+def groups(data: Path, identity: int) -> list[str]:
+    """Which groups a head is in, by skin tone (individual typology angle) and by age."""
     path = data / f"{identity:06d}" / "identity.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    names = []
+    for key, value, limits in (
+        ("skin", found.get("ita"), _SKINS),
+        ("age", found.get("shape", {}).get("age"), _AGES),
+    ):
+        if value is not None:
+            names.append(f"{key}: {next(name for name, least in limits if value >= least)}")
+    return names
+
+
+_SKINS = (("very light", 55), ("light", 41), ("medium", 28), ("tan", 10), ("brown", -30),
+          ("dark", -np.inf))  # fmt: skip
+_AGES = (("old", 0.75), ("adult", 0.5), ("young", 0.25), ("child", -np.inf))
 
 
 class _Collector:
@@ -158,21 +174,20 @@ class _Collector:
         return len(self._photos) - 1
 
     def add(
-        self, region: Region, source: Source, photo: int, frame: Image, plain: Image | None,
-        number: int,
-    ) -> None:  # fmt: skip
+        self, region: Region, source: Source, photo: int, frame: _Frame, plain: Image | None
+    ) -> None:
         """Add what the network sees, and the driving frame as what it should make of it."""
-        if region.prior.max() < 0.05:
+        if region.prior.max() < 0.05:  # Nothing to learn, or out of sight.
             return
         images = np.empty((_CHANNELS, self._side, self._side), np.uint8)
         images[_DRAWN] = _bytes(region.planes[0:3], source.skin)
         images[_MASKS] = np.rint(region.planes[[6, 8, 9]] * 255)
-        images[_TARGET] = _bytes(regions.target_colours(frame, region, source), source.skin)
+        images[_TARGET] = _bytes(regions.target_colours(frame.image, region, source), source.skin)
         images[_PRIOR] = np.rint(region.prior * 255)
         bare = None
         if plain is not None:
             bare = _bytes(regions.target_colours(plain, region, source), source.skin)
-        self._rows.append((images, photo, region.planes[10:12, 0, 0], bare, number))
+        self._rows.append((images, photo, region.planes[10:12, 0, 0], bare, frame.number))
 
     def arrays(self, net: str, identity: int) -> dict[str, Any]:
         """Everything, by the names in the file."""
@@ -194,69 +209,94 @@ class _Collector:
         return {f"{net}_{name}": value for name, value in values.items()}
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """A rendered frame in which a face was found. hair: (S, S), None if not known."""
+
+    number: int
+    image: Image
+    face: Face
+    hair: NDArray[np.bool_] | None
+
+    def shows(self, outline: Indices, landmarks: Floats) -> bool:
+        """Whether a part of the face is in sight: not turned away, no hair before it."""
+        across = landmarks[outline[len(outline) // 2]] - landmarks[outline[0]]
+        if abs(across[2]) > _TURNED * float(np.linalg.norm(across)):
+            return False
+        if self.hair is None:
+            return True
+        mask = np.zeros(self.hair.shape, np.uint8)
+        points = landmarks[outline, :2]
+        fill(mask, points.mean(0) + 1.3 * (points - points.mean(0)))
+        return float(self.hair[mask > 0].sum()) < 0.02 * max(int((mask > 0).sum()), 1)
+
+
 def _cut_head(folder: Path, tracker: FaceTracker, animator: MeshAnimator) -> dict[str, Any]:
     identity = int(folder.name)
-    frames = [
-        (int(path.stem), _read(path))
-        for path in sorted(folder.iterdir())
-        if path.suffix in (".jpg", ".png") and path.stem.isdigit()
-    ]
-    faces: dict[int, Face] = {}
-    for number, image in frames:
-        tracker.reset()
-        face = tracker.track(image)
-        if face is not None:
-            faces[number] = face
+    frames = list(_frames(folder, tracker))
     eyes, mouth = _Collector(regions.EYE_SIDE), _Collector(regions.MOUTH_SIDE)
-    for number, image in _photos(frames, faces, identity):
-        photo = Photo(image, faces[number], f"{identity:06d}/{number:03d}")
-        avatar = animator.prepare(photo, max(image.shape[:2]))
-        eye_sources = [regions.eye_source(avatar.still, avatar.landmarks, eye) for eye in EYES]
-        mouth_source = regions.mouth_source(avatar.still, avatar.landmarks)
-        eye_photos = [eyes.photo(source) for source in eye_sources]
-        mouth_photo = mouth.photo(mouth_source)
-        width = regions.mouth_width(avatar.landmarks)
-        for other, frame in frames:
-            if other == number or other not in faces:
-                continue
-            target = _as_live(avatar, faces[other].landmarks)
+    for first in _photos(frames, identity):
+        photo = Photo(first.image, first.face, f"{identity:06d}/{first.number:03d}")
+        avatar = animator.prepare(photo, max(first.image.shape[:2]))
+        known = Known.of(avatar.still, avatar.landmarks)
+        places = [eyes.photo(source) for source in known.eyes], mouth.photo(known.mouth)
+        for frame in frames:
+            target = _as_live(avatar, frame.face.landmarks)
             head = fit_head(avatar.landmarks, target)
-            if not 0.8 < head.scale < 1.25:
-                continue  # The tracker saw something else.
+            if frame is first or not 0.8 < head.scale < 1.25:
+                continue  # A head of another size is something else that the tracker saw.
             gates = [
                 regions.eye_gate(eye, source, target)
-                for eye, source in zip(EYES, eye_sources, strict=True)
+                if first.shows(eye.opening, avatar.landmarks) and frame.shows(eye.opening, target)
+                else 0.0
+                for eye, source in zip(EYES, known.eyes, strict=True)
             ]
-            open_mouth = regions.mouth_gate(mouth_source, width, target, head)
-            if not any(gates) and not open_mouth:
+            gape = 0.0
+            if first.shows(INNER_LIPS, avatar.landmarks) and frame.shows(INNER_LIPS, target):
+                gape = regions.mouth_gate(known.mouth, known.width, target, head)
+            if not any(gates) and not gape:
                 continue
             pose = Keypoints(_in_crop(target, avatar.crop))
             drawn = animator.render(avatar, pose)
             plain = animator.warp(avatar, pose) if held_out(identity) else None
-            for eye, source, place, gate in zip(EYES, eye_sources, eye_photos, gates, strict=True):
+            for eye, source, place, gate in zip(EYES, known.eyes, places[0], gates, strict=True):
                 seen = regions.eye_region(drawn, eye, source, target, gate)
-                eyes.add(seen, source, place, frame, plain, other)
-            seen = regions.mouth_region(drawn, mouth_source, width, target, head, open_mouth)
-            mouth.add(seen, mouth_source, mouth_photo, frame, plain, other)
+                eyes.add(seen, source, place, frame, plain)
+            seen = regions.mouth_region(drawn, known.mouth, known.width, target, head, gape)
+            mouth.add(seen, known.mouth, places[1], frame, plain)
     return eyes.arrays("eyes", identity) | mouth.arrays("mouth", identity)
 
 
-def _photos(
-    frames: Sequence[tuple[int, Image]], faces: dict[int, Face], identity: int
-) -> Iterator[tuple[int, Image]]:
-    """The first frame, which is neutral, and another one with open eyes and a mouth that is not."""
-    usable = [(number, image) for number, image in frames if number in faces]
-    if not usable:
+def _frames(folder: Path, tracker: FaceTracker) -> Iterator[_Frame]:
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in (".jpg", ".png") or not path.stem.isdigit():
+            continue
+        image = _read(path)
+        tracker.reset()
+        face = tracker.track(image)
+        if face is None:
+            continue
+        hair = None
+        if path.with_suffix(".npz").exists():
+            with np.load(path.with_suffix(".npz")) as arrays:
+                hair = arrays["masks"] == _HAIR
+        yield _Frame(int(path.stem), image, face, hair)
+
+
+def _photos(frames: Sequence[_Frame], identity: int) -> Iterator[_Frame]:
+    """The first frame, which is neutral, and another with open eyes and a mouth that is not."""
+    if not frames:
         return
-    yield usable[0]
-    neutral = faces[usable[0][0]].landmarks
+    yield frames[0]
+    neutral = frames[0].face.landmarks
     quiet = [
-        (number, image)
-        for number, image in usable[1:]
-        if _eyes_open(faces[number].landmarks) > 0.85 * _eyes_open(neutral)
-        and _mouth_open(faces[number].landmarks) < 0.08
+        frame
+        for frame in frames[1:]
+        if _eyes_open(frame.face.landmarks) > 0.85 * _eyes_open(neutral)
+        and _mouth_open(frame.face.landmarks) < 0.08
+        and abs(euler(fit_head(neutral, frame.face.landmarks).rotation)[0]) < _PHOTO_YAW
     ]
-    if quiet and _SOURCES > 1:
+    if quiet:
         yield quiet[np.random.default_rng(identity).integers(len(quiet))]
 
 

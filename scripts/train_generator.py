@@ -187,7 +187,7 @@ def varied(
     return planes, other(wanted) + grain, prior
 
 
-def judge(training: Training, samples: Samples, identities: dict[int, dict[str, Any]]) -> Any:
+def judge(training: Training, samples: Samples, groups_of: dict[int, list[str]]) -> Any:
     """Figures of held-out heads, drawn against mended: all, and by skin tone and age.
 
     l1: mean absolute difference inside the prior, of 255 skin colours. distance: in the features
@@ -207,8 +207,7 @@ def judge(training: Training, samples: Samples, identities: dict[int, dict[str, 
             row.append(float((np.abs(picture - wanted) * prior).sum() / prior.sum() / 3 * 255))
             if distance is not None:
                 row.append(1000 * distance(*(_shown(x) for x in (picture, goal))))
-        about = identities.get(int(samples.identity[index]), {})
-        for group in ("all", *(f"{key}: {about[key]}" for key in _GROUPS if key in about)):
+        for group in ("all", *groups_of.get(int(samples.identity[index]), [])):
             groups[group].append(row)
     names = ["l1", "distance"] if distance is not None else ["l1"]
     columns = [f"{name} {kind}" for kind in ("drawn", "mended") for name in names]
@@ -217,9 +216,6 @@ def judge(training: Training, samples: Samples, identities: dict[int, dict[str, 
         | {name: round(float(v), 2) for name, v in zip(columns, np.mean(rows, 0), strict=True)}
         for group, rows in sorted(groups.items())
     }
-
-
-_GROUPS = ("skin_tone", "age_group")
 
 
 def sheet(training: Training, samples: Samples, rows: int = 14) -> Image:
@@ -312,7 +308,9 @@ def train(plan: Plan, options: argparse.Namespace, regions: Path, output: Path) 
                 keep()
     keep()
     write(training, samples, output / "weights")
-    found = {int(number): data.describe(options.data, number) for number in set(judging.identity)}
+    found = {
+        int(number): data.groups(options.data, int(number)) for number in set(judging.identity)
+    }
     path = output / "metrics.json"
     metrics = json.loads(path.read_text()) if path.exists() else {}
     metrics[plan.net] = {"step": training.step, "groups": judge(training, judging, found)}

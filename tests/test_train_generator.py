@@ -34,7 +34,7 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = data / f"{head:06d}"
             folder.mkdir(exist_ok=True)
             cv2.imwrite(str(folder / f"{wanted[number]:03d}.png"), frame[..., ::-1])
-            (folder / "identity.json").write_text(json.dumps({"skin_tone": "dark"}))
+            (folder / "identity.json").write_text(json.dumps({"ita": -40.0, "shape": {"age": 0.6}}))
             (folder / "done").touch()
         if number == max(wanted):
             break
@@ -169,4 +169,4 @@ def test_one_command_from_heads_to_networks(heads: Path, tmp_path: Path) -> None
     assert 1e7 < total < 1e9
     assert len((output / "curves.csv").read_text().splitlines()) == 5
     groups = json.loads((output / "metrics.json").read_text())["mouth"]["groups"]
-    assert groups["skin_tone: dark"] == groups["all"]
+    assert groups["skin: dark"] == groups["age: adult"] == groups["all"]
