@@ -139,7 +139,9 @@ class Desktop:
         marker = f"XDG_RUNTIME_DIR={self.environment['XDG_RUNTIME_DIR']}".encode()
         for place in Path("/proc").iterdir():
             try:
-                if place.name.isdecimal() and marker in (place / "environ").read_bytes().split(b"\0"):
+                if place.name.isdecimal() and marker in (place / "environ").read_bytes().split(
+                    b"\0"
+                ):
                     os.kill(int(place.name), signal.SIGKILL)
             except OSError:
                 continue
@@ -176,7 +178,10 @@ class Desktop:
         """Start a program whose last argument is the descriptor where it says its address."""
         reading, writing = os.pipe()
         last = command[-1]
-        words = (*command[:-1], *((f"{last}={writing}",) if last[1] == "-" else (last, str(writing))))
+        words = (
+            *command[:-1],
+            *((f"{last}={writing}",) if last[1] == "-" else (last, str(writing))),
+        )
         self.start(*words, pass_fds=(writing,))
         os.close(writing)
         with os.fdopen(reading) as answer:

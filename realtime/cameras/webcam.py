@@ -156,15 +156,6 @@ def open_webcam(device: Device, size: tuple[int, int] | None, fps: float) -> Web
     Raises:
         UserError: missing, no permission, taken by another program, or without pictures.
     """
-    if device.path is not None and not os.path.exists(device.path):
-        raise UserError(
-            f"There is no {device.path}; plug the camera in, or list the cameras with "
-            "`avatarify-like doctor`."
-        )
-    if device.path is not None and not os.access(device.path, os.R_OK | os.W_OK):
-        raise UserError(
-            f"You may not use {device.path}; run `sudo usermod -aG video $USER` and log in again."
-        )
     with _quiet_opencv():
         if device.path is not None:
             capture = cv2.VideoCapture(device.path, capture_backend())
@@ -172,12 +163,26 @@ def open_webcam(device: Device, size: tuple[int, int] | None, fps: float) -> Web
             capture = cv2.VideoCapture(device.index, capture_backend())
         if not capture.isOpened():
             capture.release()
-            raise UserError(
-                f"The camera {device.label} cannot be opened; close other programs that use "
-                f"it{_permission_hint()}, or choose another camera with --camera."
-            )
+            raise UserError(_why_closed(device))
         _ask_for(capture, size, fps)
         return Webcam(capture, device.label)
+
+
+def _why_closed(device: Device) -> str:
+    """Why a device cannot be opened; asked only then, since pw-v4l2 opens paths of no file."""
+    if device.path is not None and not os.path.exists(device.path):
+        return (
+            f"There is no {device.path}; plug the camera in, or list the cameras with "
+            "`avatarify-like doctor`."
+        )
+    if device.path is not None and not os.access(device.path, os.R_OK | os.W_OK):
+        return (
+            f"You may not use {device.path}; run `sudo usermod -aG video $USER` and log in again."
+        )
+    return (
+        f"The camera {device.label} cannot be opened; close other programs that use "
+        f"it{_permission_hint()}, or choose another camera with --camera."
+    )
 
 
 def _ask_for(capture: cv2.VideoCapture, size: tuple[int, int] | None, fps: float) -> None:

@@ -76,7 +76,8 @@ class Found:
 
     usable: it is worth an attempt. where: what it would take ("AI avatar (/dev/video10)"), or "".
     why: one clause without a capital or a full stop: what speaks for it ("every program lists
-    it"), or what is missing ("there is no v4l2loopback camera").
+    it"), or what is missing ("there is no v4l2loopback camera"), or "" where this kind of sink
+    does not exist on this system at all.
     """
 
     usable: bool

@@ -1,15 +1,25 @@
 """The little of libpipewire that a virtual camera needs, by ctypes.
 
-PipeWire's own library is on every desktop that has PipeWire and its interface has been stable
-since 0.3.0; GStreamer's pipewiresink, the other way in, needs packages that many lack, and its
-writer hangs for good when the last reader leaves while it waits for a buffer (0.3.65).
+PipeWire's own library is on every desktop that has PipeWire, and its interface has been stable
+since 0.3.0. The other way in, GStreamer's pipewiresink, needs packages that many desktops lack, and
+waits for a free buffer: for ever, if a reader keeps them all.
 """
 
 from __future__ import annotations
 
 import ctypes
 import struct
-from ctypes import POINTER, Structure, c_char_p, c_int, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    Structure,
+    c_char_p,
+    c_int,
+    c_int32,
+    c_int64,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from fractions import Fraction
 from typing import Any
 

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from realtime.sinks import null, recorder, virtual_camera
+from realtime.sinks import null, pipewire, recorder, virtual_camera
 from realtime.sinks.base import Backend, Found, Request, Sink, SinkError, unheard
 
 BACKENDS: dict[str, Backend] = {
-    backend.name: backend for backend in (virtual_camera.BACKEND, recorder.BACKEND, null.BACKEND)
+    backend.name: backend
+    for backend in (virtual_camera.BACKEND, pipewire.BACKEND, recorder.BACKEND, null.BACKEND)
 }
-"""Every backend under its name; `auto` prefers the earlier ones."""
+"""Every backend under its name; `auto` prefers the earlier ones: every program lists a v4l2loopback
+camera, and fewer one of PipeWire."""
 
 AUTO = "auto"
 """The `--output` that takes the best virtual camera that exists."""
@@ -32,7 +34,8 @@ class Option:
 def options() -> list[Option]:
     """What `auto` considers on this computer, best first: usable ones before the others."""
     every = [Option(backend, backend.find()) for backend in BACKENDS.values() if backend.camera]
-    return sorted(every, key=lambda option: not option.found.usable)
+    here = [option for option in every if option.found.usable or option.found.why]
+    return sorted(here, key=lambda option: not option.found.usable)
 
 
 def explain(every: list[Option]) -> str:
