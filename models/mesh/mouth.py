@@ -6,7 +6,7 @@ pose; they are lit and tinted like the photo's skin. Teeth that the photo itself
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -26,8 +26,8 @@ _OUTER_LIPS = np.array(
 )
 _CHEEKS = np.array([50, 101, 118, 205, 280, 330, 347, 425])
 # fmt: on
-_SKULL = np.array([33, 263, 2])  # outer eye corners and the base of the nose
-_JAW = np.array([17, 17, 18, 200, 199, 152])  # the lower lip counts twice: teeth hide behind it
+_CHIN, _LOWER_LIP = np.array([200, 199, 152]), np.array([17, 18])
+_ENAMEL = np.array([1.0, 0.96, 0.87], np.float32)  # teeth are never bluish
 _TEXELS_PER_CM = 43.0  # of the unrolled teeth at their front
 
 
@@ -35,14 +35,18 @@ _TEXELS_PER_CM = 43.0  # of the unrolled teeth at their front
 class Part:
     """A row of teeth or the tongue: a grid of points with a picture on it.
 
-    points: (N, 3) in the photo's pixels. colours: (h, w, 4) premultiplied. uv: (N, 2) pixels of
-    `colours`. triangles: (T, 3).
+    points: (N, 3) in the photo's pixels. swing: (N, 1), how far each goes with the chin: the jaw
+    turns about its joint, so the back goes less. colours: (h, w, 4) premultiplied. uv: (N, 2)
+    pixels of `colours`. triangles: (T, 3). columns: of the grid of a row of teeth, which fades
+    where it turns away; 0 for the tongue.
     """
 
     points: Floats
+    swing: Floats
     colours: Image
     uv: Floats
     triangles: Indices
+    columns: int
 
     def draw(self, inside: Image, points: Floats) -> None:
         """Draw the part into `inside` with its points at (N, 3) pixels of it."""
@@ -50,8 +54,21 @@ class Part:
         far_first = np.argsort(-points[:, 2][self.triangles].sum(1), kind="stable")
         draw(field, self.triangles[far_first], points[:, :2], self.uv)
         drawn = cv2.remap(self.colours, field[..., 0], field[..., 1], cv2.INTER_LINEAR)
+        if self.columns:
+            step = self.colours.shape[1] / self.columns
+            column = np.clip((field[..., 0] / step).astype(np.int32), 0, self.columns - 1)
+            facing = self._facing(points)[column]
+            drawn = (drawn * facing[..., None]).astype(np.uint8)
         rest = 255 - drawn[..., 3:].astype(np.uint16)
         inside[:] = drawn[..., :3] + (inside * rest // 255).astype(np.uint8)
+
+    def _facing(self, points: Floats) -> Floats:
+        """(columns,) 0..1: how much of each column of the grid is seen from outside."""
+        rows = len(points) // self.columns
+        line = points[(rows // 2) * self.columns :][: self.columns]
+        along = np.gradient(line, axis=0)
+        facing = along[:, 0] / np.maximum(np.linalg.norm(along, axis=1), 1e-6)
+        return np.asarray(np.clip((facing - 0.12) / 0.35, 0, 1), np.float32)
 
 
 @dataclass(frozen=True)
@@ -59,8 +76,8 @@ class Mouth:
     """The inside of one photo's mouth.
 
     upper, lower, tongue: what is drawn. deep: (3,), the colour of the dark behind.
-    picture: (h, w, 3) the photo around the mouth; visible: (h, w), 255 where it shows the inside;
-    origin: left, top of these in the photo; anchor: (3, 2), points there that the skull holds.
+    middle, across: (3,), a point between the teeth and the unit vector to the person's left.
+    width: of the photo's own opening, in pixels.
     gap: the photo's own opening in pixels.
     """
 
@@ -68,43 +85,48 @@ class Mouth:
     lower: Part
     tongue: Part
     deep: Floats
-    picture: Image
-    visible: Image
-    origin: Floats
-    anchor: Floats
+    middle: Floats
+    across: Floats
+    width: float
     gap: float
 
 
-def build(photo: Image, landmarks: Floats, teeth: int = 0) -> Mouth:
-    """The mouth for a photo with (478, 3) landmarks in pixels; `teeth`: which set, 0..2."""
+def build(photo: Image, landmarks: Floats, teeth: int | None = None) -> Mouth:
+    """The mouth for a photo with (478, 3) landmarks in pixels.
+
+    teeth: which set, 0..2; None lets the face's shape choose, so that one face keeps its teeth.
+    """
+    if teeth is None:
+        teeth = _own_set(landmarks)
     outline = landmarks[INNER_LIPS, :2]
     width = float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2]))
-    left, top, right, bottom = box(outline, max(4.0, 0.15 * width), photo)
-    picture = np.ascontiguousarray(photo[top:bottom, left:right])
     gap = _gap(landmarks[:, :2])
-    visible = np.zeros(picture.shape[:2], np.uint8)
+    visible = np.zeros(photo.shape[:2], np.uint8)
     if gap > 0.06 * width:
-        fill(visible, outline - (left, top))
-        visible = soft(visible, max(0.6, 0.012 * width))
+        fill(visible, outline)
     lips = np.zeros(photo.shape[:2], np.uint8)
     fill(lips, landmarks[_OUTER_LIPS, :2])
     lip = np.array(cv2.mean(photo, lips)[:3], np.float32)
-    light = _light(photo, landmarks, visible, picture)
+    light = _light(photo, landmarks, visible)
     place = _placement(landmarks)
     asset = _asset()
-    rows = [
-        _row(asset[f"{side}{teeth}_png"], asset[f"{side}{teeth}_grid"], place, light, lip)
-        for side in ("upper", "lower")
-    ]
+    upper, lower = (
+        _row(asset[f"{side}{teeth}_png"], asset[f"{side}{teeth}_grid"], above, place, light, lip)
+        for side, above in (("upper", True), ("lower", False))
+    )
+    if visible.any():
+        upper = _lowered(upper, photo, landmarks)
+        upper, lower = (_widened(row, place.rotation[:, 0], landmarks) for row in (upper, lower))
+        upper = _own_teeth(upper, photo, visible, gap)
+        lower = _own_teeth(lower, photo, _uncovered(visible, upper), gap)
     return Mouth(
-        upper=rows[0],
-        lower=rows[1],
+        upper=upper,
+        lower=lower,
         tongue=_tongue(place, light, lip),
-        deep=lip * np.array([0.3, 0.14, 0.14], np.float32) + 4,
-        picture=picture,
-        visible=visible,
-        origin=np.array([left, top], np.float32),
-        anchor=landmarks[_SKULL, :2],
+        deep=lip * np.array([0.42, 0.2, 0.2], np.float32) + 5,
+        middle=landmarks[[13, 14]].mean(0),
+        across=place.rotation[:, 0],
+        width=float(np.linalg.norm(landmarks[78] - landmarks[308])),
         gap=gap,
     )
 
@@ -129,19 +151,18 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
     mask = np.zeros(size[::-1], np.uint8)
     fill(mask, outline - (left, top))
 
-    jaw = (head.inverse(target[_JAW]) - source[_JAW]).mean(0)
     inside = np.empty((*mask.shape, 3), np.uint8)
-    inside[:] = mouth.deep
-    mouth.tongue.draw(inside, head(mouth.tongue.points + jaw) - corner)
-    mouth.lower.draw(inside, head(mouth.lower.points + jaw) - corner)
-    mouth.upper.draw(inside, head(mouth.upper.points) - corner)
-    if mouth.visible.any():
-        move = cv2.getAffineTransform(
-            (mouth.anchor - mouth.origin).astype(np.float32),
-            (flat[_SKULL] - (left, top)).astype(np.float32),
-        )
-        own = cv2.warpAffine(mouth.picture, move, size, flags=cv2.INTER_LINEAR)
-        blend(inside, own, cv2.warpAffine(mouth.visible, move, size, flags=cv2.INTER_LINEAR))
+    inside[:] = _cavity(mask, mouth.deep)
+    # A mouth drawn wide shows more of the row's sides than the row has: it is drawn wider too.
+    wider = float(np.linalg.norm(target[78] - target[308])) / (head.scale * mouth.width)
+    chin, lip = ((head.inverse(target[at]) - source[at]).mean(0) for at in (_CHIN, _LOWER_LIP))
+    # Teeth hide behind the lower lip, but a grin draws the lip off closed teeth.
+    jaw = chin + (lip - chin) * float(np.clip(0.4 - 1.6 * (wider - 1), 0, 0.4))
+    wider = float(np.clip(0.6 * (wider - 1), 0, 0.25))
+    for part, moves in ((mouth.tongue, 1.0), (mouth.lower, 1.0), (mouth.upper, 0.0)):
+        aside = (part.points - mouth.middle) @ mouth.across
+        points = part.points + (wider * aside)[:, None] * mouth.across + moves * part.swing * jaw
+        part.draw(inside, head(points) - corner)
     shaded = (inside * _lip_shadow(mask, width, gap)[..., None]).astype(np.uint8)
     edge = soft(mask, max(0.7, 0.012 * width))
     blend(out[top:bottom, left:right], shaded, np.rint(edge * strength).astype(np.uint8))
@@ -152,6 +173,98 @@ def _gap(flat: Floats) -> float:
     return float(np.linalg.norm(flat[UPPER_LIP[3:6]] - flat[LOWER_LIP[3:6]], axis=1).mean())
 
 
+def _cavity(mask: Image, deep: Floats) -> Image:
+    """The inside of the cheeks and the throat: (h, w, 3), darkest in the middle."""
+    inner = cv2.GaussianBlur(mask, (0, 0), max(1.0, 0.1 * mask.shape[1])).astype(np.float32) / 255
+    return np.asarray((1.25 - 0.85 * inner)[..., None] * deep, np.uint8)
+
+
+def _own_set(landmarks: Floats) -> int:
+    """A set of teeth for this face, by the proportion of its nose, which no expression changes."""
+    nose = float(np.linalg.norm(landmarks[168] - landmarks[4]))
+    eyes = float(np.linalg.norm(landmarks[33] - landmarks[263]))
+    return int(nose / max(eyes, 1e-6) * 40) % 3
+
+
+def _lowered(row: Part, photo: Image, landmarks: Floats) -> Part:
+    """The upper row with its edge where that of the photo's own upper teeth is."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
+    steps = np.linspace(0.1, 0.95, 24, dtype=np.float32)
+    ends = []
+    for above, below in zip(UPPER_LIP[2:7], LOWER_LIP[2:7], strict=True):
+        line = landmarks[above, :2] + steps[:, None] * (landmarks[below] - landmarks[above])[:2]
+        x, y = np.rint(line).astype(int).T
+        level = grey[y.clip(0, len(grey) - 1), x.clip(0, grey.shape[1] - 1)].astype(np.float32)
+        dark = np.flatnonzero(level < 0.62 * level[:12].max())
+        later = dark[dark > 6]
+        ends.append(line[later[0]] if len(later) else line[-1])
+    columns = row.points.reshape(-1, row.columns, 3)
+    edge = columns[-2, row.columns // 2]
+    down = landmarks[152] - landmarks[10]
+    down = down / max(float(np.linalg.norm(down)), 1e-6)
+    lower = float((np.median(ends, axis=0) - edge[:2]) @ down[:2])
+    reach = 0.12 * float(np.linalg.norm(landmarks[152] - landmarks[10]))
+    return replace(row, points=row.points + down * float(np.clip(lower, 0, reach)))
+
+
+def _widened(row: Part, across: Floats, landmarks: Floats) -> Part:
+    """A row as wide as a smile that shows its teeth."""
+    corners = landmarks[[78, 308]]
+    line = row.points.reshape(-1, row.columns, 3)[2] @ across
+    wide = 0.94 * abs(float((corners[1] - corners[0]) @ across)) / max(float(np.ptp(line)), 1e-6)
+    middle = float(corners.mean(0) @ across)
+    shift = (row.points @ across - middle) * (float(np.clip(wide, 1.0, 1.4)) - 1)
+    return replace(row, points=row.points + shift[:, None] * across)
+
+
+def _uncovered(visible: Image, row: Part) -> Image:
+    """Where the inside is visible and not covered by a row of teeth."""
+    field = np.full((*visible.shape, 2), -9, np.float32)
+    draw(field, row.triangles, row.points[:, :2], row.uv)
+    matte = np.ascontiguousarray(row.colours[..., 3])
+    covered = cv2.remap(matte, field[..., 0], field[..., 1], cv2.INTER_LINEAR)
+    return np.where(covered > 64, 0, visible).astype(np.uint8)
+
+
+def _own_teeth(row: Part, photo: Image, visible: Image, gap: float) -> Part:
+    """The row with the photo's own teeth on it, where the photo shows the inside."""
+    field = np.full((*row.colours.shape[:2], 2), -9, np.float32)
+    draw(field, row.triangles, row.uv, row.points[:, :2])
+    sure = soft(cv2.erode(visible, np.ones((3, 3), np.uint8)), max(0.7, 0.05 * gap))
+    seen = np.dstack([photo, sure])
+    seen = cv2.remap(seen, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    shown = seen[..., 3:].astype(np.float32) / 255
+    facing = row._facing(row.points)
+    shown *= np.interp(
+        np.linspace(0, row.columns - 1, shown.shape[1]), np.arange(row.columns), facing
+    )[None, :, None]
+    own = np.dstack([seen[..., :3], np.full(seen.shape[:2], 255, np.uint8)])
+    tall = np.linalg.norm(row.points[0] - row.points[-row.columns])
+    more = 0.3 * gap * shown.shape[0] / max(float(tall), 1e-6)
+    return replace(row, colours=_longer(row.colours, own, shown[..., 0], more))
+
+
+def _longer(colours: Image, own: Image, shown: Floats, more: float) -> Image:
+    """A row's picture with the photo's teeth laid over, which go on under the upper lip.
+
+    colours, own: (h, w, 4), premultiplied; shown: (h, w), 0..1, where `own` is seen; more: rows
+    by which teeth are longer than what is seen of them.
+    """
+    height, width = shown.shape
+    level = own[..., :3].astype(np.float32).sum(2) * (shown > 0.6)
+    tooth_like = level > 0.82 * np.maximum(level.max(0), 1)
+    seen = np.where(tooth_like.any(0), np.argmax(tooth_like, axis=0), height)
+    first = own[np.minimum(seen, height - 1), np.arange(width)]
+    rows = np.arange(height)[:, None]
+    longer = (rows < seen) & (rows >= seen - more) & (seen < height)
+    gone = (rows < seen - more) & (seen < height)
+    below = np.where(longer[..., None], first[None].astype(np.float32), colours)
+    shown = np.where(longer | gone, 0, shown)
+    mixed = below + (own - below) * shown[..., None]
+    mixed[:, seen < height] = cv2.GaussianBlur(mixed, (1, 5), 0)[:, seen < height]
+    return np.rint(mixed).astype(np.uint8)
+
+
 def _lip_shadow(mask: Image, width: float, gap: float) -> Floats:
     """Less light under the lips, most under the upper one: (h, w), 0..1."""
     sigma = max(0.8, min(0.07 * width, 0.16 * gap))
@@ -159,25 +272,31 @@ def _lip_shadow(mask: Image, width: float, gap: float) -> Floats:
     drop = max(1, round(sigma * 0.5))
     lowered[drop:] = mask[:-drop]
     open_sky = cv2.GaussianBlur(lowered, (0, 0), sigma).astype(np.float32) / 255
-    return np.asarray(0.45 + 0.55 * np.clip(open_sky * 1.5 - 0.25, 0, 1), np.float32)
+    # Little light falls through lips that are hardly parted.
+    least = 0.45 * min(1.0, 0.3 + gap / (0.22 * width))
+    most = min(1.0, 0.45 + gap / (0.28 * width))
+    return np.asarray(least + (most - least) * np.clip(open_sky * 1.5 - 0.25, 0, 1), np.float32)
 
 
-def _light(photo: Image, landmarks: Floats, visible: Image, picture: Image) -> Floats:
-    """(3,): how white teeth look in the photo's light, 0..1 each channel."""
-    if visible.any():
-        seen = picture[visible > 200].astype(np.float32)
-        if len(seen) > 30:
-            bright = seen[np.argsort(seen.sum(1))[-max(10, len(seen) // 3) :]].mean(0)
-            if bright.min() > 90:
-                return np.asarray(bright / 235, np.float32)
+def _light(photo: Image, landmarks: Floats, visible: Image) -> Floats:
+    """(3,): how white teeth look in the photo's light, 0..1 each channel.
+
+    visible: (h, w), 255 where the photo shows the inside of the mouth.
+    """
+    seen = photo[visible > 200].astype(np.float32)
+    if len(seen) > 30:
+        bright = seen[np.argsort(seen.sum(1))[-max(10, len(seen) // 3) :]].mean(0)
+        if bright.min() > 90:
+            return np.asarray(bright / 255, np.float32)
     height, width = photo.shape[:2]
     places = np.rint(landmarks[_CHEEKS, :2]).astype(int).clip(0, [width - 1, height - 1])
     skin = np.median(photo[places[:, 1], places[:, 0]].astype(np.float32), axis=0)
-    level = 0.35 + 0.5 * float(skin.max()) / 255
+    level = 0.32 + 0.56 * float(skin.max()) / 255
     # Half of the skin's cast is the light's; the other half is the skin's own colour.
     cast = skin / max(float(skin.max()), 1.0)
     typical = np.array([1.0, 0.76, 0.64], np.float32)
-    return np.asarray(level * np.clip(cast / typical, 0.45, 1.0), np.float32)
+    cast = np.clip(cast / typical, 0.45, 1.0)
+    return np.asarray(level * cast**0.7 * _ENAMEL, np.float32)
 
 
 def _placement(landmarks: Floats) -> Similarity:
@@ -195,28 +314,38 @@ def _placement(landmarks: Floats) -> Similarity:
     return Similarity(scale, head.rotation, np.asarray(shift, np.float32))
 
 
-def _row(png: Image, grid: Floats, place: Similarity, light: Floats, lip: Floats) -> Part:
+def _row(
+    png: Image, grid: Floats, upper: bool, place: Similarity, light: Floats, lip: Floats
+) -> Part:
     """One row of teeth: its picture at about the photo's resolution, in the photo's light."""
     picture = cv2.cvtColor(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
     matte = picture[..., 3:].astype(np.float32) / 255
     rows, columns = grid.shape[:2]
     around = np.abs(np.linspace(-1, 1, picture.shape[1]))
     # Cheeks and lips keep the light from the back of the row.
-    falloff = (1.0 - 0.6 * np.clip((around - 0.2) / 0.65, 0, 1) ** 1.2)[None, :, None]
-    enamel = np.array([1.24, 1.17, 1.04], np.float32)  # teeth are never bluish
+    falloff = (1.0 - 0.5 * np.clip((around - 0.35) / 0.6, 0, 1) ** 1.2)[None, :, None]
     texture = picture[..., :3].astype(np.float32)
     red = np.clip((texture[..., :1] - texture[..., 1:2]) / 50, 0, 1)
-    gum = texture[..., :1] / 130 * lip
-    whitened = np.clip(texture * enamel * light * (1 - red) + gum * red, 0, 255)
+    # The asset's teeth are grey with dark seams; in a mouth most of the light is scattered.
+    grey = texture.mean(2, keepdims=True)
+    usual = float(np.median(grey[(red < 0.1) & (picture[..., 3:] > 250)]))
+    tooth = np.clip(1 + 0.6 * (grey / usual - 1), 0, 1.12) * 255 * light
+    gum = texture[..., :1] / 130 * (0.5 * lip + 0.5 * np.array([190, 105, 105]) * light)
+    whitened = np.clip(tooth * (1 - red) + gum * red, 0, 255)
     colours = np.dstack([whitened * falloff * matte, matte[..., 0] * 255])
     scale = float(np.clip(place.scale * 1.2 / _TEXELS_PER_CM, 0.08, 1.0))
     size = (max(8, round(picture.shape[1] * scale)), max(4, round(picture.shape[0] * scale)))
     colours = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
+    points = grid.reshape(-1, 3) * np.array([1, -1, -1], np.float32)
+    edge = points[:, 1].max() if upper else points[:, 1].min()
+    points[:, 1] = edge + (points[:, 1] - edge) * (1.25 if upper else 1.1)  # less gum
     return Part(
-        place(grid.reshape(-1, 3) * np.array([1, -1, -1], np.float32)),
+        place(points),
+        _swing(points),
         np.rint(colours).astype(np.uint8),
         _grid_uv(rows, columns, size),
         _grid_triangles(rows, columns),
+        columns,
     )
 
 
@@ -227,24 +356,32 @@ def _tongue(place: Similarity, light: Floats, lip: Floats) -> Part:
     across = (u - 0.5) * 2
     points = np.dstack(
         [
-            across * (1.9 + 0.2 * v),
-            -(-4.95 + 1.35 * np.sin(v * np.pi * 0.55) * (1 - 0.3 * across**2)),
+            across * (2.0 + 0.2 * v),
+            -(-4.9 + 1.4 * np.sin(v * np.pi * 0.55) * (1 - 0.3 * across**2)),
             -(3.7 - 3.2 * v - 0.5 * across**2),
         ]
     ).reshape(-1, 3)
     side = 48
     y, x = np.mgrid[0:side, 0:side] / (side - 1)
     off = np.abs(x - 0.5) * 2
-    form = 1.15 - 0.4 * off**2 - 0.2 * np.exp(-((off / 0.12) ** 2)) - 0.55 * y
+    form = 1.15 - 0.4 * off**2 - 0.1 * np.exp(-((off / 0.12) ** 2)) - 0.8 * y
     colour = 0.5 * lip + 0.5 * np.array([225, 120, 115], np.float32) * light
-    matte = np.clip((1 - off) / 0.25, 0, 1) * np.clip(y / 0.1, 0, 1) * np.clip((1 - y) / 0.3, 0, 1)
+    matte = np.clip((1 - off) / 0.25, 0, 1) * np.clip(y / 0.1, 0, 1) * np.clip((1 - y) / 0.45, 0, 1)
     rgb = np.clip(form, 0.05, 1)[..., None] * colour * matte[..., None]
     return Part(
         place(points.astype(np.float32)),
+        _swing(points.astype(np.float32)),
         np.clip(np.dstack([rgb, matte * 255]), 0, 255).astype(np.uint8),
         _grid_uv(rows, columns, (side, side)),
         _grid_triangles(rows, columns),
+        0,
     )
+
+
+def _swing(points: Floats) -> Floats:
+    """(N, 1): the share of the chin's motion at points in centimetres of the neutral face."""
+    hinge = 3.3  # behind the origin, where the jaw's joint is
+    return np.asarray(np.clip((hinge - points[:, 2:]) / (hinge + 4.5), 0, 1), np.float32)
 
 
 def _grid_uv(rows: int, columns: int, size: tuple[int, int]) -> Floats:
