@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from models.errors import UserError
-from models.types import Avatar, Crop, Face, Image, Keypoints, Photo
+from models.types import Avatar, Crop, Face, Image, Keypoints, Photo, Strengths
 
 
 class Animator(Protocol):
@@ -23,6 +23,9 @@ class Animator(Protocol):
     def device(self) -> str:
         """Where it computes and why, in a few words for the status line: "CPU (no GPU needed)"."""
         ...
+
+    sliders: tuple[str, ...]
+    """The fields of `Strengths` that `strengthen` heeds; it ignores the others."""
 
     def prepare(self, photo: Photo, size: int) -> Avatar:
         """Make a photo ready to be rendered with its longer side at most `size` pixels.
@@ -43,6 +46,12 @@ class Animator(Protocol):
 
         With `adapt_scale`, motion is scaled by the ratio of the source's face to the reference's.
         """
+        ...
+
+    def strengthen(
+        self, reference: Keypoints, driving: Keypoints, strengths: Strengths
+    ) -> Keypoints:
+        """The driving keypoints with more or less of their motion since `reference`."""
         ...
 
     def absolute(self, avatar: Any, driving: Keypoints) -> Keypoints:

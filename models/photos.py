@@ -41,20 +41,30 @@ def load_image(path: Path) -> Image:
     Raises:
         UserError: there is no such file, it is not a picture, broken, too large or too small.
     """
-    data = _read(path)
+    return decode_image(_read(path), path)
+
+
+def decode_image(data: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Image:
+    """As `load_image`, of a file's bytes; `path` is only what to call it in messages.
+
+    More than `max_pixels` pixels are refused before they are decoded.
+
+    Raises:
+        UserError: it is not a picture, broken, too large or too small.
+    """
     try:
         with warnings.catch_warnings():
             # Pillow warns about large pictures; the limit below is our own.
             warnings.simplefilter("ignore")
             picture = _open(data)
-            _check_size(path, *picture.size)
+            _check_size(path, *picture.size, max_pixels)
             picture.load()
             upright = ImageOps.exif_transpose(picture)
             pixels = _to_rgb(upright)
     except UserError:
         raise
     except PIL.Image.DecompressionBombError as error:
-        raise _too_large(path) from error
+        raise _too_large(path, max_pixels) from error
     except UnidentifiedImageError as error:
         raise UserError(
             f"{path} is not a picture that can be read; use a JPEG, PNG, WebP, BMP, TIFF, GIF "
@@ -86,7 +96,17 @@ def load_photo(
     Raises:
         UserError: the file cannot be read, shows no face, too few faces or too small a face.
     """
-    image = load_image(path)
+    return choose_face(load_image(path), path, find_faces, face)
+
+
+def choose_face(
+    image: Image, path: Path, find_faces: Callable[[Image], list[Face]], face: int | None = None
+) -> Photo:
+    """As `load_photo`, of a picture that is already decoded; `path` is what to call it.
+
+    Raises:
+        UserError: it shows no face, too few faces or too small a face.
+    """
     faces = find_faces(image)
     if not faces:
         raise UserError(
@@ -187,9 +207,9 @@ def _open(data: bytes) -> PIL.Image.Image:
     return PIL.Image.open(io.BytesIO(data), formats=known)
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise _too_large(path)
+def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise _too_large(path, max_pixels)
     if min(width, height) < MIN_SIDE:
         raise UserError(
             f"{path} is only {width} x {height} pixels; use a photo of at least "
@@ -197,9 +217,9 @@ def _check_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def _too_large(path: Path) -> UserError:
+def _too_large(path: Path, max_pixels: int) -> UserError:
     return UserError(
-        f"{path} has more than {MAX_PIXELS // 1_000_000} million pixels; use a smaller copy of it."
+        f"{path} has more than {max_pixels // 1_000_000} million pixels; use a smaller copy of it."
     )
 
 

@@ -72,6 +72,19 @@ class Keypoints:
 
 
 @dataclass(frozen=True)
+class Strengths:
+    """How much of the driver's motion is applied: 0 none, 1 as it is, 2 twice.
+
+    motion: of the head. expression: of the whole face. eyes, mouth: of these, times `expression`.
+    """
+
+    motion: float = 1.0
+    expression: float = 1.0
+    eyes: float = 1.0
+    mouth: float = 1.0
+
+
+@dataclass(frozen=True)
 class Photo:
     """A source picture with the face that will be animated.
 

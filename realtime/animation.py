@@ -9,22 +9,35 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 
 from models.animator import Animator
-from models.types import Avatar, Crop, Face, Image, Keypoints
-from realtime.calibration import Calibration, State
+from models.types import Avatar, Crop, Face, Image, Keypoints, Strengths
+from realtime.calibration import Calibration, Search, State
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.intake import Fault, SteadyClock, SteadySize, as_rgb
 from realtime.latency import Times
-from realtime.smoothing import KeypointFilter, blend
+from realtime.smoothing import KeypointFilter, Smoothing, blend
 
 Motion = Literal["relative", "absolute"]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the driver's motion is applied; replaced as a whole.
+
+    strengths: for relative motion. smoothing: how much of it, 0 none, 1 the usual.
+    """
+
+    motion: Motion = "relative"
+    adapt_scale: bool = True
+    strengths: Strengths = field(default_factory=Strengths)
+    smoothing: float = 1.0
 
 
 class Tracker(Protocol):
@@ -166,8 +179,10 @@ class Animation:
         """Start at rest with `avatar`."""
         self._animator = animator
         self._tracker = tracker
-        self._motion = motion
-        self._adapt_scale = adapt_scale
+        self.tuning = Tuning(motion, adapt_scale)
+        """May be replaced at any time, by any thread."""
+        self._tuned = self.tuning
+        self._search: Search | None = None
         self._filter = KeypointFilter()
         self._calibration = calibration or Calibration()
         if motion == "absolute":
@@ -212,6 +227,20 @@ class Animation:
         """Take a new reference at the next good moment, or from the very next face."""
         with self._asked:
             self._wanted = "now" if at_once else "good"
+
+    @property
+    def reference_face(self) -> Face | None:
+        """The driver's face at calibration, in pixels of the camera frame."""
+        return self._calibration.face
+
+    @property
+    def search(self) -> Search | None:
+        """The search for a better reference that goes on."""
+        return self._search
+
+    def look_for(self, wanted: Face | None) -> None:
+        """Calibrate whenever the driver's face is more like `wanted` than before; None: stop."""
+        self._search = None if wanted is None else Search(wanted)
 
     def warm_up(self) -> None:
         """Run every network once, so that the first camera frame is not late; never raises."""
@@ -294,12 +323,15 @@ class Animation:
         with self.times.measure("detect"):
             driving, renewed = self._detect(self._size(as_rgb(frame.image)), seconds)
         with self.times.measure("motion"):
+            tuning = self._tune(scene, seconds)
             if renewed:
                 self._filter.reset()
                 scene.presence.restart(seconds)
             target = None
             if driving is not None:
-                target = self._target(scene.avatar, self._filter(driving, seconds))
+                if tuning.smoothing:
+                    driving = self._filter(driving, seconds)
+                target = self._target(scene.avatar, driving, tuning)
             return scene.presence.step(target, seconds)
 
     def _detect(self, image: Image, seconds: float) -> tuple[Keypoints | None, bool]:
@@ -313,6 +345,9 @@ class Animation:
         if not np.isfinite(face.landmarks).all():
             raise Fault("the face tracker gave landmarks that are not numbers")
         self._size.keep(image)
+        search = self._search
+        if search is not None and search.offer(face):
+            self._calibration.request(at_once=True)
         renewed = self._calibration.offer(
             face, seconds, lambda crop: self._animator.detect(image, face, crop)
         )
@@ -324,10 +359,24 @@ class Animation:
             check_finite(driving)
         return driving, renewed
 
-    def _target(self, avatar: Avatar, driving: Keypoints) -> Keypoints:
+    def _tune(self, scene: _Scene, seconds: float) -> Tuning:
+        """What to apply now; a change of the kind of motion is eased into."""
+        tuning, before = self.tuning, self._tuned
+        if tuning.smoothing and tuning.smoothing != before.smoothing:
+            self._filter = KeypointFilter(Smoothing().stronger(tuning.smoothing))
+        if tuning.motion != before.motion:
+            scene.presence.restart(seconds)
+            if tuning.motion == "absolute" and self._calibration.crop is None:
+                self._calibration.request(at_once=True)  # Only the crop is needed.
+        self._tuned = tuning
+        return tuning
+
+    def _target(self, avatar: Avatar, driving: Keypoints, tuning: Tuning) -> Keypoints:
         reference = self._calibration.reference
         assert reference is not None, "a crop comes with a reference"
-        return move(self._animator, avatar, reference, driving, self._motion, self._adapt_scale)
+        if tuning.motion == "relative" and tuning.strengths != Strengths():
+            driving = self._animator.strengthen(reference, driving, tuning.strengths)
+        return move(self._animator, avatar, reference, driving, tuning.motion, tuning.adapt_scale)
 
     def _render(self, scene: _Scene, pose: Keypoints) -> Image:
         start = time.perf_counter()

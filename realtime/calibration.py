@@ -13,11 +13,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from models.types import Crop, Face, Floats, Keypoints
 
 _FOREHEAD, _CHIN, _RIGHT, _LEFT = 10, 152, 234, 454
+_UNLIKE = 2.0
+"""The difference at which a match counts 1/e; two people who look ahead differ by 0.1 to 0.4."""
+
+_BETTER = 0.01
+
 _PITCH_AT_REST = math.radians(10)
 """Radians by which the line from forehead to chin leans when a face looks straight ahead."""
 
@@ -93,6 +99,44 @@ def _aside(points: Floats, left: int, right: int, iris: int) -> float:
     return float(offset @ along) / max(float(along @ along), 1e-12)
 
 
+def difference(one: Face, other: Face) -> float:
+    """How much two faces differ in pose and expression, as the FOMM demo measures it; 0 if alike.
+
+    The sum over the landmarks' squared distances after taking away their mean and the size of
+    their hull.
+    """
+    return float(((_normalised(one) - _normalised(other)) ** 2).sum())
+
+
+def _normalised(face: Face) -> Floats:
+    points = np.ascontiguousarray(face.landmarks[:468, :2] - face.landmarks[:468, :2].mean(0))
+    area = float(cv2.contourArea(cv2.convexHull(points.astype(np.float32))))
+    scaled: Floats = (points / np.sqrt(max(area, 1e-6))).astype(np.float32)
+    return scaled
+
+
+class Search:
+    """Looks for the moment in which the driver's face is most like the photo's.
+
+    score: how alike they are now; best: the highest so far, in this search; 0..1, None before the
+    first face.
+    """
+
+    def __init__(self, wanted: Face) -> None:
+        """Look for a face like `wanted`."""
+        self._wanted = wanted
+        self.score: float | None = None
+        self.best: float | None = None
+
+    def offer(self, face: Face) -> bool:
+        """Look at a face; whether it is clearly more like the photo than any before."""
+        self.score = math.exp(-difference(self._wanted, face) / _UNLIKE)
+        if self.best is not None and self.score < self.best + _BETTER:
+            return False
+        self.best = self.score
+        return True
+
+
 class State(enum.Enum):
     """How far the calibration is; the values are for the status line."""
 
@@ -114,11 +158,12 @@ class Calibration:
         self._steady = steady
         self._patience = patience
         self._shapes: deque[tuple[float, Floats]] = deque()
-        self._best: tuple[float, Crop, Keypoints] | None = None
+        self._best: tuple[float, Face, Crop, Keypoints] | None = None
         self._since: float | None = None
         self._at_once = False
         self.reference: Keypoints | None = None
         self.crop: Crop | None = None
+        self.face: Face | None = None
         self.state = State.WAITING
 
     def request(self, at_once: bool = False) -> None:
@@ -147,20 +192,20 @@ class Calibration:
         if self._since is None:
             self._since = seconds
         if self._at_once:
-            return self._accept(Crop.around(face), detect, State.CALIBRATED)
+            return self._accept(face, detect)
         moment = Moment.of(face)
         steady = self._is_steady(face, seconds)
         if steady and moment.good:
-            return self._accept(Crop.around(face), detect, State.CALIBRATED)
+            return self._accept(face, detect)
         if self.state is State.PROVISIONAL:
             return False
         if self._best is None or moment.badness < self._best[0]:
             crop = Crop.around(face)
             keypoints = detect(crop)
             if keypoints is not None and np.isfinite(keypoints.values).all():
-                self._best = moment.badness, crop, keypoints
+                self._best = moment.badness, face, crop, keypoints
         if self._best is not None and seconds - self._since >= self._patience:
-            _, self.crop, self.reference = self._best
+            _, self.face, self.crop, self.reference = self._best
             self.state = State.PROVISIONAL
             return True
         return False
@@ -169,11 +214,13 @@ class Calibration:
         """There was no face: the steady time starts anew."""
         self._shapes.clear()
 
-    def _accept(self, crop: Crop, detect: Callable[[Crop], Keypoints | None], state: State) -> bool:
+    def _accept(self, face: Face, detect: Callable[[Crop], Keypoints | None]) -> bool:
+        crop = Crop.around(face)
         keypoints = detect(crop)
         if keypoints is None or not np.isfinite(keypoints.values).all():
             return False
-        self.reference, self.crop, self.state, self._at_once = keypoints, crop, state, False
+        self.reference, self.crop, self.face = keypoints, crop, face
+        self.state, self._at_once = State.CALIBRATED, False
         return True
 
     def _is_steady(self, face: Face, seconds: float) -> bool:

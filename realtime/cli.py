@@ -101,7 +101,8 @@ def _common(
 _Source = Annotated[
     Path | None,
     typer.Option(
-        help="The photo to animate, or a folder of photos (the first one is used). "
+        help="The photo to animate, or a folder of photos (the first one is used; the panel and "
+        "the keys switch). "
         "(default: a demo face)",
         show_default=False,
         metavar="PHOTO",
@@ -180,8 +181,9 @@ def run(
     camera: Annotated[
         str,
         typer.Option(
-            help="The webcam: auto, its number or device, a video file, or demo.",
-            metavar="auto|INDEX|DEVICE|FILE|demo",
+            help="The webcam: auto, its number or device, a video file, demo, or the webcam of the "
+            "browser that shows the panel.",
+            metavar="auto|INDEX|DEVICE|FILE|demo|browser",
         ),
     ] = "auto",
     output: Annotated[
@@ -205,12 +207,47 @@ def run(
         float, typer.Option(help="Frames per second of the output.", min=1, max=120)
     ] = 30,
     backend: _Backend = "mesh",
-    motion: _MotionOption = Motion.relative,
+    motion: Annotated[
+        Motion | None,
+        typer.Option(
+            help="relative: your motion since calibration, on the photo's own face. "
+            "absolute: your pose as it is. (default: as set in the panel)",
+            show_default=False,
+        ),
+    ] = None,
     adapt_scale: _AdaptScale = True,
-    mirror: _Mirror = False,
+    mirror: Annotated[
+        bool | None,
+        typer.Option(
+            "--mirror/--no-mirror",
+            help="Mirror the result. (default: as set in the panel)",
+            show_default=False,
+        ),
+    ] = None,
     badge: _Badge = True,
     fit: _Fit = Fit.blur,
     face: _Face = None,
+    panel: Annotated[
+        str,
+        typer.Option(
+            help="The control panel: a free port of this computer, opened in the browser where "
+            "there is a screen; or where to serve it.",
+            metavar="auto|off|HOST:PORT",
+        ),
+    ] = "auto",
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="A certificate (PEM) for the panel. (default: self-made, where others than this "
+            "computer can reach it)",
+            show_default=False,
+            metavar="FILE",
+        ),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option(help="Its key (PEM).", show_default=False, metavar="FILE"),
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(help="Stop after this time. (default: Ctrl-C)", show_default=False, min=0.1),
@@ -227,7 +264,11 @@ def run(
     if math.isnan(fps) or (seconds is not None and math.isnan(seconds)):
         raise UserError("--fps and --seconds take numbers, such as 30.")
     from realtime.live import Choices, run_live
+    from realtime.panel.address import has_screen, parse_address
+    from realtime.panel.certificate import given
+    from realtime.settings import settings_file
 
+    address = parse_address(panel)
     choices = Choices(
         source=source or _demo_face(),
         camera=camera,
@@ -236,7 +277,7 @@ def run(
         size=canvas,
         fps=fps,
         backend=backend,
-        motion=_motion(motion),
+        motion=None if motion is None else _motion(motion),
         adapt_scale=adapt_scale,
         mirror=mirror,
         badge=badge,
@@ -244,6 +285,10 @@ def run(
         face=face,
         sign_key=sign_key,
         sign_cert=sign_cert,
+        settings=settings_file(),
+        panel=address,
+        panel_shows=address is not None and (address.chosen or has_screen()),
+        certificate=given(tls_cert, tls_key),
     )
     run_live(choices, _console(), seconds)
 

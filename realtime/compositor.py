@@ -47,7 +47,7 @@ class _Layout:
     shape: (H, W) of the pictures. source: left, top, right, bottom of the part that is shown.
     target: where that goes on the canvas, likewise.
     backgrounds: the canvas around it, as it is and flipped left to right.
-    badge: the label, or None where it is not wanted or has no room.
+    badge: the label, or None where it has no room.
     """
 
     shape: tuple[int, int]
@@ -87,6 +87,10 @@ class Compositor:
         self._layout: _Layout | None = None
         self._shows_badge = badge
 
+    def show_badge(self, shown: bool) -> None:
+        """Put the label on or take it off, from the next picture on; from any thread."""
+        self._shows_badge = shown
+
     def set_avatar(self, still: Image, focus: tuple[float, float] | None = None) -> None:
         """Make the surroundings for an avatar; may be called from another thread.
 
@@ -101,10 +105,8 @@ class Compositor:
         background = np.zeros((self.size[1], self.size[0], 3), np.uint8)
         if self._fit is Fit.BLUR and target != (0, 0, *self.size):
             background = _blurred_fill(still, self.size)
-        badge = None
-        if self._shows_badge:
-            room = (target[2] - target[0], target[3] - target[1])
-            badge = _render_badge(_LABEL, self.size[1], room)
+        room = (target[2] - target[0], target[3] - target[1])
+        badge = _render_badge(_LABEL, self.size[1], room)
         flipped = np.ascontiguousarray(background[:, ::-1])
         self._layout = _Layout((height, width), source, target, (background, flipped), badge)
 
@@ -117,7 +119,7 @@ class Compositor:
             layout = self._layout
         assert layout is not None
         image = _draw(picture, layout, self.mirror)
-        if layout.badge is not None:
+        if self._shows_badge and layout.badge is not None:
             _blend_badge(image, layout.badge, layout.target)
         return AvatarFrame(image, frame.captured_at, frame.live)
 

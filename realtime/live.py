@@ -5,30 +5,48 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
+import time
+import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+import platformdirs
 from rich.console import Console
 
 from models.animator import Animator, create_animator
 from models.errors import UserError
 from models.face.tracker import FaceTracker
+from models.photos import load_photo
+from models.types import Photo
 from realtime.animation import Animation, Motion
-from realtime.cameras import open_camera
+from realtime.avatars import Library, Maker
+from realtime.cameras import Camera, open_camera
 from realtime.compositor import Compositor, Fit
+from realtime.curtain import Curtain
+from realtime.driver import DriverView
 from realtime.files import check_writable
+from realtime.keys import terminal_keys
+from realtime.panel.address import Address, has_screen, names_of
+from realtime.panel.camera import BrowserFeed
+from realtime.panel.certificate import Certificate
+from realtime.panel.preview import Preview
 from realtime.pipeline import Outlet, Pipeline
 from realtime.provenance.sealer import Sealer, prepare
-from realtime.provenance.signing import LIVE, Claim
+from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
+from realtime.session import Command, Parts, Session, terminal_press
+from realtime.settings import avatars_folder, settings_file
 from realtime.sinks.base import SinkError
+from realtime.sinks.null import NullSink
 from realtime.sinks.registry import Output
-from realtime.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, load_source
+from realtime.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, photo_paths
 from realtime.status import StatusLine, summary
 from realtime.threads import cores, limit_threads
+
+BROWSER = "browser"
+"""What `--camera` says for the webcam of the panel's page."""
 
 CAMERA_SIZE = (640, 480)
 """What a webcam is asked for: every one has it, and the landmark network sees no more than 256
@@ -37,7 +55,11 @@ pixels across the face anyway."""
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user chose for a live run; `avatarify-like run --help` describes each."""
+    """What the user chose for a live run; `avatarify-like run --help` describes each.
+
+    motion, mirror: None for what the settings say. settings: the file they are kept in, None for
+    none. panel: where to serve it, None for nowhere. panel_shows: it is enough of an output.
+    """
 
     source: Path
     camera: str = "auto"
@@ -46,9 +68,9 @@ class Choices:
     size: tuple[int, int] = (1280, 720)
     fps: float = 30.0
     backend: str = "mesh"
-    motion: Motion = "relative"
+    motion: Motion | None = None
     adapt_scale: bool = True
-    mirror: bool = False
+    mirror: bool | None = None
     badge: bool = True
     fit: str = "blur"
     face: int | None = None
@@ -56,19 +78,29 @@ class Choices:
     full_pace: bool = False
     sign_key: Path | None = None
     sign_cert: Path | None = None
+    settings: Path | None = None
+    panel: Address | None = None
+    panel_shows: bool = False
+    certificate: Certificate | None = None
 
 
-def build(
-    choices: Choices,
-    notify: Callable[[str], None],
-    finished: Callable[[Path], None] | None = None,
-) -> Pipeline:
+@dataclass(frozen=True)
+class Live:
+    """A run that is ready to begin. feed: where a page's webcam arrives, if that is the camera."""
+
+    pipeline: Pipeline
+    session: Session
+    preview: Preview
+    feed: BrowserFeed | None
+
+
+def build(choices: Choices, notify: Callable[[str], None], sealer: Sealer | None = None) -> Live:
     """Open the outputs, load the models and prepare the avatar.
 
     Args:
         choices: what the user chose.
         notify: called with one line for the user.
-        finished: called with the path of a recording that is complete.
+        sealer: signs the recordings; None: they stay unsigned.
 
     Raises:
         UserError: something is missing or cannot be used.
@@ -78,27 +110,99 @@ def build(
         check_writable(choices.record)
         _check_spared(choices.record, choices)
     tracker = FaceTracker()
-    photo = load_source(choices.source, tracker, choices.face)
+    photo, path = _first_photo(choices, tracker)
     animator: Animator = create_animator(choices.backend)
     width, height = choices.size
     side = SMALL_AVATAR_SIZE if cores() <= 2 else AVATAR_SIZE
-    avatar = animator.prepare(photo, choices.avatar_size or min(side, height))
-    animation = Animation(
-        animator, tracker, avatar, motion=choices.motion, adapt_scale=choices.adapt_scale
-    )
-    composer = Compositor(choices.size, Fit(choices.fit), choices.badge, choices.mirror)
+    size = choices.avatar_size or min(side, height)
+    # Photos are searched for faces with networks of their own: a tracker is for one thread.
+    maker = Maker(animator, size, lambda: FaceTracker().find_faces, choices.face)
+    library = Library(maker, choices.source, avatars_folder())
+    first = library.first(photo, path)
+    assert first.ready is not None
+    view = DriverView(tracker)
+    animation = Animation(animator, view, first.ready.avatar)
+    composer = Compositor(choices.size, Fit(choices.fit), choices.badge)
+    curtain = Curtain(composer.size, lambda: view.seen)
+
+    def finished(path: Path) -> None:
+        if sealer is not None:
+            made = PARTLY_REAL if session.was_real else LIVE
+            sealer.add(path, Claim(made, session.always_badged))
+
     outlets = _outlets(choices, notify, finished)
-    return Pipeline(
-        lambda: open_camera(
+    feed = BrowserFeed() if choices.camera == BROWSER else None
+
+    def camera() -> Camera:
+        if feed is not None:
+            return feed.open()
+        return open_camera(
             choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=choices.full_pace
-        ),
+        )
+
+    def new_recording() -> Outlet:
+        if sealer is not None and sealer.credentials is None:
+            sealer.credentials = prepare(choices.sign_key, choices.sign_cert, session.say)
+        return _recording(_free_path(choices.record), choices, session.say, finished)
+
+    pipeline = Pipeline(
+        camera,
         animation,
         composer,
         outlets,
         fps=choices.fps,
         full_pace=choices.full_pace,
-        notify=notify,
+        notify=lambda line: session.hear(line),
+        last_step=curtain,
     )
+    parts = Parts(
+        pipeline,
+        library,
+        view,
+        curtain,
+        composer,
+        animator.sliders,
+        choices.adapt_scale,
+        choices.badge,
+        new_recording=new_recording,
+        new_nowhere=_nowhere,
+        recording=outlets[-1] if choices.record is not None else None,
+    )
+    session = Session(parts, first, choices.settings, notify)
+    if choices.motion is not None:
+        session.do(Command("relative", choices.motion == "relative"), keep=False)
+    if choices.mirror is not None:
+        session.do(Command("mirror_output", choices.mirror), keep=False)
+    preview = Preview(curtain, view, lambda: animation.reference_face, lambda: session.settings)
+    return Live(pipeline, session, preview, feed)
+
+
+def _first_photo(choices: Choices, tracker: FaceTracker) -> tuple[Photo, Path]:
+    """The first photo that can be animated, and where it lies."""
+    trouble: UserError | None = None
+    for path in photo_paths(choices.source):
+        try:
+            return load_photo(path, tracker.find_faces, choices.face), path
+        except UserError as error:
+            trouble = trouble or error
+    assert trouble is not None
+    raise trouble
+
+
+def _free_path(record: Path | None) -> Path:
+    """Where the next recording goes: beside the one of the command line, or to the videos."""
+    folder = record.parent if record else platformdirs.user_videos_path() / "avatarify-like"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"The folder {folder} for recordings cannot be made ({error.strerror}); start with "
+            "--record FILE.mp4 to choose another one."
+        ) from error
+    stem = record.stem if record else "avatarify-like"
+    path = folder / f"{stem} {time.strftime('%Y-%m-%d %H.%M.%S')}.mp4"
+    check_writable(path)
+    return path
 
 
 def _check_spared(record: Path, choices: Choices) -> None:
@@ -120,14 +224,31 @@ def _outlets(
             sink = show()
             outlets.append(Outlet(show, retry=show.reopens, sink=sink, name=sink.name))
         except SinkError as error:
-            if choices.record is None:
+            if choices.record is None and not choices.panel_shows:
                 raise
-            notify(f"{error} Going on with the recording alone.")
+            alone = "panel" if choices.record is None else "recording"
+            notify(f"{error} Going on with the {alone} alone.")
+            if choices.record is None:
+                outlets.append(_nowhere())
     if choices.record is not None:
-        recorder = f"recorder:{choices.record}"
-        recording = Output(recorder, choices.size, choices.fps, notify, finished)
-        outlets.append(Outlet(recording, name=str(choices.record)))
+        outlets.append(_recording(choices.record, choices, notify, finished))
     return outlets
+
+
+def _nowhere() -> Outlet:
+    """An outlet that keeps the figures going while only the panel shows the picture."""
+    return Outlet(NullSink, name="the panel alone", sink=NullSink())
+
+
+def _recording(
+    path: Path,
+    choices: Choices,
+    notify: Callable[[str], None],
+    finished: Callable[[Path], None] | None,
+) -> Outlet:
+    """The outlet that records into a file."""
+    recorder = Output(f"recorder:{path}", choices.size, choices.fps, notify, finished)
+    return Outlet(recorder, name=str(path))
 
 
 def run_live(choices: Choices, console: Console, seconds: float | None = None) -> None:
@@ -136,20 +257,31 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
     Raises:
         UserError: it cannot start, or every output has failed.
     """
-    with StatusLine(console) as line:
+    if choices.camera == BROWSER and choices.panel is None:
+        raise UserError("--camera browser takes the webcam of the panel; leave out --panel off.")
+    with StatusLine(console) as line, ExitStack() as stack:
         line.busy("Loading the models and preparing the avatar ...")
-        credentials = None
+        sealer = Sealer(None, Claim(LIVE, choices.badge), line.note)
         if choices.record is not None or choices.output.startswith("recorder:"):
-            credentials = prepare(choices.sign_key, choices.sign_cert, line.note)
-        sealer = Sealer(credentials, Claim(LIVE, choices.badge), line.note)
-        pipeline = build(choices, line.note, sealer.add)
+            sealer.credentials = prepare(choices.sign_key, choices.sign_cert, line.note)
+        live = build(choices, line.note, sealer)
+        pipeline, session = live.pipeline, live.session
+        stack.callback(session.close)
+        if choices.panel is not None:
+            stack.callback(_serve(live, choices, choices.panel, line.note))
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
-            line.note("Press Enter to calibrate again, Ctrl-C to stop.")
-            on_enter(sys.stdin, lambda: pipeline.animation.recalibrate(at_once=True))
+            line.note("Press x to calibrate again, ? for all keys, Ctrl-C to stop.")
+            stack.enter_context(terminal_keys(sys.stdin, terminal_press(session)))
+
+        def tick() -> None:
+            line.show(pipeline.status())
+            session.tick()
+
         failure: UserError | None = None
         try:
             with _stopped_by_signals(pipeline.stop), sealer:
-                pipeline.run(seconds, tick=lambda: line.show(pipeline.status()))
+                session.start()
+                pipeline.run(seconds, tick)
         except UserError as error:
             failure = error
         latency = pipeline.times["latency"]
@@ -161,16 +293,30 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
             raise failure
 
 
-def on_enter(keys: TextIO, action: Callable[[], None]) -> threading.Thread:
-    """Do `action` for each line that comes from `keys`, in a thread that ends with them."""
+def _serve(
+    live: Live, choices: Choices, address: Address, notify: Callable[[str], None]
+) -> Callable[[], None]:
+    """Serve the panel, open it where there is a screen, and return what ends it."""
+    from realtime.panel.certificate import self_made
+    from realtime.panel.server import Panel
 
-    def read() -> None:
-        for _ in keys:
-            action()
+    certificate = choices.certificate
+    if certificate is None and not address.loopback:
+        certificate = self_made(settings_file().parent, names_of(address))
+    panel = Panel(live.session, live.preview, address, certificate, live.feed)
+    panel.start()
+    notify(f"Panel: {panel.url}")
+    if certificate is not None and certificate.fingerprint is not None:
+        notify(f"The browser asks about its certificate, SHA-256 {certificate.fingerprint}.")
+    if not address.chosen and has_screen():
+        webbrowser.open(panel.url)
 
-    thread = threading.Thread(target=read, name="keys", daemon=True)
-    thread.start()
-    return thread
+    def close() -> None:
+        if live.feed is not None:
+            live.feed.close()
+        panel.close()
+
+    return close
 
 
 @contextmanager

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from models.animator import Animator
 from models.errors import UserError
-from models.types import Avatar, Crop, Face, Floats, Image, Keypoints
+from models.types import Avatar, Crop, Face, Image, Keypoints
 from realtime.animation import Motion, Presence, Tracker, check_finite, move, render
+from realtime.calibration import difference
 from realtime.frames import AvatarFrame
 from realtime.intake import Fault
 from realtime.pipeline import Composer, face_centre
@@ -115,19 +115,8 @@ def best_frame(source: Face, faces: list[Face | None]) -> int:
 
     Landmarks are compared after taking away their mean and the size of their hull.
     """
-    wanted = _normalised(source)
-    distances = [
-        np.inf if face is None else float(((_normalised(face) - wanted) ** 2).sum())
-        for face in faces
-    ]
+    distances = [np.inf if face is None else difference(source, face) for face in faces]
     return int(np.argmin(distances))
-
-
-def _normalised(face: Face) -> Floats:
-    points = np.ascontiguousarray(face.landmarks[:468, :2] - face.landmarks[:468, :2].mean(0))
-    area = float(cv2.contourArea(cv2.convexHull(points.astype(np.float32))))
-    scaled: Floats = (points / np.sqrt(max(area, 1e-6))).astype(np.float32)
-    return scaled
 
 
 def choose_reference(source: Face, faces: list[Face | None], wanted: int | None) -> int:

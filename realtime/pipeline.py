@@ -81,6 +81,8 @@ class Status:
     faults: int
     last_fault: str | None
     seconds: float
+    dropped: int = 0
+    """Camera frames that were replaced by newer ones before they were used."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ class Pipeline:
         fps: float = 30.0,
         full_pace: bool = False,
         notify: Callable[[str], None] | None = None,
+        last_step: Callable[[AvatarFrame], AvatarFrame] | None = None,
     ) -> None:
         """Prepare a run; nothing is opened yet.
 
@@ -140,6 +143,8 @@ class Pipeline:
             full_pace: read the next camera frame when the last one was taken, not before: for
                 measuring how fast the path can go.
             notify: called, in the thread that calls `run`, with one line for the user.
+            last_step: given every frame that is about to go out, repeats too, and gives back what
+                goes out instead; must be quick.
         """
         if not outlets:
             raise ValueError("a pipeline needs an outlet")
@@ -151,11 +156,13 @@ class Pipeline:
         self._fps = fps
         self._full_pace = full_pace
         self._notify = notify or (lambda line: None)
+        self._last_step = last_step or (lambda frame: frame)
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._asked_to_stop = False
         self._stop = threading.Event()
         self._feeds: list[Feed] = []
-        troubles = Troubles(self._say)
+        self._changing = threading.Lock()  # For `_outlets` and `_feeds`, which are replaced whole.
+        troubles = Troubles(self.tell)
         self._pictures, self._stages = PictureWatch(troubles), StageWatch(troubles)
         self._outputs = OutputWatch(troubles)
         self._busy: dict[str, float | None] = {}
@@ -216,7 +223,7 @@ class Pipeline:
                 self._stop.wait(left)
                 # A recording starts when the camera has opened.
                 if later and self._camera.opened.is_set():
-                    self._feed(later)
+                    self._feed([outlet for outlet in later if outlet in self._outlets])
                     later = []
                 self._look()
                 self._print_lines()
@@ -225,7 +232,7 @@ class Pipeline:
                     ticked = now
                     with suppress(OSError):  # A terminal that was closed ends nothing.
                         tick()
-                if all(outlet.gone for outlet in self._outlets):
+                if self._outlets and all(outlet.gone for outlet in self._outlets):
                     break
         finally:
             self._finish([thread for thread in threads if thread.ident is not None])
@@ -252,16 +259,45 @@ class Pipeline:
             faults=self.animation.faults,
             last_fault=self.animation.last_fault,
             seconds=time.perf_counter() - self._started,
+            dropped=self._captured.replaced + self._followed.replaced + self._rendered.replaced,
         )
+
+    def add_outlet(self, outlet: Outlet) -> None:
+        """Open one more place for frames in mid-run; callable from any thread.
+
+        Raises:
+            UserError: it cannot be opened, or the run is over.
+        """
+        outlet.open_now()
+        with self._changing:
+            if not self._stop.is_set():
+                self._outlets = [*self._outlets, outlet]
+                self._feeds = [*self._feeds, Feed(outlet, self.tell, self._written)]
+                return
+        if outlet.sink is not None:
+            outlet.sink.close()
+        raise UserError("The run is over; start the program again.")
+
+    def remove_outlet(self, outlet: Outlet) -> None:
+        """Close one place for frames, and wait for that; the run goes on, even with none left."""
+        with self._changing:
+            ended = [feed for feed in self._feeds if feed.outlet is outlet]
+            self._feeds = [feed for feed in self._feeds if feed.outlet is not outlet]
+            self._outlets = [other for other in self._outlets if other is not outlet]
+        for feed in ended:
+            feed.end()
+            feed.join(_PATIENCE_OUTLETS)
 
     def _feed(self, outlets: Sequence[Outlet]) -> None:
         """Open outlets and start feeding them."""
         for outlet in outlets:
             outlet.open_now()
-            self._feeds.append(Feed(outlet, self._say, self._written))
+            with self._changing:
+                self._feeds = [*self._feeds, Feed(outlet, self.tell, self._written)]
 
     def _finish(self, threads: list[threading.Thread]) -> None:
-        self._stop.set()
+        with self._changing:
+            self._stop.set()
         for box in (self._captured, self._followed, self._rendered):
             box.close()
         until = time.perf_counter() + _PATIENCE_STAGES
@@ -281,7 +317,7 @@ class Pipeline:
             if not feed.join(min(patience, _PATIENCE_STAGES) if feed.outlet.retry else patience):
                 # It must not be closed under its driver's feet: its thread does so if it returns.
                 feed.outlet.failure = f"The output {feed.outlet.name} hangs and was left as it is"
-                self._say(f"{feed.outlet.failure}.")
+                self.tell(f"{feed.outlet.failure}.")
         self._print_lines()
 
     def _look(self) -> None:
@@ -293,18 +329,18 @@ class Pipeline:
         self._outputs.look(now, fed)
         if animation.device != self._device:
             self._device = animation.device
-            self._say(f"The avatar is now computed on {self._device}.")
+            self.tell(f"The avatar is now computed on {self._device}.")
 
     def _incomplete(self) -> SinkError | None:
         """What is to be said about outputs that failed for good."""
-        if all(outlet.gone for outlet in self._outlets):
+        if self._outlets and all(outlet.gone for outlet in self._outlets):
             reasons = "; ".join(outlet.failure for outlet in self._outlets)
             return SinkError(f"{reasons}; no output is left.")
         lost = [outlet.failure for outlet in self._outlets if not outlet.retry and outlet.failure]
         return SinkError(f"{'; '.join(lost)}.") if lost else None
 
-    def _say(self, line: str) -> None:
-        """Have a line printed; never waits for the terminal."""
+    def tell(self, line: str) -> None:
+        """Have a line told to the user by `notify`; never waits, callable from any thread."""
         self._lines.put(line)
 
     def _print_lines(self) -> None:
@@ -325,7 +361,7 @@ class Pipeline:
             try:
                 with self._open_camera() as camera:
                     if self._camera.lost:
-                        self._say(f"The camera is back: {camera.name}.")
+                        self.tell(f"The camera is back: {camera.name}.")
                     self._camera.name, self._camera.lost = camera.name, False
                     self._camera.opened_at = self._camera.opened_at or time.perf_counter()
                     self._camera.opened.set()
@@ -360,7 +396,7 @@ class Pipeline:
     def _lost(self, why: str) -> None:
         if not self._camera.lost:
             self._camera.lost = True
-            self._say(f"{why} The avatar rests; trying to open it again.")
+            self.tell(f"{why} The avatar rests; trying to open it again.")
 
     @contextmanager
     def _works(self, stage: str) -> Iterator[None]:
@@ -425,8 +461,13 @@ class Pipeline:
                     self.animation.count_fault(fault)
                 else:
                     current = AvatarFrame(composed.image, None, composed.live)
+            out = composed
+            try:
+                out = self._last_step(composed)
+            except Exception as fault:
+                self.animation.count_fault(fault)
             for feed in self._feeds:
-                feed.put(composed, repeat=item is None)
+                feed.put(out, repeat=item is None and out is composed)
             now = time.perf_counter()
             pace.served(now, None if item is None else taken - item.ready_at)
 

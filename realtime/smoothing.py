@@ -54,6 +54,17 @@ class Smoothing:
     gap: float = 0.5
     """Seconds without keypoints after which the filter starts anew."""
 
+    def stronger(self, amount: float) -> Smoothing:
+        """These settings with all time constants `amount` (above 0) times as long."""
+        return replace(
+            self,
+            still=self.still / amount,
+            quick=self.quick / amount,
+            beta=self.beta / amount**2,
+            shape_cutoff=self.shape_cutoff / amount,
+            shape_beta=self.shape_beta / amount**2,
+        )
+
 
 class KeypointFilter:
     """A filter over time for the keypoints of one face; independent of the frame rate."""

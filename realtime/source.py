@@ -16,6 +16,20 @@ SMALL_AVATAR_SIZE = 512
 """The same for a live run on one or two cores, which could not keep up with more."""
 
 
+def photo_paths(source: Path) -> list[Path]:
+    """`source`, or the photos in it if it is a folder; at least one.
+
+    Raises:
+        UserError: the folder holds none or cannot be listed.
+    """
+    if not source.is_dir():
+        return [source]
+    photos = list_photos(source)
+    if not photos:
+        raise UserError(f"The folder {source} holds no photos; put one in or name a file.")
+    return photos
+
+
 def load_source(source: Path, tracker: FaceTracker, face: int | None) -> Photo:
     """The photo to animate: `source`, or the first photo in it if it is a folder.
 
@@ -27,9 +41,4 @@ def load_source(source: Path, tracker: FaceTracker, face: int | None) -> Photo:
     Raises:
         UserError: there is no photo, it cannot be read, or it shows no such face.
     """
-    if source.is_dir():
-        photos = list_photos(source)
-        if not photos:
-            raise UserError(f"The folder {source} holds no photos; put one in or name a file.")
-        source = photos[0]
-    return load_photo(source, tracker.find_faces, face)
+    return load_photo(photo_paths(source)[0], tracker.find_faces, face)

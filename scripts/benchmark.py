@@ -70,7 +70,7 @@ def measure(options: argparse.Namespace, full_pace: bool) -> dict[str, Any]:
         avatar_size=options.avatar_size,
         full_pace=full_pace,
     )
-    pipeline = build(choices, lambda line: print(line, file=sys.stderr))
+    pipeline = build(choices, lambda line: print(line, file=sys.stderr)).pipeline
     if options.threads:
         limit_threads(options.threads)
     ready = time.perf_counter()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.types import Avatar, Crop, Face, Image, Keypoints, Photo
+from models.types import Avatar, Crop, Face, Image, Keypoints, Photo, Strengths
 from realtime.cameras.base import CameraLost
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.sinks.base import SinkError, require_avatar_frame
@@ -84,6 +84,7 @@ class FakeAnimator:
 
     name = "fake"
     device = "CPU (a test)"
+    sliders: tuple[str, ...] = ("motion",)
 
     def __init__(self) -> None:
         self.fail: dict[str, Callable[[], Any]] = {}
@@ -109,6 +110,12 @@ class FakeAnimator:
         if odd is not None:
             return odd  # type: ignore[no-any-return]
         return Keypoints(avatar.keypoints.values + driving.values - reference.values)
+
+    def strengthen(
+        self, reference: Keypoints, driving: Keypoints, strengths: Strengths
+    ) -> Keypoints:
+        moved = driving.values - reference.values
+        return Keypoints(reference.values + np.float32(strengths.motion) * moved)
 
     def absolute(self, avatar: Avatar, driving: Keypoints) -> Keypoints:
         return driving

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 from models.errors import UserError
 from realtime import live
 from realtime.assets import asset_path
-from realtime.live import Choices, on_enter
+from realtime.live import Choices
 from realtime.sinks import null, registry
 from realtime.sinks.base import Backend, Found, Request, SinkError
 from tests.fakes import FakeSink
@@ -83,7 +82,7 @@ def test_a_missing_camera_leaves_an_existing_recording_alone(tmp_path: Path) -> 
     missing = str(tmp_path / "nothing.mp4")
     choices = Choices(asset_path("face.jpg"), missing, output="none", record=record)
     with pytest.raises(UserError, match="nothing.mp4"):
-        live.build(choices, print).run()
+        live.build(choices, print).pipeline.run()
     assert record.read_bytes() == b"precious"
 
 
@@ -131,9 +130,3 @@ def test_an_interrupted_run_ends_well_and_the_recording_plays(tmp_path: Path) ->
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert len(frames(record)) > 10
-
-
-def test_every_enter_calibrates_again() -> None:
-    wanted: list[bool] = []
-    on_enter(io.StringIO("\n\nx\n"), lambda: wanted.append(True)).join(5)
-    assert len(wanted) == 3

@@ -317,7 +317,7 @@ def test_a_terminal_that_is_gone_does_not_end_the_run() -> None:
         raise BrokenPipeError
 
     rig.pipeline._notify = broken
-    rig.pipeline._say("one line")
+    rig.pipeline.tell("one line")
     rig.run(tick=broken)
     assert len(rig.sink.frames) >= 40 and rig.sink.closed
 

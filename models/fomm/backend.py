@@ -18,7 +18,7 @@ from models.fomm.engine import Engine, OnnxEngine
 from models.fomm.manifest import Manifest
 from models.fomm.motion import relative_motion
 from models.runtime import DEVICE_VARIABLE
-from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo
+from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
 
 _GRID = Crop((SIDE - 1) / 2, (SIDE - 1) / 2, (SIDE - 1) / 2)
 """Keypoints count from the centre of the first pixel to that of the last."""
@@ -33,6 +33,8 @@ class FommAvatar(Avatar):
 
 class FommAnimator:
     """Moves a photo by ten learnt keypoints with local affine motions; pictures are 256 x 256."""
+
+    sliders: tuple[str, ...] = ("motion",)
 
     def __init__(self, engine: Engine, face: bool = True, name: str = "fomm") -> None:
         """Animate with `engine`.
@@ -77,6 +79,14 @@ class FommAnimator:
     ) -> Keypoints:
         """The official relative motion, with jacobians and scale adaptation."""
         return relative_motion(avatar.keypoints, reference, driving, adapt_scale)
+
+    def strengthen(
+        self, reference: Keypoints, driving: Keypoints, strengths: Strengths
+    ) -> Keypoints:
+        """The keypoints' displacement scaled; learnt keypoints know no eyes and no mouth."""
+        moved = driving.values - reference.values
+        values = reference.values + np.float32(strengths.motion) * moved
+        return Keypoints(np.asarray(values, np.float32), driving.jacobians)
 
     def absolute(self, avatar: FommAvatar, driving: Keypoints) -> Keypoints:
         """The driving keypoints as they are, as in the official demo."""

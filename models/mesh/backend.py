@@ -10,12 +10,12 @@ import numpy as np
 from models.mesh import eyes, mouth, rings
 from models.mesh.generator import Known, open_generator
 from models.mesh.layers import Layers, separate
-from models.mesh.motion import absolute_motion, relative_motion
+from models.mesh.motion import absolute_motion, relative_motion, strengthen
 from models.mesh.pose import Similarity, fit_head
 from models.mesh.raster import draw
 from models.mesh.skin import Skin, complete
 from models.mesh.topology import JAW, OVAL
-from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo
+from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
 
 _JUMP = 9.0  # source pixels between neighbours at half the size; smooth motion stays below
 _NOWHERE = np.float32(-1e6)
@@ -45,6 +45,7 @@ class MeshAnimator:
 
     name = "mesh"
     device = "CPU (needs no GPU)"
+    sliders: tuple[str, ...] = ("motion", "expression", "eyes", "mouth")
 
     def __init__(self, generated: bool = True) -> None:
         """Open the networks that come along, unless `generated` is False."""
@@ -92,6 +93,12 @@ class MeshAnimator:
             avatar.keypoints.values, reference.values, driving.values, adapt_scale
         )
         return Keypoints(values)
+
+    def strengthen(
+        self, reference: Keypoints, driving: Keypoints, strengths: Strengths
+    ) -> Keypoints:
+        """Head motion and expression, each made stronger or weaker, in 3-D."""
+        return Keypoints(strengthen(reference.values, driving.values, strengths))
 
     def absolute(self, avatar: MeshAvatar, driving: Keypoints) -> Keypoints:
         """The driver's face shape and pose, at the source's place and size."""

@@ -7,11 +7,21 @@ source's pose and scale, so a turned or differently shaped face is not deformed.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from models.mesh.pose import Similarity, euler, fit_head, from_euler
-from models.mesh.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP, Eye, Indices
-from models.types import Floats
+from models.mesh.topology import (
+    EYES,
+    LOWER_LIP,
+    MOUTH_REGION,
+    UPPER_LIP,
+    Eye,
+    Indices,
+    triangles,
+)
+from models.types import Floats, Strengths
 
 _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
 _LEAST = 0.4  # share of the limit that is left to a face that is turned as far as that already
@@ -54,6 +64,42 @@ def absolute_motion(source: Floats, driving: Floats) -> Floats:
     size = fit_head(driving, source).scale
     moved = driving * size
     return np.asarray(moved + (source[:468].mean(0) - moved[:468].mean(0)), np.float32)
+
+
+def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floats:
+    """The driving landmarks with more or less of their motion since `reference`.
+
+    All are (478, 3) in the same units. The motion of the skull and the expression are separated
+    and scaled each on its own.
+    """
+    head = fit_head(reference, driving)
+    eyes, mouth = _features()
+    share = 1 + (strengths.eyes - 1) * eyes + (strengths.mouth - 1) * mouth
+    shape = reference + (head.inverse(driving) - reference) * (strengths.expression * share)
+    rotation = from_euler(*(strengths.motion * angle for angle in euler(head.rotation)))
+    scale = max(head.scale, 1e-3) ** strengths.motion
+    pivot = _pivot(reference)
+    moved = pivot + strengths.motion * (head(pivot[None])[0] - pivot)
+    return np.asarray((shape - pivot) @ (scale * rotation).T + moved, np.float32)
+
+
+@cache
+def _features() -> tuple[Floats, Floats]:
+    """How much each landmark belongs to the eyes and to the mouth: (478, 1), 0..1 each.
+
+    Softened over the mesh, so that a strong eye does not tear the cheek beside it.
+    """
+    count, faces = 478, triangles()
+    near = np.eye(count, dtype=np.float32)
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        near[faces[:, a], faces[:, b]] = near[faces[:, b], faces[:, a]] = 1
+    near /= near.sum(1, keepdims=True)
+    weights = np.zeros((count, 2), np.float32)
+    for eye in EYES:
+        weights[np.concatenate([eye.corners, eye.upper, eye.lower, eye.lid, eye.iris]), 0] = 1
+    weights[MOUTH_REGION, 1] = 1
+    soft = np.maximum(weights, near @ near @ weights).astype(np.float32)
+    return soft[:, :1], soft[:, 1:]
 
 
 def opening(landmarks: Floats, upper: Indices, lower: Indices) -> Floats:

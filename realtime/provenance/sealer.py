@@ -36,19 +36,23 @@ class Sealer:
             claim: what the manifests say.
             notify: called with one line for the user.
         """
-        self._credentials = credentials
+        self.credentials = credentials
+        """May be given later, before the first video is handed in."""
         self._claim = claim
         self._notify = notify
-        self._waiting: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Path, Claim] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def add(self, path: Path) -> None:
-        """Sign this video soon; returns at once, callable from any thread."""
-        if self._credentials is None:
+    def add(self, path: Path, claim: Claim | None = None) -> None:
+        """Sign this video soon; returns at once, callable from any thread.
+
+        claim: what its manifest says, where that is not what the others say.
+        """
+        if self.credentials is None:
             return
         with self._lock:
-            self._waiting.put(path)
+            self._waiting.put((path, claim or self._claim))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="sealer", daemon=True)
                 self._thread.start()
@@ -71,14 +75,15 @@ class Sealer:
             thread.join()
 
     def _work(self) -> None:
-        assert self._credentials is not None
-        while (path := self._waiting.get()) is not None:
+        assert self.credentials is not None
+        while (item := self._waiting.get()) is not None:
+            path, claim = item
             try:
-                sign(path, self._credentials, self._claim)
+                sign(path, self.credentials, claim)
             except UserError as error:
                 self._notify(str(error))
             else:
-                self._notify(_signed(path, self._credentials))
+                self._notify(_signed(path, self.credentials))
 
 
 def prepare(

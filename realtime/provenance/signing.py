@@ -45,6 +45,7 @@ class Claim:
 
 
 LIVE = "A photo was animated live with the face in front of a webcam."
+PARTLY_REAL = f"{LIVE} In parts the camera's own picture may be shown."
 RECOVERED = "A photo was animated; signed later, from a recording that was left unsigned."
 CLIP = "A photo was animated with the face in a video."
 

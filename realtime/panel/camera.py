@@ -1,0 +1,142 @@
+"""The webcam of a page as the driving camera: `--camera browser`."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from types import TracebackType
+
+import cv2
+import numpy as np
+import PIL.Image
+
+from models.types import Image
+from realtime.cameras.base import CameraLost
+from realtime.frames import CameraFrame
+from realtime.mailbox import Mailbox
+
+MAX_FRAME = 2_000_000
+"""Bytes of one picture."""
+
+_MAX_PIXELS = 1920 * 1080
+_SILENCE = 3.0
+"""Seconds without a picture after which the camera counts as lost."""
+
+
+class BrowserFeed:
+    """Where the pictures of a page arrive. One page at a time is the camera: the last to begin."""
+
+    def __init__(self) -> None:
+        """Wait for a page."""
+        self._newest: Mailbox[tuple[bytes, float]] = Mailbox()
+        self._lock = threading.Lock()
+        self._owner: str | None = None
+        self._closed = threading.Event()
+        self.refused = 0
+
+    @property
+    def owner(self) -> str | None:
+        """The page that is the camera."""
+        return self._owner
+
+    def begin(self, page: str) -> None:
+        """A page starts to send."""
+        with self._lock:
+            self._owner = page
+
+    def end(self, page: str) -> None:
+        """A page stops or is gone."""
+        with self._lock:
+            if self._owner == page:
+                self._owner = None
+
+    def put(self, page: str, data: bytes) -> None:
+        """One picture of a page, a JPEG file; ignored if another page is the camera."""
+        if page == self._owner and len(data) <= MAX_FRAME:
+            self._newest.put((data, time.perf_counter()))
+
+    def close(self) -> None:
+        """End all waiting."""
+        self._closed.set()
+        self._newest.close()
+
+    def open(self) -> BrowserCamera:
+        """The camera, as soon as a page sends.
+
+        Raises:
+            CameraLost: the run has ended before.
+        """
+        while not self._closed.is_set():
+            first = self.take(0.5)
+            if first is not None:
+                return BrowserCamera(self, first)
+        raise CameraLost("No page has sent a picture; press the camera's button on the panel.")
+
+    def take(self, timeout: float) -> tuple[Image, float] | None:
+        """The newest picture and when it arrived, or None if none comes in `timeout` seconds."""
+        until = time.perf_counter() + timeout
+        while not self._closed.is_set():
+            item = self._newest.take(max(until - time.perf_counter(), 0))
+            if item is None:
+                return None
+            image = _decode(item[0])
+            if image is not None:
+                return image, item[1]
+            self.refused += 1
+        return None
+
+
+class BrowserCamera:
+    """A `Camera` that gives what a page sends."""
+
+    def __init__(self, feed: BrowserFeed, first: tuple[Image, float]) -> None:
+        """Begin with a picture that has arrived."""
+        height, width = first[0].shape[:2]
+        self.name = f"webcam of the page {width}x{height}"
+        self._feed = feed
+        self._first: tuple[Image, float] | None = first
+        self._index = 0
+
+    def read(self) -> CameraFrame:
+        """The newest picture.
+
+        Raises:
+            CameraLost: none came for some seconds.
+        """
+        item, self._first = self._first, None
+        item = item or self._feed.take(_SILENCE)
+        if item is None:
+            raise CameraLost("The page sends no pictures any more.")
+        self._index += 1
+        return CameraFrame(item[0], item[1], self._index - 1)
+
+    def close(self) -> None:
+        """Do nothing: the page decides what it sends."""
+
+    def __enter__(self) -> BrowserCamera:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Do nothing."""
+
+
+def _decode(data: bytes) -> Image | None:
+    """The picture in a JPEG file, or None if it is none or too large; looked at before decoding."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as header:
+            width, height = header.size
+    except Exception:  # Decoders raise nearly anything on a broken file.
+        return None
+    if width * height > _MAX_PIXELS or min(width, height) < 32:
+        return None
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None:
+        return None
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

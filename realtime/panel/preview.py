@@ -1,0 +1,149 @@
+"""The two moving pictures of the panel, as JPEG files; made only when a page asks for one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.types import Face, Image
+from realtime.curtain import Curtain
+from realtime.driver import DriverView, Seen
+from realtime.settings import Settings
+
+CAMERA_WIDTH = 320
+_BLURRED = 18
+"""Width in pixels of the copy that a blurred preview is enlarged from: no face can be told."""
+
+_QUALITY = 80
+_BOX, _POINTS, _POSE = (64, 220, 170), (230, 240, 255), (255, 190, 70)
+
+# fmt: off
+_OUTLINES = (
+    (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
+     148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109, 10),
+    (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7, 33),
+    (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249, 263),
+    (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
+     61),
+    (70, 63, 105, 66, 107), (336, 296, 334, 293, 300), (168, 6, 197, 195, 5, 4),
+)
+"""Lines through landmarks that draw a face: border, eyes, lips, brows, nose."""
+# fmt: on
+
+
+class Preview:
+    """Makes each picture once, however many pages ask for it."""
+
+    def __init__(
+        self,
+        curtain: Curtain,
+        view: DriverView,
+        reference: Callable[[], Face | None],
+        settings: Callable[[], Settings],
+    ) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            curtain: knows what goes out.
+            view: knows what the camera sees.
+            reference: the driver's face at calibration.
+            settings: how the camera's picture is to be shown.
+        """
+        self._curtain = curtain
+        self._view = view
+        self._reference = reference
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._outputs: dict[int, tuple[Image, bytes]] = {}
+        self._camera: tuple[int, Settings, bytes] | None = None
+
+    def output(self, width: int, before: bytes | None) -> bytes | None:
+        """What the call sees, `width` pixels wide at most; None if it is still `before`."""
+        frame = self._curtain.last
+        if frame is None:
+            return None
+        with self._lock:
+            known = self._outputs.get(width)
+            if known is None or known[0] is not frame.image:
+                known = frame.image, _jpeg(_shrunk(frame.image, width))
+                self._outputs[width] = known
+        return None if known[1] is before else known[1]
+
+    def camera(self, before: bytes | None) -> bytes | None:
+        """What the camera sees, with what was found drawn in; None if it is still `before`."""
+        seen, settings = self._view.seen, self._settings()
+        if seen is None:
+            return None
+        with self._lock:
+            known = self._camera
+            if known is None or known[:2] != (seen.number, settings):
+                picture = draw_driver(seen, settings, self._reference())
+                known = self._camera = seen.number, settings, _jpeg(picture)
+        return None if known[2] is before else known[2]
+
+
+def draw_driver(seen: Seen, settings: Settings, reference: Face | None) -> Image:
+    """The part of the camera's picture that is looked at, `CAMERA_WIDTH` wide, with marks in it."""
+    left, top, right, bottom = seen.box
+    part = seen.image[top:bottom, left:right]
+    scale = CAMERA_WIDTH / (right - left)
+    size = (CAMERA_WIDTH, max(round((bottom - top) * scale), 2))
+    if settings.blur:
+        tiny = (_BLURRED, max(round(_BLURRED * size[1] / size[0]), 2))
+        part = cv2.resize(part, tiny, interpolation=cv2.INTER_AREA)
+        picture = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
+    else:
+        picture = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    if settings.mirror_preview:
+        picture = cv2.flip(picture, 1)
+    image = np.ascontiguousarray(picture, np.uint8)
+
+    def place(face: Face) -> NDArray[np.int32]:
+        points = (face.landmarks[:, :2] - (left, top)) * scale
+        if settings.mirror_preview:
+            points[:, 0] = size[0] - 1 - points[:, 0]
+        return np.asarray(np.rint(np.clip(points, -1000, 5000)), np.int32)
+
+    if settings.overlay > 0 and reference is not None:
+        drawn = image.copy()
+        lines = [place(reference)[list(line)] for line in _OUTLINES]
+        cv2.polylines(drawn, lines, False, _POSE, 2, cv2.LINE_AA)
+        cv2.addWeighted(drawn, settings.overlay, image, 1 - settings.overlay, 0, dst=image)
+    if seen.face is not None:
+        points = place(seen.face)
+        if settings.landmarks:
+            for x, y in points:
+                cv2.circle(image, (int(x), int(y)), 1, _POINTS, -1)
+        (x0, y0), (x1, y1) = points[:468].min(0).tolist(), points[:468].max(0).tolist()
+        _corners(image, (x0 - 6, y0 - 6, x1 + 6, y1 + 6))
+    return image
+
+
+def _corners(image: Image, box: tuple[int, int, int, int]) -> None:
+    """The corners of a box."""
+    left, top, right, bottom = box
+    arm = max((right - left) // 5, 4)
+    for x, y, dx, dy in (
+        *((left, top, 1, 1), (right, top, -1, 1)),
+        *((left, bottom, 1, -1), (right, bottom, -1, -1)),
+    ):
+        line = np.array([(x + dx * arm, y), (x, y), (x, y + dy * arm)], np.int32)
+        cv2.polylines(image, [line], False, _BOX, 2, cv2.LINE_AA)
+
+
+def _shrunk(image: Image, width: int) -> Image:
+    if image.shape[1] <= width:
+        return image
+    height = max(round(image.shape[0] * width / image.shape[1]), 2)
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _jpeg(image: Image) -> bytes:
+    swapped = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    assert done, "OpenCV writes JPEG everywhere"
+    return bytes(data)

@@ -1,0 +1,78 @@
+// Puts the parts of the page together.
+
+import { Avatars } from "/avatars.js";
+import { Controls } from "/controls.js";
+import { Figures } from "/figures.js";
+import { Keys } from "/keys.js";
+import { draw, Link } from "/socket.js";
+import { Webcam } from "/webcam.js";
+
+const $ = (id) => document.getElementById(id);
+const WRONG_KEY = "This page has no valid key: open the address that the program has printed.";
+const LOST = "The program cannot be reached; it may have ended.";
+
+let told = null;
+
+function tell(line) {
+  const item = document.createElement("li");
+  item.textContent = line;
+  $("lines").append(item);
+  while ($("lines").children.length > 4) $("lines").firstChild.remove();
+  setTimeout(() => item.remove(), 9000);
+}
+
+function showStatus(status) {
+  $("banner").hidden = status === "open";
+  $("banner").textContent = status === "wrong key" ? WRONG_KEY : LOST;
+  if (status !== "open") {
+    $("face").textContent = "not connected";
+    $("face").classList.add("warn");
+  }
+  document.body.dataset.status = status;
+}
+
+function showLines(said) {
+  for (const { number, line } of said) {
+    // Lines from before this page was opened are not news.
+    if (told !== null && number > told) tell(line);
+  }
+  told = said.length ? said.at(-1).number : (told ?? 0);
+}
+
+const link = new Link({
+  greeting(message) {
+    keys.learn(message.keys);
+    webcam.greet(message);
+    avatars.limit = message.upload;
+  },
+  state(state) {
+    avatars.show(state);
+    controls.show(state);
+    webcam.show(state);
+    showLines(state.said);
+  },
+  figures: (values) => figures.show(values),
+  picture: (kind, bitmap) => draw($(kind), bitmap),
+  refused: tell,
+  status: showStatus,
+});
+const avatars = new Avatars(link, tell);
+const controls = new Controls(link);
+const figures = new Figures();
+const keys = new Keys(link);
+const webcam = new Webcam(link, tell);
+
+function choosePictures() {
+  const seen = !document.hidden;
+  const width = $("output").clientWidth * devicePixelRatio > 700 ? 1280 : 640;
+  link.want(seen ? { output: { width, fps: 15 }, camera: { width: 320, fps: 10 } } : {});
+}
+
+document.addEventListener("visibilitychange", choosePictures);
+addEventListener("resize", choosePictures);
+$("output-link").addEventListener("click", (event) => {
+  event.preventDefault();
+  open(`/output#key=${link.key}`, "_blank", "noopener");
+});
+choosePictures();
+link.connect();
