@@ -36,10 +36,6 @@ _CHANNELS = 10
 _PHOTO_YAW = 0.3  # radians; heads that are turned further are no usual photos
 _HAIR = 2  # in the label maps of `scripts/render_heads.py`
 _TURNED = 0.8  # an eye or a mouth that faces further aside than this shows nothing to learn
-_EYE_POINTS = np.concatenate(
-    [np.concatenate([eye.upper, eye.lower, eye.lid, eye.iris]) for eye in EYES]
-)
-
 Bytes = NDArray[np.uint8]
 
 
@@ -314,11 +310,18 @@ def _mouth_open(landmarks: Floats) -> float:
 
 
 def _as_live(avatar: MeshAvatar, driving: Floats) -> Floats:
-    """The driving frame's landmarks, with eyes that close as they do in the live picture."""
+    """The driving frame's landmarks, with eyes that close as far as they do in the live picture.
+
+    Landmarks of closed lids stay a little apart, and the upper one is where the lashes are.
+    """
     live = relative_motion(avatar.landmarks, avatar.landmarks, driving)
-    placed = fit_head(live, driving)(live)
+    live = fit_head(live, driving)(live)
     out = driving.copy()
-    out[_EYE_POINTS] = placed[_EYE_POINTS]
+    for eye in EYES:
+        gaps = [np.linalg.norm(p[eye.lower[2:5]] - p[eye.upper[2:5]]) for p in (live, driving)]
+        share = min(float(gaps[0] / max(gaps[1], 1e-6)), 1.0)
+        out[eye.lower] = out[eye.upper] + (out[eye.lower] - out[eye.upper]) * np.float32(share)
+        out[eye.iris] = live[eye.iris]
     return out
 
 

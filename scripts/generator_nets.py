@@ -137,7 +137,7 @@ def losses(
     out: Tensor, wanted: Tensor, planes: Tensor, prior: Tensor, features: Features | None
 ) -> dict[str, Tensor]:
     """What is wrong with a mended picture, each term a number; only inside the prior."""
-    weight = prior * (1 + 2 * planes[:, 6:7])
+    weight = prior * (1 + 2 * planes[:, 6:7] + planes[:, 8:9])
     total = weight.sum() + 1.0
     error = (out - wanted) * weight
     grown = functional.max_pool2d(prior, 5, 1, 2).clamp(max=1)

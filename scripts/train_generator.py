@@ -48,7 +48,7 @@ from scripts.generator_nets import (  # noqa: E402
     quantize,
 )
 
-WEIGHTS = {"l1": 1.0, "gradient": 0.5, "pooled": 0.5, "perceptual": 0.1, "critic": 0.02}
+WEIGHTS = {"l1": 1.0, "gradient": 0.5, "pooled": 0.5, "perceptual": 0.2, "critic": 0.02}
 _CRITIC_FROM = 2 / 3  # of the steps
 _TOLERANCE = 1e-4  # between PyTorch and ONNX
 

@@ -74,7 +74,7 @@ def eye_source(photo: Image, landmarks: Floats, eye: Eye) -> Source:
     matrix = _eye_frame(eye, landmarks)
     opening = _polygon(landmarks[eye.opening], matrix, EYE_SIDE)
     picture, skin = _seen(photo, matrix, EYE_SIDE, opening, (9, 25))
-    return Source(picture, skin, opening, _gap(landmarks, matrix, eye))
+    return Source(picture, skin, opening, _lid_gap(eye, landmarks))
 
 
 def mouth_source(photo: Image, landmarks: Floats) -> Source:
@@ -83,18 +83,18 @@ def mouth_source(photo: Image, landmarks: Floats) -> Source:
     lips = _polygon(landmarks[_OUTER_LIPS], matrix, MOUTH_SIDE)
     picture, skin = _seen(photo, matrix, MOUTH_SIDE, lips, (9, 31))
     opening = _polygon(landmarks[INNER_LIPS], matrix, MOUTH_SIDE)
-    return Source(picture, skin, opening, _gap(landmarks, matrix, None))
+    return Source(picture, skin, opening, _lip_gap(landmarks, mouth_width(landmarks)))
 
 
 def eye_gate(eye: Eye, source: Source, target: Floats) -> float:
     """How far the eye has closed since the photo: 0 as open as there or wider, 1 by a third."""
-    ratio = _gap(target, _eye_frame(eye, target), eye) / max(source.gap, 1e-6)
+    ratio = _lid_gap(eye, target) / max(source.gap, 1e-6)
     return _step(1.0 - ratio, 0.08, 0.33)
 
 
 def mouth_gate(source: Source, width: float, target: Floats, head: Similarity) -> float:
     """How far the mouth has opened since the photo, 0..1. width: the photo's mouth's in pixels."""
-    gap = _gap(target, _mouth_frame(target, width * head.scale), None)
+    gap = _lip_gap(target, width * head.scale)
     return _step((gap - source.gap) / (MOUTH_SIDE * _MOUTH_SPAN), 0.03, 0.10)
 
 
@@ -114,9 +114,9 @@ def eye_region(picture: Image, eye: Eye, source: Source, target: Floats, gate: f
         iris, (int(middle[0]), int(middle[1])), max(1, round(radius * (1 << SHIFT))), 255, -1,
         cv2.LINE_AA, SHIFT,
     )  # fmt: skip
-    closing = 1.0 - _gap(target, matrix, eye) / max(source.gap, 1e-6)
+    closing = 1.0 - _lid_gap(eye, target) / max(source.gap, 1e-6)
     planes = np.empty((PLANES, side, side), np.float32)
-    planes[0:3] = _in_skin(picture, matrix, side, source.skin)
+    _in_skin(picture, matrix, source.skin, planes[0:3])
     planes[3:6] = source.picture
     planes[6] = opening * np.float32(1 / 255)
     planes[7] = source.opening * np.float32(1 / 255)
@@ -143,22 +143,24 @@ def mouth_region(
     opening = _polygon(target[INNER_LIPS], matrix, side)
     lips = _polygon(target[_OUTER_LIPS], matrix, side)
     planes = np.empty((PLANES, side, side), np.float32)
-    planes[0:3] = _in_skin(picture, matrix, side, source.skin)
+    _in_skin(picture, matrix, source.skin, planes[0:3])
     planes[3:6] = source.picture
     planes[6] = opening * np.float32(1 / 255)
     planes[7] = source.opening * np.float32(1 / 255)
     planes[8] = lips * np.float32(1 / 255)
-    planes[9] = cv2.GaussianBlur(opening, (0, 0), 6.0) * np.float32(1 / 255)
-    planes[10] = (_gap(target, matrix, None) - source.gap) / (side * _MOUTH_SPAN)
+    planes[9] = _smooth(opening, 6.0) * np.float32(1 / 255)
+    planes[10] = (_lip_gap(target, width * head.scale) - source.gap) / (side * _MOUTH_SPAN)
     planes[11] = _facing(target[[61, 291]])
     near = cv2.dilate(lips, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
-    prior = cv2.GaussianBlur(near, (0, 0), 4.0) * np.float32(gate / 255)
+    prior = _smooth(near, 4.0) * np.float32(gate / 255)
     return Region(matrix, planes, _faded(prior))
 
 
 def target_colours(picture: Image, region: Region, source: Source) -> Floats:
     """(3, S, S): another picture's colours in a region, for training."""
-    return _in_skin(picture, region.matrix, region.prior.shape[0], source.skin)
+    colours = np.empty_like(region.planes[:3])
+    _in_skin(picture, region.matrix, source.skin, colours)
+    return colours
 
 
 def mend_eye(out: Image, region: Region, source: Source, answer: Floats) -> None:
@@ -211,18 +213,33 @@ def _seen(
     skin = np.median(around, axis=0) if len(around) else np.full(3, 128.0)
     # Darker than this is noise, which would be multiplied.
     skin = np.maximum(skin, 24.0).astype(np.float32)
-    return _scaled(np.asarray(colours, np.uint8), skin), skin
+    seen = np.empty((3, side, side), np.float32)
+    _scale(np.asarray(colours, np.uint8), skin, seen)
+    return seen, skin
 
 
-def _in_skin(picture: Image, matrix: Floats, side: int, skin: Floats) -> Floats:
-    colours = cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
-    return _scaled(colours, skin)
+def _in_skin(picture: Image, matrix: Floats, skin: Floats, out: Floats) -> None:
+    """Cut a region of the picture into `out` (3, S, S)."""
+    side = out.shape[-1]
+    _scale(
+        cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE), skin, out
+    )
 
 
-def _scaled(colours: Image, skin: Floats) -> Floats:
-    """(3, S, S) in skin colours: 0.5 is skin; highlights are clipped at four times that."""
-    scaled = np.minimum(colours * (0.5 / skin).astype(np.float32), np.float32(2))
-    return np.ascontiguousarray(scaled.transpose(2, 0, 1))
+def _scale(colours: Image, skin: Floats, out: Floats) -> None:
+    """Write colours into `out` (3, S, S): 0.5 is skin, and four times skin the most."""
+    for channel, values in enumerate(cv2.split(colours)):
+        np.multiply(values, np.float32(0.5 / skin[channel]), out=out[channel])
+    np.minimum(out, np.float32(2), out=out)
+
+
+def _smooth(mask: Image, sigma: float) -> Image:
+    """A wide blur, at a quarter of the size."""
+    side = mask.shape[0]
+    small = cv2.resize(mask, (side // 4, side // 4), interpolation=cv2.INTER_AREA)
+    return np.asarray(
+        cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / 4), (side, side)), np.uint8
+    )
 
 
 def _eye_frame(eye: Eye, landmarks: Floats) -> Floats:
@@ -261,13 +278,18 @@ def _affine(source: Floats, target: Floats) -> Floats:
     return np.asarray(matrix, np.float32)
 
 
-def _gap(landmarks: Floats, matrix: Floats, eye: Eye | None) -> float:
-    """The mean distance of lids or (None) lips in the middle, in pixels of the region."""
-    if eye is None:
-        span = landmarks[LOWER_LIP[3:6], :2] - landmarks[UPPER_LIP[3:6], :2]
-    else:
-        span = landmarks[eye.lower[2:5], :2] - landmarks[eye.upper[2:5], :2]
-    return float(np.linalg.norm(span @ matrix[:, :2].T, axis=1).mean())
+def _lid_gap(eye: Eye, landmarks: Floats) -> float:
+    """The mean distance of the lids in the middle, in pixels of the region."""
+    span = landmarks[eye.lower[2:5], :2] - landmarks[eye.upper[2:5], :2]
+    along = landmarks[eye.corners[1], :2] - landmarks[eye.corners[0], :2]
+    scale = _span() / max(float(np.hypot(along[0], along[1])), 1e-6)
+    return scale * float(np.hypot(span[:, 0], span[:, 1]).mean())
+
+
+def _lip_gap(landmarks: Floats, width: float) -> float:
+    """The mean distance of the lips in the middle; `width` pixels as in `_mouth_frame`."""
+    span = landmarks[LOWER_LIP[3:6], :2] - landmarks[UPPER_LIP[3:6], :2]
+    return MOUTH_SIDE * _MOUTH_SPAN / max(width, 1e-6) * float(np.hypot(*span.T).mean())
 
 
 def _facing(corners: Floats) -> float:
