@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import threading
 import time
 from pathlib import Path
@@ -124,7 +125,8 @@ class PipeWireSink:
         for key, value in (
             ("media.class", "Video/Source"),
             ("media.role", "Camera"),
-            ("node.name", "avatarify-like"),
+            # Browsers tell cameras apart by this.
+            ("node.name", f"avatarify-like.{re.sub('[^a-z0-9]+', '-', label.lower())}"),
             ("node.description", label),
             # The session manager forgets the buffers of a reader that left at once, not after 5 s:
             # those that it held do not come back, and the next reader would get no picture.
