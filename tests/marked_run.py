@@ -4,7 +4,8 @@
 
 The avatar does not show what the camera sees, so a code would be lost. Where the webcam's picture
 comes in, its code is read; when the avatar picture of that very camera picture is composed, it is
-drawn there. Nothing else differs from the tool.
+drawn there. A recording also gets, below it, the time at which it was given the picture. Nothing
+else differs from the tool.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from realtime.cameras.webcam import Webcam
 from realtime.cli import main
 from realtime.compositor import Compositor
 from realtime.frames import AvatarFrame, CameraFrame
+from realtime.sinks.recorder import Recorder
 from tests import timecode
 
 _REMEMBERED = 100
@@ -23,7 +25,7 @@ _REMEMBERED = 100
 def mark() -> None:
     """From now on, codes go from webcams to composed pictures."""
     codes: OrderedDict[float, int] = OrderedDict()
-    read, compose = Webcam.read, Compositor.compose
+    read, compose, write = Webcam.read, Compositor.compose, Recorder.write
 
     def read_with_code(camera: Webcam) -> CameraFrame:
         frame = read(camera)
@@ -43,8 +45,14 @@ def mark() -> None:
         timecode.draw(image, code)
         return AvatarFrame(image, composed.captured_at, composed.live)
 
+    def write_with_time(recorder: Recorder, frame: AvatarFrame) -> None:
+        image = frame.image.copy()
+        timecode.draw(image, timecode.now(), row=1)
+        write(recorder, AvatarFrame(image, frame.captured_at, frame.live))
+
     setattr(Webcam, "read", read_with_code)  # noqa: B010
     setattr(Compositor, "compose", compose_with_code)  # noqa: B010
+    setattr(Recorder, "write", write_with_time)  # noqa: B010
 
 
 if __name__ == "__main__":

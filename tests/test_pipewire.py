@@ -100,7 +100,7 @@ def test_others_see_the_camera_its_pictures_and_its_colours(desktop, tmp_path):
         with fed(sink):
             seen = read(desktop, 40, tmp_path / "seen.npz")
     assert desktop.cameras() == {}
-    picture = seen["frames"][-1]
+    picture = seen["picture"]
     assert picture.shape == (SIZE[1], SIZE[0], 3)
     assert "320x240 30 fps YUYV" in str(seen["name"])
     for index, colour in enumerate(COLOURS):

@@ -1,6 +1,7 @@
 """A time written into a picture as 32 black and white squares, to measure how old it gets.
 
-It lies in the top left corner, 512 x 16 pixels, and survives YUV and JPEG, but no scaling.
+It lies in the top left corner, 512 x 16 pixels, and survives YUV, H.264 and JPEG, but no scaling.
+A second one has room below it.
 """
 
 from __future__ import annotations
@@ -27,19 +28,20 @@ def age(code: int, at: int) -> int:
     return (at - code) % (1 << _TIME_BITS)
 
 
-def draw(image: Image, code: int) -> None:
-    """Write a time into a picture, in place."""
+def draw(image: Image, code: int, row: int = 0) -> None:
+    """Write a time into a picture, in place. row: 0 at the top, 1 below it."""
     word = code << 8 | _check(code)
     cells = [255 if word >> (BITS - 1 - bit) & 1 else 0 for bit in range(BITS)]
-    row = np.repeat(np.array(cells, np.uint8), CELL)
-    image[:CELL, : CELL * BITS] = row[None, :, None]
+    line = np.repeat(np.array(cells, np.uint8), CELL)
+    image[row * CELL : (row + 1) * CELL, : CELL * BITS] = line[None, :, None]
 
 
-def read(image: Image) -> int | None:
+def read(image: Image, row: int = 0) -> int | None:
     """The time in a picture, or None if there is none that can be read."""
-    if image.shape[0] < CELL or image.shape[1] < CELL * BITS:
+    top = row * CELL
+    if image.shape[0] < top + CELL or image.shape[1] < CELL * BITS:
         return None
-    inner = image[4 : CELL - 4, : CELL * BITS, 1].reshape(-1, BITS, CELL)[:, :, 4:-4]
+    inner = image[top + 4 : top + CELL - 4, : CELL * BITS, 1].reshape(-1, BITS, CELL)[:, :, 4:-4]
     bits = inner.mean(axis=(0, 2)) > 127
     return checked(int("".join("1" if bit else "0" for bit in bits), 2))
 
