@@ -147,7 +147,8 @@ def test_gaze_follows(neutral: Floats) -> None:
         looking[eye.iris, 0] += 0.02
     moved = relative_motion(neutral, neutral, looking)
     for eye in EYES:
-        assert (moved[eye.iris, 0] - neutral[eye.iris, 0]).mean() == pytest.approx(0.02, abs=0.006)
+        # A little more than the landmarks say, which lag behind an iris that looks aside.
+        assert (moved[eye.iris, 0] - neutral[eye.iris, 0]).mean() == pytest.approx(0.027, abs=0.006)
 
 
 def test_scale_adaptation(neutral: Floats) -> None:
@@ -194,5 +195,5 @@ def test_irises_stay_in_the_eyes_when_calibrated_while_looking_aside(neutral: Fl
     wild = relative_motion(neutral, look(0.25), look(-0.25))
     for eye in EYES:
         moved = aside(small, eye) - aside(neutral, eye)
-        assert moved == pytest.approx(0.15, abs=0.02), "a usual glance is not limited"
-        assert -0.4 < aside(wild, eye) < -0.3
+        assert moved == pytest.approx(1.35 * 0.15, abs=0.025), "a usual glance is not limited"
+        assert -0.46 < aside(wild, eye) < -0.3

@@ -58,3 +58,14 @@ def test_flat_and_outside_triangles_draw_nothing() -> None:
     canvas = np.zeros((20, 20, 2), np.float32)
     draw(canvas, np.array([[0, 1, 2], [3, 4, 5]]), places, places)
     assert not canvas.any()
+
+
+def test_triangles_gone_wild_cost_no_more_than_a_few_canvases() -> None:
+    rng = np.random.default_rng(0)
+    places = rng.normal(64, 4000, (300, 2)).astype(np.float32)
+    faces = np.arange(300).reshape(100, 3)
+    canvas = np.zeros((128, 128, 2), np.float32)
+    draw(canvas, faces, places, np.tile(np.arange(300, dtype=np.float32)[:, None] // 3, 2))
+    shown = np.unique(canvas[..., 0].round())
+    # Later triangles cover earlier ones, so it is the last that are kept.
+    assert len(shown) > 1 and shown[shown > 0].min() > 60

@@ -18,6 +18,7 @@ from models.mesh.topology import JAW, OVAL
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
 
 _JUMP = 9.0  # source pixels between neighbours at half the size; smooth motion stays below
+_FAR = np.float32(4.0)  # half crops; nothing that far from the face's middle is still a face
 _NOWHERE = np.float32(-1e6)
 _SUM = np.ones((1, 2), np.float32)
 
@@ -245,5 +246,6 @@ def _to_crop(points: Floats, crop: Crop) -> Floats:
 
 
 def _from_crop(values: Floats, crop: Crop) -> Floats:
+    values = np.clip(values, -_FAR, _FAR)
     points = values * np.float32(crop.half) + np.array([crop.cx, crop.cy, 0], np.float32)
     return np.asarray(points, np.float32)

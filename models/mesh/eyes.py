@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.mesh.paint import SHIFT, blend, box, fill, similarity, smooth_line, soft
+from models.mesh.paint import blend, box, fill, similarity, smooth_line, soft
 from models.mesh.topology import EYES, Eye
 from models.types import Floats, Image
 
@@ -88,6 +88,16 @@ def _lid_skin(picture: Image, outline: Floats, width: float) -> Image:
     skin = cv2.inpaint(picture, hole, max(3.0, width * 0.1), cv2.INPAINT_TELEA)
     smooth = cv2.GaussianBlur(skin, (0, 0), max(width * 0.05, 0.8))
     blend(skin, np.asarray(smooth, np.uint8), soft(hole, max(width * 0.03, 0.8)))
+    # A lid catches light: where lashes or paint darken all around, it takes that of further out.
+    far = max(3, round(width * 0.3)) | 1
+    around = cv2.dilate(hole, np.ones((far, far), np.uint8)) - hole
+    colours = picture[around > 0].astype(np.float32)
+    lid = skin[hole > 0].astype(np.float32).mean(0)
+    if len(colours):
+        bright = colours[np.argsort(colours.sum(1))[len(colours) // 2 :]].mean(0)
+        lighter = skin * np.clip(0.85 * bright / np.maximum(lid, 1), 1.0, 1.8)
+        inner = soft(cv2.erode(hole, np.ones((3, 3), np.uint8)), max(width * 0.06, 0.8))
+        blend(skin, np.clip(lighter, 0, 255).astype(np.uint8), inner)
     return np.asarray(skin, np.uint8)
 
 
@@ -96,8 +106,10 @@ def _lash_colour(picture: Image, edge: Floats, width: float) -> Floats:
     line = np.zeros(picture.shape[:2], np.uint8)
     cv2.polylines(line, [np.rint(edge).astype(np.int32)], False, 255, max(1, round(width * 0.07)))
     colours = picture[line > 0].astype(np.float32)
-    dark = np.argsort(colours.sum(1))[: max(1, len(colours) // 3)]
-    return np.asarray(colours[dark].mean(0), np.float32)
+    dark = colours[np.argsort(colours.sum(1))[: max(1, len(colours) // 3)]].mean(0)
+    # The iris behind the lashes may tint them; they are never bluish.
+    dark = np.minimum(dark, dark[0])
+    return np.asarray(0.6 * dark + 0.4 * dark.mean() * np.array([1.1, 0.97, 0.9]), np.float32)
 
 
 def _eyeball(
@@ -124,8 +136,12 @@ def _eyeball(
     either = left if right is None else right
     if either is not None:
         # A side that shows no white lies in shadow, mostly that of the nose or the brow.
-        left, right = (either * 0.75 if side is None else side for side in (left, right))
+        left, right = (either * 0.88 if side is None else side for side in (left, right))
         whites = np.where((along < place)[..., None], left, right)
+        # The upper lid's shadow, and that of the corners.
+        across = ((xs - iris[0, 0]) * -axis[1] + (ys - iris[0, 1]) * axis[0]) / width
+        shadow = 0.14 * np.clip(0.3 - across / 0.15, 0, 1) + 0.2 * np.clip(np.abs(along), 0, 0.5)
+        whites = whites * (1 - shadow[..., None])
         low, high = min(-0.3, place - 1.15 * radius), max(0.3, place + 1.15 * radius)
         away = np.clip(np.maximum(low - along, along - high) / 0.07, 0, 1)[..., None]
         ball = ball * (1 - away) + whites * away
@@ -140,8 +156,10 @@ def _white(picture: Image, where: NDArray[np.bool_]) -> Floats | None:
     colours = picture[where].astype(np.float32)
     if len(colours) < 4:
         return None
-    bright = np.argsort(colours.sum(1))[len(colours) // 2 :]
-    return np.asarray(np.median(colours[bright], axis=0) * 0.96, np.float32)
+    bright = np.argsort(colours.sum(1))[-max(3, len(colours) // 4) :]
+    seen = np.median(colours[bright], axis=0)
+    # Lashes and blood vessels tint what little is seen of it.
+    return np.asarray(np.clip(1.04 * (0.85 * seen + 0.15 * seen.mean()), 0, 245), np.float32)
 
 
 def _extend(picture: Image, inside: Image, width: float) -> Image:
@@ -231,8 +249,10 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     mask = soft(mask, max(0.7, 0.025 * width))
     blend(part, np.asarray(skin, np.uint8), (mask * strength).astype(np.uint8))
     line = np.zeros(skin.shape[:2], np.uint8)
-    points = np.rint((smooth_line(edge) - (left, top)) * (1 << SHIFT)).astype(np.int32)
-    cv2.polylines(line, [points], False, 255, max(1, round(0.05 * width)), cv2.LINE_AA, SHIFT)
-    line = soft(line, max(0.5, 0.015 * width))
+    curve = smooth_line(smooth_line(edge)) - (left, top)
+    # Thick in the middle, nothing at the corners.
+    thick = np.sin(np.linspace(0, np.pi, len(curve)))[:, None] ** 0.7 * max(0.04 * width, 1.0)
+    fill(line, np.concatenate([curve + up * (0.3 * thick), (curve - up * (0.7 * thick))[::-1]]))
+    line = soft(line, max(0.8, 0.022 * width))
     colour = np.broadcast_to(layer.lash.astype(np.uint8), part.shape)
     blend(part, colour, (line * (0.85 * strength)).astype(np.uint8))

@@ -27,7 +27,9 @@ _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
 _LEAST = 0.4  # share of the limit that is left to a face that is turned as far as that already
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 _CLOSED = 0.2  # lids this open, relative to calibration, are closed: the landmarks never touch
-_ASIDE = 0.36  # of the eye's width: an iris further from the middle would leave the eye
+_SMILE = 0.045  # of the face's height: lips this far apart may only smile
+_GAZE = 1.35  # the landmarks of an iris near an eye's corner lag behind it
+_ASIDE = 0.4  # of the eye's width: an iris further from the middle would leave the eye
 
 
 def ease(value: float, limit: float) -> float:
@@ -117,15 +119,17 @@ def _fit_features(
         gap_s = float(opening(source, eye.upper[2:5], eye.lower[2:5]).mean())
         gap_r = float(opening(reference, eye.upper[2:5], eye.lower[2:5]).mean())
         base = max(to_source.scale, 1e-6)
-        out[eye.iris] *= np.clip(width_s / (width_r * base), 0.6, 1.6)
+        out[eye.iris] *= _GAZE * np.clip(width_s / (width_r * base), 0.6, 1.6)
         lid = np.concatenate([eye.upper, eye.lower, eye.lid])
         out[lid] *= np.clip(gap_s / (max(gap_r, 1e-6) * base), 0.5, 1.8)
-    # A source that already shows an open mouth must not open it by the driver's whole motion.
+    # A source that already shows an open mouth must not open it by the driver's whole motion; a
+    # smile only parts the lips, and so does not count.
     gap = float(opening(source, UPPER_LIP[3:6], LOWER_LIP[3:6]).mean())
+    gap = max(gap - _SMILE * float(np.linalg.norm(source[152] - source[10])), 0.0)
     change = residual[LOWER_LIP[3:6]] - residual[UPPER_LIP[3:6]]
     more = max(0.0, float(change[:, 1].mean()))
     if more > 0:
-        out[MOUTH_REGION] *= (more + 0.35 * gap) / (more + gap)
+        out[MOUTH_REGION] *= (more + 0.25 * gap) / (more + gap)
     return out
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.mesh.paint import blend, box, fill, smooth_loop, soft
+from models.mesh.paint import WIDEST, blend, box, fill, smooth_loop, soft
 from models.mesh.pose import Similarity, fit
 from models.mesh.raster import draw
 from models.mesh.topology import INNER_LIPS, LOWER_LIP, STABLE, UPPER_LIP, Indices
@@ -28,6 +28,7 @@ _CHEEKS = np.array([50, 101, 118, 205, 280, 330, 347, 425])
 # fmt: on
 _CHIN, _LOWER_LIP = np.array([200, 199, 152]), np.array([17, 18])
 _ENAMEL = np.array([1.0, 0.96, 0.87], np.float32)  # teeth are never bluish
+_GRIN = 0.065  # face heights by which a grin lowers the chin's skin, for each mouth width it adds
 _TEXELS_PER_CM = 43.0  # of the unrolled teeth at their front
 
 
@@ -155,10 +156,12 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
     inside[:] = _cavity(mask, mouth.deep)
     # A mouth drawn wide shows more of the row's sides than the row has: it is drawn wider too.
     wider = float(np.linalg.norm(target[78] - target[308])) / (head.scale * mouth.width)
+    stretch = max(wider - 1, 0.0)
     chin, lip = ((head.inverse(target[at]) - source[at]).mean(0) for at in (_CHIN, _LOWER_LIP))
     # Teeth hide behind the lower lip, but a grin draws the lip off closed teeth.
-    jaw = chin + (lip - chin) * float(np.clip(0.4 - 1.6 * (wider - 1), 0, 0.4))
-    wider = float(np.clip(0.6 * (wider - 1), 0, 0.25))
+    jaw = chin + (lip - chin) * max(0.4 - 1.6 * stretch, 0.0)
+    jaw = _without_grin(jaw, source, stretch)
+    wider = min(0.6 * stretch, 0.25)
     for part, moves in ((mouth.tongue, 1.0), (mouth.lower, 1.0), (mouth.upper, 0.0)):
         aside = (part.points - mouth.middle) @ mouth.across
         points = part.points + (wider * aside)[:, None] * mouth.across + moves * part.swing * jaw
@@ -173,9 +176,22 @@ def _gap(flat: Floats) -> float:
     return float(np.linalg.norm(flat[UPPER_LIP[3:6]] - flat[LOWER_LIP[3:6]], axis=1).mean())
 
 
+def _without_grin(jaw: Floats, source: Floats, stretch: float) -> Floats:
+    """The jaw's shift without what a grin, which pulls the chin's skin down, adds to it.
+
+    stretch: by how much the mouth is wider than in the photo, of its width.
+    """
+    down = source[152] - source[10]
+    tall = max(float(np.linalg.norm(down)), 1e-6)
+    lowered = float(jaw @ down) / tall
+    pulled = min(max(lowered, 0.0), _GRIN * stretch * tall)
+    return np.asarray(jaw - down / tall * pulled, np.float32)
+
+
 def _cavity(mask: Image, deep: Floats) -> Image:
     """The inside of the cheeks and the throat: (h, w, 3), darkest in the middle."""
-    inner = cv2.GaussianBlur(mask, (0, 0), max(1.0, 0.1 * mask.shape[1])).astype(np.float32) / 255
+    reach = max(3, round(0.3 * mask.shape[1])) | 1
+    inner = cv2.blur(cv2.blur(mask, (reach, reach)), (reach, reach)).astype(np.float32) / 255
     return np.asarray((1.25 - 0.85 * inner)[..., None] * deep, np.uint8)
 
 
@@ -267,7 +283,7 @@ def _longer(colours: Image, own: Image, shown: Floats, more: float) -> Image:
 
 def _lip_shadow(mask: Image, width: float, gap: float) -> Floats:
     """Less light under the lips, most under the upper one: (h, w), 0..1."""
-    sigma = max(0.8, min(0.07 * width, 0.16 * gap))
+    sigma = max(0.8, min(0.07 * width, 0.16 * gap, WIDEST))
     lowered = np.zeros_like(mask)
     drop = max(1, round(sigma * 0.5))
     lowered[drop:] = mask[:-drop]

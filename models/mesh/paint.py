@@ -10,6 +10,9 @@ from models.types import Floats, Image
 SHIFT = 4
 """Fractional bits of OpenCV's polygon coordinates."""
 
+WIDEST = 12.0
+"""The widest blur in pixels: landmarks gone wild must not make one that takes seconds."""
+
 
 def box(points: Floats, margin: float, image: Image) -> tuple[int, int, int, int]:
     """Left, top, right, bottom of the points with a margin, inside the image."""
@@ -27,7 +30,7 @@ def fill(mask: Image, outline: Floats) -> None:
 
 def soft(mask: Image, sigma: float) -> Image:
     """The mask with an edge that fades over about two sigma."""
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), min(sigma, WIDEST)), np.uint8)
 
 
 def blend(below: Image, above: Image, matte: Image) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from models.mesh.topology import Indices
 from models.types import Floats
 
+_MOST_LAYERS = 12  # how many times over a canvas may be covered; bounding boxes count double
 _EDGES = ((0, 1), (1, 2), (2, 0))
 
 
@@ -24,7 +25,7 @@ def draw(canvas: Floats, triangles: Indices, places: Floats, values: Floats) -> 
     first = np.ceil(corners[..., 1].min(1)).clip(0, height).astype(np.int32)
     last = np.ceil(corners[..., 1].max(1)).clip(0, height).astype(np.int32)
     rows = np.where(np.abs(area) > 1e-6, last - first, 0)
-    drawn = np.flatnonzero(rows > 0)
+    drawn = _affordable(np.flatnonzero(rows > 0), rows, corners[..., 0], canvas.shape[:2])
     if drawn.size == 0:
         return
     corners, a, ab, ac, area = (x[drawn] for x in (corners, a, ab, ac, area))
@@ -76,3 +77,19 @@ def draw(canvas: Floats, triangles: Indices, places: Floats, values: Floats) -> 
     found += np.repeat(x_step, length, axis=0) * x[:, None].astype(np.float32)
     # One 8-byte copy a pixel is far cheaper than two strided ones.
     flat.view(np.complex64)[place, 0] = found.view(np.complex64)[:, 0]
+
+
+def _affordable(drawn: Indices, rows: Indices, xs: Floats, shape: tuple[int, int]) -> Indices:
+    """The triangles of `drawn` without the farthest, where all together would take too long.
+
+    A face covers its box about once. Landmarks gone wild cover it hundreds of times over, which
+    is no picture of anything, but should not hold up the next frame either.
+    """
+    height, width = shape
+    left, right = xs[drawn].min(1), xs[drawn].max(1)
+    wide = np.minimum(right, width) - np.maximum(left, 0.0)
+    cost = rows[drawn] * (np.maximum(wide, 0.0) + 1)
+    limit = _MOST_LAYERS * (height + 16) * (width + 16)
+    if float(cost.sum()) <= limit:
+        return drawn
+    return drawn[np.cumsum(cost[::-1])[::-1] <= limit]
