@@ -16,7 +16,11 @@ from PIL import ImageCms, ImageOps, UnidentifiedImageError
 from models.errors import UserError
 from models.types import Face, Image, Photo
 
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 64_000_000
+"""More than any usual camera has."""
+
+_MAX_PIXELS_OF = {"WEBP": 48_000_000}
+"""Where the decoder needs 16 bytes for each."""
 MIN_SIDE = 64
 MIN_FACE_HEIGHT = 40.0
 """Pixels; below, landmarks and picture are too coarse to be animated."""
@@ -27,7 +31,14 @@ _SUFFIXES = frozenset(
 # Only formats of pictures: Pillow would also run Ghostscript on a PostScript file.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF", "PPM")
 _MAX_BYTES = 600_000_000
+_KEPT_PIXELS = 24_000_000
+"""Larger pictures are shrunk as soon as they are decoded: the avatar is at most 720 high."""
+
+_SCANNED_PIXELS = 1_500_000_000
+"""Pixels times passes over them: a progressive JPEG may ask for thousands of passes."""
+
 _BACKGROUND = (240, 240, 240)
+_SCAN = b"\xff\xda"
 _SMALL_FACE = 0.22
 _CROP_SIDE = 3.2
 
@@ -57,10 +68,15 @@ def decode_image(data: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Image
             # Pillow warns about large pictures; the limit below is our own.
             warnings.simplefilter("ignore")
             picture = _open(data)
-            _check_size(path, *picture.size, max_pixels)
+            limit = min(max_pixels, _MAX_PIXELS_OF.get(picture.format or "", max_pixels))
+            _check_size(path, *picture.size, limit)
+            if data.count(_SCAN) * picture.width * picture.height > _SCANNED_PIXELS:
+                raise UserError(
+                    f"{path} would take minutes to decode; save it anew as an ordinary JPEG."
+                )
             picture.load()
-            upright = ImageOps.exif_transpose(picture)
-            pixels = _to_rgb(upright)
+            ImageOps.exif_transpose(picture, in_place=True)
+            pixels = _to_rgb(_shrunk(picture))
     except UserError:
         raise
     except PIL.Image.DecompressionBombError as error:
@@ -207,9 +223,9 @@ def _open(data: bytes) -> PIL.Image.Image:
     return PIL.Image.open(io.BytesIO(data), formats=known)
 
 
-def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise _too_large(path, max_pixels)
+def _check_size(path: Path, width: int, height: int, limit: int) -> None:
+    if width * height > limit:
+        raise _too_large(path, limit)
     if min(width, height) < MIN_SIDE:
         raise UserError(
             f"{path} is only {width} x {height} pixels; use a photo of at least "
@@ -217,9 +233,23 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _too_large(path: Path, max_pixels: int) -> UserError:
+def _shrunk(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """The picture with at most `_KEPT_PIXELS` pixels."""
+    pixels = picture.width * picture.height
+    if pixels <= _KEPT_PIXELS:
+        return picture
+    if picture.mode in ("1", "P", "PA"):
+        picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+    elif picture.mode.startswith("I;"):
+        picture = picture.convert("I")
+    scale = (_KEPT_PIXELS / pixels) ** 0.5
+    size = max(int(picture.width * scale), 1), max(int(picture.height * scale), 1)
+    return picture.resize(size, PIL.Image.Resampling.BILINEAR)
+
+
+def _too_large(path: Path, limit: int) -> UserError:
     return UserError(
-        f"{path} has more than {max_pixels // 1_000_000} million pixels; use a smaller copy of it."
+        f"{path} has more than {limit // 1_000_000} million pixels; use a smaller copy of it."
     )
 
 

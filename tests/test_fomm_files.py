@@ -125,13 +125,45 @@ def test_files_are_checked_when_they_are_used(folder: Path) -> None:
         manifests.verified(folder / "one", made, "detect.fp32")
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"format": 1}', '{"format": 9}'])
+@pytest.mark.parametrize(
+    "damage", ["{", "[]", '{"format": 1}', '{"format": 9}', "[" * 9000 + "]" * 9000]
+)
 def test_damaged_manifests(folder: Path, damage: str) -> None:
     model(folder, "one", 1.0)
     (folder / "one" / "manifest.json").write_text(damage)
     for name in ("", "one"):
         with pytest.raises(UserError, match="import it again"):
             manifests.choose(name)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("config", ["vox-256"]),
+        ("imported", "today"),
+        ("imported", float("nan")),
+        ("align_corners", 1),
+        ("losses", {"fp32": 1}),
+        ("losses", [1]),
+        ("files", {"detect.fp32": {"file": 1, "size": 5, "sha256": "0"}}),
+        ("files", {"detect.fp32": {"file": "a", "size": "5", "sha256": "0"}}),
+        ("checkpoint", None),
+    ],
+)
+def test_a_manifest_of_other_kinds_of_values(folder: Path, field: str, value: object) -> None:
+    good, bad = model(folder, "good", 1.0), model(folder, "bad", 2.0)
+    path = folder / bad.name / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    assert manifests.imported() == [good], "the others can still be used"
+    with pytest.raises(UserError, match="import it again"):
+        manifests.choose("bad")
+
+
+def test_a_manifest_cannot_name_another_folder(folder: Path) -> None:
+    model(folder, "one", 1.0)
+    path = folder / "one" / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "name": "../../elsewhere"}))
+    assert manifests.choose()[0] == folder / "one"
 
 
 def test_a_manifest_cannot_point_outside(folder: Path) -> None:

@@ -287,6 +287,57 @@ def test_bad_checkpoints_are_refused_in_one_sentence(
     assert "kp.bias (3,) instead of (10,)" in wrong
 
 
+class _Hostile:
+    """When it is unpickled, a program is started."""
+
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> Any:
+        import os
+
+        return os.system, (f"echo ran > '{self.proof}'",)
+
+
+@pytest.mark.parametrize("kind", ["zip", "old", "pickle"])
+def test_a_checkpoint_cannot_start_a_program(kind: str, tmp_path: Path) -> None:
+    import pickle
+
+    import torch
+
+    from models.fomm.checkpoint import load
+
+    proof, path = tmp_path / "proof", tmp_path / "vox-cpk.pth.tar"
+    data = {"generator": {"a": _Hostile(proof)}, "kp_detector": {}}
+    if kind == "pickle":
+        path.write_bytes(pickle.dumps(data, 2))
+    else:
+        torch.save(data, path, _use_new_zipfile_serialization=kind == "zip")
+    with pytest.raises(UserError, match="cannot be read as a checkpoint"):
+        load(path)
+    assert not proof.exists()
+    if kind == "pickle":  # The trap works where nobody is careful.
+        pickle.loads(path.read_bytes())
+        assert proof.exists()
+
+
+def test_an_archive_that_grows_when_it_is_unpacked_is_refused(tmp_path: Path) -> None:
+    import zipfile
+
+    import torch
+
+    from models.fomm.checkpoint import load
+
+    packed = save({"generator": {"a": torch.zeros(20_000_000)}, "kp_detector": {}}, tmp_path / "a")
+    bomb = tmp_path / "vox-cpk.pth.tar"
+    with zipfile.ZipFile(packed) as source, zipfile.ZipFile(bomb, "w", 8) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    assert bomb.stat().st_size < 200_000
+    with pytest.raises(UserError, match="would take 80,0"):
+        load(bomb)
+
+
 def photo() -> Photo:
     """A picture whose face's square is the whole of it."""
     picture = (fomm_rule.image("source")[0].transpose(1, 2, 0) * 255).round().astype(np.uint8)

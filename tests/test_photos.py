@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -165,12 +166,99 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("side", [10_001, 20_000, 200_000])
+@pytest.mark.parametrize("side", [8_001, 20_000, 200_000])
 def test_a_picture_bomb_is_refused_by_its_header(tmp_path, side, monkeypatch):
     (tmp_path / "bomb.png").write_bytes(png_header(side, side))
     monkeypatch.setattr(photos, "_to_rgb", lambda picture: pytest.fail("was decoded"))
-    with pytest.raises(UserError, match="more than 100 million pixels"):
+    with pytest.raises(UserError, match="more than 64 million pixels"):
         load_image(tmp_path / "bomb.png")
+
+
+def patched(data: bytes, old: bytes, new: bytes) -> bytes:
+    """A small file's size replaced by a large one in its header."""
+    assert old in data and len(old) == len(new)
+    return data.replace(old, new, 1)
+
+
+def bombs(folder: Path, image: np.ndarray) -> dict[str, bytes]:
+    """Small files that say that they are 16,000 pixels wide and high."""
+    height, width = image.shape[:2]
+    side = 16_000
+    data = {
+        name: save(folder / f"a.{name}", image).read_bytes()
+        for name in ("jpg", "bmp", "gif", "ppm", "tiff", "avif")
+    }
+    big, small = struct.pack(">HH", side, side), struct.pack(">HH", height, width)
+    low = struct.pack("<HH", width, height)
+    data["jpg"] = patched(data["jpg"], small, big)
+    data["bmp"] = patched(
+        data["bmp"], struct.pack("<ii", width, height), struct.pack("<ii", side, side)
+    )
+    data["gif"] = data["gif"].replace(low, struct.pack("<HH", side, side))
+    data["ppm"] = b"P6 16000 16000 255\n" + bytes(99)
+    for tag, value in ((256, width), (257, height)):
+        for kind, form in ((3, "<HHIHH"), (4, "<HHII")):
+            rest = (0,) if kind == 3 else ()
+            entry = struct.pack(form, tag, kind, 1, value, *rest)
+            if entry in data["tiff"]:
+                large = struct.pack(form, tag, kind, 1, side, *rest)
+                data["tiff"] = patched(data["tiff"], entry, large)
+    data["avif"] = data["avif"].replace(
+        struct.pack(">II", width, height), struct.pack(">II", side, side)
+    )
+    canvas = b"VP8X" + struct.pack("<I", 10) + bytes(4) + (side - 1).to_bytes(3, "little") * 2
+    inner = save(folder / "a.webp", image).read_bytes()[12:]
+    data["webp"] = b"RIFF" + struct.pack("<I", len(canvas + inner) + 4) + b"WEBP" + canvas + inner
+    heic = (Path(__file__).parent / "data" / "grey.heic").read_bytes()
+    at = heic.index(b"ispe") + 8
+    data["heic"] = heic[:at] + struct.pack(">II", side, side) + heic[at + 8 :]
+    return data
+
+
+def test_bombs_of_every_kind_are_refused_undecoded(tmp_path, gradient, monkeypatch):
+    monkeypatch.setattr(photos, "_to_rgb", lambda picture: pytest.fail("was decoded"))
+    for name, data in bombs(tmp_path, gradient).items():
+        path = tmp_path / f"bomb.{name}"
+        path.write_bytes(data)
+        tracemalloc.start()
+        with pytest.raises(UserError) as caught:
+            load_image(path)
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000, name
+        tracemalloc.stop()
+        if name not in ("webp", "avif", "heic"):  # Their decoders call the two sizes a fault.
+            assert "million pixels" in str(caught.value), name
+
+
+def test_a_jpeg_of_too_many_passes_is_refused(tmp_path, gradient):
+    large = np.zeros((4000, 4000, 3), np.uint8)
+    path = save(tmp_path / "a.jpg", large, progressive=True)
+    assert load_image(path).shape == (4000, 4000, 3)
+    data = path.read_bytes()
+    last = data.rindex(b"\xff\xda")
+    path.write_bytes(data[:-2] + data[last:-2] * 120 + data[-2:])
+    with pytest.raises(UserError, match="take minutes"):
+        load_image(path)
+
+
+def test_a_large_photo_is_shrunk_and_keeps_its_looks(tmp_path, gradient, monkeypatch):
+    monkeypatch.setattr(photos, "_KEPT_PIXELS", 96 * 80 // 4)
+    for options in ({}, {"exif": turned(6)}):
+        image = load_image(save(tmp_path / "a.png", gradient, **options))
+        wide = np.rot90(image, 1) if options else image
+        assert wide.shape == (40, 48, 3)
+        assert difference(wide, gradient[::2, ::2]) < 2
+    for mode in ("L", "P", "RGBA", "LA", "I;16", "F", "1", "CMYK"):
+        picture = PIL.Image.fromarray(gradient)
+        source = picture.convert("L").convert("I").convert("I;16") if mode == "I;16" else None
+        path = tmp_path / "b.tiff"
+        (source or picture.convert(mode)).save(path)
+        assert load_image(path).shape == (40, 48, 3), mode
+
+
+def turned(orientation: int) -> PIL.Image.Exif:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    return exif
 
 
 def sentence(path: Path) -> str:

@@ -85,6 +85,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise UserError(f"There is no file {path}; {_advice()}")
     size = path.stat().st_size
+    _check_unpacked(path)
     official = OFFICIAL.get(path.name)
     try:
         # A checkpoint is a pickle: anything but tensors and plain values in it is refused.
@@ -114,6 +115,24 @@ def _read(path: Path) -> Mapping[str, Any]:
             f"{type(data).__name__}; {_advice()}"
         )
     return data
+
+
+def _check_unpacked(path: Path) -> None:
+    """Refuse an archive that is larger unpacked than packed; PyTorch never compresses.
+
+    Raises:
+        UserError: it is one.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # The older kind of checkpoint, or nothing of the sort.
+    if unpacked > path.stat().st_size:
+        raise UserError(
+            f"{path.name} is packed in a way that PyTorch never does and would take "
+            f"{unpacked:,} bytes; {_advice()}"
+        )
 
 
 def _advice() -> str:

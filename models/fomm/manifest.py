@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -99,12 +100,35 @@ def read(folder: Path) -> Manifest:
             )
         files = {key: FileEntry(**entry) for key, entry in data.pop("files").items()}
         checkpoint = FileEntry(**data.pop("checkpoint"))
-        return Manifest(files=files, checkpoint=checkpoint, **data)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # The name is a path: that of the folder, whatever the file says.
+        made = Manifest(**{**data, "files": files, "checkpoint": checkpoint, "name": folder.name})
+        _check_types(made)
+        return made
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
             f"The manifest of the model in {folder} is missing or damaged; "
             f"import it again: {IMPORT_COMMAND}"
         ) from error
+
+
+def _check_types(manifest: Manifest) -> None:
+    """Refuse what JSON can hold but a manifest cannot.
+
+    Raises:
+        TypeError: a value is of another kind.
+        ValueError: the moment of the import is no number.
+    """
+    entries = [manifest.checkpoint, *manifest.files.values()]
+    texts = [manifest.config, *manifest.losses.values(), *manifest.losses]
+    texts += [text for entry in entries for text in (entry.file, entry.sha256)]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text is none")
+    if not all(type(entry.size) is int for entry in entries):
+        raise TypeError("a size is no whole number")
+    if type(manifest.align_corners) is not bool or type(manifest.imported) not in (int, float):
+        raise TypeError("a setting is of another kind")
+    if not math.isfinite(manifest.imported):
+        raise ValueError("the moment is no number")
 
 
 def imported() -> list[Manifest]:

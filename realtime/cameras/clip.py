@@ -19,6 +19,7 @@ from models.errors import UserError
 from models.types import Image
 from realtime.cameras.base import CameraLost
 from realtime.frames import CameraFrame
+from realtime.media import MAX_PIXELS, open_media
 
 _LATEST = 1.0
 """Seconds a reader may lag before the clip waits for it instead of decoding what nobody sees."""
@@ -56,7 +57,8 @@ class ClipReader:
         first = next(self._decode(), None)
         if first is None:
             raise UserError(
-                f"No picture of {self.name} can be decoded; choose another video file or repair it."
+                f"No picture of {self.name} can be decoded; repair it or choose another video "
+                f"file, with pictures of at most {MAX_PIXELS // 1_000_000} million pixels."
             )
         height, width = self._convert(first[0], VideoReformatter()).shape[:2]
         self.size = (width, height)
@@ -85,7 +87,7 @@ class ClipReader:
     def _open(self) -> av.container.InputContainer:
         """Open the container; it holds at least one video stream."""
         try:
-            container = av.open(str(self.path))
+            container = open_media(self.path)
         except PermissionError:
             raise UserError(
                 f"{self.path} may not be read; change its permissions or choose another file."

@@ -134,10 +134,11 @@ def sign_later(path: Path, key: Path | None, certificate: Path | None) -> str:
 def _is_ours(path: Path) -> bool:
     import av
 
+    from realtime.media import open_media
     from realtime.sinks.video_writer import MARK
 
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             return container.metadata.get("comment") == MARK
     except (av.FFmpegError, OSError, ValueError):
         return False

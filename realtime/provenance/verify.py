@@ -195,8 +195,10 @@ def _is_media(path: Path) -> bool:
     import av
     import PIL.Image
 
+    from realtime.media import open_media
+
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             return len(container.streams) > 0
     except (av.FFmpegError, OSError, ValueError):
         pass

@@ -15,6 +15,8 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.packet import Packet
 
+from realtime.media import open_media
+
 _Timed: TypeAlias = tuple[float, "Packet[Any]"]
 """When a packet starts, in seconds of the new video, and the packet."""
 
@@ -54,7 +56,7 @@ class AudioTrack:
     def open(cls, path: Path, output: OutputContainer) -> AudioTrack | None:
         """The track of a clip, or None if it has no sound or cannot be read."""
         try:
-            source = av.open(str(path))
+            source = open_media(path)
         except (av.FFmpegError, OSError, ValueError):
             return None
         if not source.streams.audio:
