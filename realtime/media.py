@@ -36,5 +36,6 @@ def open_media(path: Path) -> av.container.InputContainer:
         stream_options=[limit] * _STREAMS,  # type: ignore[list-item] # The stub is wrong.
     )
     for stream in container.streams.video:
-        stream.codec_context.options = limit
+        if stream.codec_context is not None:  # There is none for a codec that FFmpeg lacks.
+            stream.codec_context.options = limit
     return container

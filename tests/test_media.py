@@ -8,11 +8,13 @@ import zlib
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from models.errors import UserError
 from realtime.cameras.clip import ClipReader
 from realtime.media import MAX_PIXELS, open_media
+from realtime.sinks.video_writer import VideoWriter
 
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo.mp4"
 
@@ -59,6 +61,17 @@ def test_huge_pictures_in_a_video_are_refused_undecoded(tmp_path: Path) -> None:
             ClipReader(path)
         with open_media(path) as container:
             assert container.streams.video[0].codec_context.width == 0, "it was not even probed"
+
+
+def test_streams_of_an_unknown_kind_are_left_out(tmp_path: Path) -> None:
+    seeds = Path(__file__).parent / "fuzz"
+    with pytest.raises(UserError, match="holds no video"):
+        ClipReader(seeds / "video" / "unknown-codec")
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, (64, 64), 10, audio_from=seeds / "sound" / "unknown-codec") as writer:
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+    with open_media(path) as container:
+        assert len(container.streams.video) == 1 and not container.streams.audio
 
 
 def test_a_playlist_leads_to_no_other_file(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ class ClipReader:
             raise UserError(
                 f"{self.path} cannot be read as a video; give a file such as MP4, MOV, WebM or GIF."
             ) from None
-        if not container.streams.video:
+        if not container.streams.video or container.streams.video[0].codec_context is None:
             container.close()
             raise UserError(f"{self.path} holds no video; give a file such as MP4, WebM or GIF.")
         return container

@@ -59,7 +59,7 @@ class AudioTrack:
             source = open_media(path)
         except (av.FFmpegError, OSError, ValueError):
             return None
-        if not source.streams.audio:
+        if not source.streams.audio or source.streams.audio[0].codec_context is None:
             source.close()
             return None
         return cls(source, output)
