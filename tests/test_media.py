@@ -43,7 +43,7 @@ def video(path: Path, picture: bytes) -> Path:
         stream.pix_fmt = "rgb24"
         container.start_encoding()
         packet = av.Packet(picture)
-        packet.stream, packet.time_base, packet.pts, packet.dts = stream, stream.time_base, 0, 0
+        packet.stream, packet.pts, packet.dts = stream, 0, 0
         container.mux(packet)
     return path
 
