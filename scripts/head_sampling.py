@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Colour = tuple[float, float, float]
+
+TRACKS = Path(__file__).resolve().parent / "head_tracks.npz"
+"""Real motion, written by `head_tracks.py`."""
 
 TONES = 10
 """Bands of skin tone in the table of what was rendered."""
@@ -37,6 +41,7 @@ DARK_SKINS = (
     "old_darkskinned_male_diffuse",
 )
 HAIRS = ("short01", "short02", "short03", "short04", "bob02", "braid01")
+_HAIR_ODDS = (0.23, 0.23, 0.18, 0.18, 0.09, 0.09)  # The fringes of the last two hide an eye.
 EYES = ("blue", "bluegreen", "brown", "brownlight", "green", "grey", "ice", "lightblue")
 BROWS = tuple(f"eyebrow{i:03d}" for i in range(1, 13))
 LASHES = tuple(f"eyelashes{i:02d}" for i in range(1, 5))
@@ -185,7 +190,7 @@ _MIDDLE = (
     *("mouthFunnel", "mouthLeft", "mouthPucker", "mouthRight", "mouthRollLower"),
     *("mouthRollUpper", "mouthShrugLower", "mouthShrugUpper"),
 )
-UNITS_OF_TRACKS = (*(n + s for n in _BOTH_SIDES for s in ("Left", "Right")), *_MIDDLE)
+UNITS_OF_TRACKS = (*sorted((*(n + s for n in _BOTH_SIDES for s in ("Left", "Right")), *_MIDDLE)),)
 """Columns of a track; yaw, pitch and roll (degrees) follow them."""
 
 
@@ -265,8 +270,8 @@ def skin_albedo(ita: float, rng: np.random.Generator) -> Colour:
     The angle is atan((L* - 50) / b*): above 55 very light, below -30 dark (Chardon et al., 1991).
     """
     share = (ita - _ITA[1]) / (_ITA[0] - _ITA[1])
-    b = np.interp(share, (0, 0.3, 0.6, 1), (10.5, 17.0, 18.5, 13.5)) + rng.normal(0, 0.8)
-    a = np.interp(share, (0, 0.3, 0.6, 1), (9.5, 13.0, 12.5, 10.0)) + rng.normal(0, 1.2)
+    b = np.interp(share, (0, 0.3, 0.6, 1), (13.0, 17.5, 19.0, 14.5)) + rng.normal(0, 0.8)
+    a = np.interp(share, (0, 0.3, 0.6, 1), (11.0, 13.5, 13.0, 10.5)) + rng.normal(0, 1.2)
     return lab_to_linear((50 + b * float(np.tan(np.radians(ita))), float(a), float(b)))
 
 
@@ -305,7 +310,9 @@ def sample(seed: int, number: int, frames: int, tracks: Sequence[NDArray[np.floa
     ita = _ITA[0] + (_ITA[1] - _ITA[0]) * tone
     albedo = skin_albedo(ita, rng)
     male = gender > 0.5
-    hair = None if rng.uniform() < (0.22 if male else 0.06) else str(rng.choice(HAIRS))
+    hair = (
+        None if rng.uniform() < (0.22 if male else 0.06) else str(rng.choice(HAIRS, p=_HAIR_ODDS))
+    )
     hair_colour = _hair_colour(rng, old)
     dark = rng.uniform() < np.clip((tone - 0.35) / 0.4, 0, 1)
     beard = float(rng.uniform(0.15, 1.0)) if male and rng.uniform() < 0.45 else 0.0
@@ -405,12 +412,13 @@ def _looks(
         "scalp": float(rng.uniform(0.45, 0.8)) if hair else float(rng.choice([0.0, 0.25, 0.7])),
         "brow_colour": tuple(np.clip(dark, 0.003, 0.25).tolist()),
         "lash_colour": tuple((np.array([0.010, 0.008, 0.007]) * rng.uniform(0.5, 2.5)).tolist()),
-        "iris_gain": tuple(np.exp(rng.normal(0, 0.18, 3) + rng.normal(0, 0.2)).tolist()),
+        "lash_density": float(rng.uniform(0.3, 0.75)),
+        "iris_gain": tuple(np.exp(rng.normal(0, 0.12, 3) + rng.normal(-0.2, 0.25)).tolist()),
         "sclera_gain": tuple((rng.uniform(0.8, 1.12) * np.array([1, 0.97, 0.945])).tolist()),
         "teeth_gain": tuple(teeth.tolist()),
         "mouth_gain": tuple(pink.tolist()),
         "roughness": float(rng.uniform(0.34, 0.56)),
-        "shine": float(rng.uniform(0.35, 1.3)),
+        "shine": float(rng.uniform(0.25, 1.0)),
         "blotches": float(rng.uniform(0.0, 0.22)),
     }
 
@@ -418,7 +426,7 @@ def _looks(
 def _light(rng: np.random.Generator) -> tuple[tuple[Mapping[str, Any], ...], dict[str, Any]]:
     def warmth(low: float, high: float) -> NDArray[np.float64]:
         t = rng.uniform(low, high)  # -1 candle, 0 neutral, 1 blue sky
-        return np.array([1 - 0.28 * t, 1.0, 1 + 0.34 * t])
+        return np.exp(np.array([-0.28, -0.04, 0.32]) * t + rng.normal(0, 0.015, 3))
 
     def lamp(azimuth: float, elevation: float, colour: NDArray[np.float64]) -> dict[str, Any]:
         return {
@@ -433,21 +441,21 @@ def _light(rng: np.random.Generator) -> tuple[tuple[Mapping[str, Any], ...], dic
     key_azimuth = rng.uniform(-75, 75)
     key = lamp(key_azimuth, rng.uniform(0, 55), warmth(-0.9, 0.6))
     across = -key_azimuth + rng.normal(0, 20)
-    fill = lamp(across, rng.uniform(-15, 35), warmth(-0.9, 0.9) * rng.uniform(0.0, 0.7))
+    fill = lamp(across, rng.uniform(-15, 35), warmth(-0.7, 0.6) * rng.uniform(0.0, 0.7))
     level = rng.choice([0.0, rng.uniform(0.2, 1.3)])
     behind = rng.choice([-1, 1]) * rng.uniform(105, 165)
-    rim = lamp(behind, rng.uniform(5, 50), warmth(-1, 1) * level)
+    rim = lamp(behind, rng.uniform(5, 50), warmth(-0.8, 0.8) * level)
     level = rng.uniform(0.15, 0.75)
-    sky = warmth(-0.6, 0.7) * level
+    sky = warmth(-0.45, 0.45) * level
     ground = sky * rng.uniform(0.25, 0.9) * np.array([1.08, 1.0, 0.9])
     # Cameras balance most of the key's colour away.
-    white = np.array(key["colour"]) ** -rng.uniform(0.4, 1.0) * np.exp(rng.normal(0, 0.04, 3))
+    white = np.array(key["colour"]) ** -rng.uniform(0.6, 1.0) * np.exp(rng.normal(0, 0.03, 3))
     return (key, fill, rim), {
         "sky": tuple(sky.tolist()),
         "ground": tuple(ground.tolist()),
         "white": tuple(white.tolist()),
         "contrast": float(rng.uniform(0.88, 1.18)),
-        "saturation": float(rng.uniform(0.75, 1.15)),
+        "saturation": float(rng.uniform(0.95, 1.4)),
         "softness": float(np.exp(rng.uniform(np.log(0.015), np.log(0.16)))),
     }
 
@@ -536,13 +544,22 @@ def _tracked(rng: np.random.Generator, tracks: Sequence[NDArray[np.float32]]) ->
     )
     up = np.mean([units[f"eyeLookUp{s}"] - units[f"eyeLookDown{s}"] for s in ("Left", "Right")])
     units = {n: v for n, v in units.items() if not n.startswith("eyeLook")}
+    pose = (float(yaw), float(pitch), float(roll))
+    if rng.uniform() < 0.5:  # The tracks turn the head less than users do.
+        pose = _random_pose(rng)
     return _settled(
         f"track {number}",
         units,
-        (float(yaw), float(pitch), float(roll)),
+        pose,
         (30 * float(side), 25 * float(up)),
         rng,
     )
+
+
+def _random_pose(rng: np.random.Generator) -> tuple[float, float, float]:
+    near = rng.uniform() < 0.4
+    spread = rng.normal(0, (6, 5, 3)) if near else rng.uniform(-1, 1, 3) * (35, 25, 15)
+    return float(spread[0]), float(spread[1]), float(spread[2])
 
 
 def _random_moment(rng: np.random.Generator, mouth: str, lids: str) -> Moment:
@@ -576,10 +593,7 @@ def _random_moment(rng: np.random.Generator, mouth: str, lids: str) -> Moment:
         add("noseSneer", rng.uniform(0.2, 0.7))
     if rng.uniform() < 0.06 and mouth in ("rest", "mm"):
         add("cheekPuff", rng.uniform(0.3, 0.9))
-    if rng.uniform() < 0.4:
-        yaw, pitch, roll = rng.normal(0, (6, 5, 3)).tolist()
-    else:
-        yaw, pitch, roll = (rng.uniform(-1, 1, 3) * (35, 25, 15)).tolist()
+    yaw, pitch, roll = _random_pose(rng)
     if rng.uniform() < 0.45:
         gaze = (-0.8 * yaw + rng.normal(0, 4), -0.8 * pitch + rng.normal(0, 3))
     else:

@@ -52,10 +52,10 @@ LABELS = (
 
 _CENTRE = (0.0, 6.9, 0.3)  # Of the shadow maps, dm
 _RADIUS = 2.6
-_KEY_TILE = 1024
-_DOME = 12
-_DOME_TILE = 160
-_DOME_SIDE = 4  # Tiles a side
+_KEY_TILE = 640
+_DOME = 8
+_DOME_TILE = 128
+_DOME_SIDE = 3  # Tiles a side
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ class Looks:
     moustache: float = 1.0  # Share of the beard above the lip
     brow_colour: Colour = (0.05, 0.03, 0.02)
     lash_colour: Colour = (0.01, 0.008, 0.006)
+    lash_density: float = 0.7
     iris_gain: Colour = (1.0, 1.0, 1.0)
     sclera_gain: Colour = (1.0, 0.97, 0.95)
     teeth_gain: Colour = (1.0, 0.97, 0.9)
@@ -273,7 +274,7 @@ void main() {{
         vec3 r = reflect(-v, n);
         float f = pow(1.0 - dot(n, v), 5.0) * 0.9 + 0.035;
         vec3 world = mix(ground, sky, smoothstep(-0.4, 0.6, r.y)) * v_open * v_open * 0.6;
-        float clear = 5.0 * smoothstep(0.05, 0.5, v_open);
+        float clear = 13.0 * smoothstep(0.05, 0.5, v_open);
         for (int i = 0; i < 3; ++i) world += pane(r, i) * lamp_tint[i] * clear;
         vec3 c = world * f;
         float a = clamp(max(c.r, max(c.g, c.b)) * exposure * 1.4, 0.0, 1.0);
@@ -289,7 +290,11 @@ void main() {{
         vec2 broad = texture(grain, v_uv * 2.3).rg;
         float whiskers = texture(grain, v_uv * 41.0).b;
         float red = t.r - 0.5 * (t.g + t.b), lips = smoothstep(0.2, 0.34, red);
-        albedo *= gain * (1.0 + blotches * (broad.x - 0.5) * vec3(0.6, 1.2, 1.2));
+        // Blood shows through: no skin is bluer than green, lips least of all.
+        albedo *= gain;
+        albedo.b = min(albedo.b, albedo.g * mix(0.98, 0.9, lips));
+        albedo.g = min(albedo.g, albedo.r * mix(0.98, 0.8, lips));
+        albedo *= (1.0 + blotches * (broad.x - 0.5) * vec3(0.6, 1.2, 1.2));
         float amount = beard * v_extra.z * (v_rest.y > 6.68 ? moustache : 1.0) + scalp * v_extra.w;
         amount = clamp(amount * (0.55 + 0.9 * whiskers) - 0.12 * (1.0 - whiskers), 0.0, 0.93);
         albedo = mix(albedo, hair, amount * (1.0 - 0.8 * lips) * (1.0 - deep));
@@ -317,13 +322,14 @@ void main() {{
         albedo = mix(mix(albedo, vec3(lum), 0.25) * iris, white_part, smoothstep(0.106, 0.120, d));
         wrap = vec3(0.2, 0.12, 0.1); rough = 0.2; gloss = 0.5;
     }} else if (material == 4) {{
-        albedo *= vec3(0.80, 0.77, 0.72) * (t.g > 0.55 * t.r ? inside : vec3(1.0));
+        albedo *= vec3(0.95, 0.90, 0.82) * (t.g > 0.55 * t.r ? inside : vec3(1.0));
         rough = 0.22; wrap = vec3(0.25, 0.2, 0.18); gloss = 0.9;
     }} else {{
         albedo *= vec3(0.75, 0.62, 0.62) * inside;
         rough = 0.33; wrap = vec3(0.3, 0.12, 0.1); gloss = 0.7;
     }}
-    float s = lit(smooth_n);
+    float s = material == 2 || material == 3
+        ? under(v_pos + smooth_n * lift + lamp_dir[0] * 0.025 - centre) : lit(smooth_n);
     vec3 diffuse = vec3(0.0), spec = vec3(0.0);
     for (int i = 0; i < 3; ++i) {{
         vec3 w = (vec3(dot(n, lamp_dir[i])) + wrap) / ((1.0 + wrap) * (1.0 + wrap));
@@ -331,16 +337,18 @@ void main() {{
         float seen = i == 0 ? s : v_open;
         vec3 soft = material == 0 ? pow(vec3(max(seen, 1e-4)), vec3(0.75, 1.0, 1.1)) : vec3(seen);
         diffuse += w * soft * lamp_tint[i];
-        spec += lobe(n, v, lamp_dir[i], rough) * seen * lamp_tint[i];
+        if (material != 2) spec += lobe(n, v, lamp_dir[i], rough) * seen * lamp_tint[i];
     }}
     vec3 r = reflect(-v, n);
     vec3 world = mix(ground, sky, smoothstep(-0.5, 0.6, r.y));
     float rim = 1.0 - max(dot(n, v), 0.0); rim = rim * rim * rim * rim * rim;
-    spec += world * (0.028 + 0.5 * (1.0 - rough) * rim) * v_open * v_open;
+    spec += world * (0.02 + 0.5 * (1.0 - rough) * rim) * v_open * v_open;
     vec3 bounce = (sky + ground) * vec3(0.08, 0.05, 0.045) * (1.0 - v_open);
     vec3 sum = albedo * (diffuse + v_amb + bounce) + spec * gloss * (material == 0 ? 1.8 : 2.4);
     if (material == 4 || material == 5 || deep > 0.0) {{  // The mouth is a dark room.
-        float dark = mix(0.4, 1.0, clamp(v_open * 1.6, 0.0, 1.0));
+        float dark = mix(0.5, 1.0, clamp(v_open * 2.5, 0.0, 1.0)) * (material == 4 ? 1.25 : 1.0);
+        // What light there is has met lips and gums before.
+        sum *= mix(vec3(1.12, 0.93, 0.84), vec3(1.0), clamp(v_open * 1.6, 0.0, 1.0));
         sum *= mix(1.0, dark, material == 0 ? deep : 1.0);
     }}
     float a = mode == 1 ? alpha : 1.0;
@@ -532,6 +540,8 @@ class FastRenderer:
             if name.startswith("skin"):
                 extra = part.to_render @ self._skin_map.extra
                 below = (collar(part.rest) < -0.3) & (part.rest[:, 1] < 6.0)
+                if name == _COARSE:  # Only the head throws shadows that are seen.
+                    below = part.rest[:, 1] < 5.7
                 keep = ~below[part.triangles].all(axis=1)
             elif name == "shirt":
                 open_neck = (collar(part.rest) > 0.05) & (np.abs(part.rest[:, 0]) < 1.15)
@@ -626,7 +636,7 @@ class FastRenderer:
                     self._shade[material, mode],
                     gain=gains.get(kind, (1.0, 1.0, 1.0)),
                     texel=mean,
-                    density=0.72 if kind == "eyelashes" else 1.0,
+                    density=looks.lash_density if kind == "eyelashes" else 1.0,
                     lift=0.012 if kind in ("eyes", "eyelashes") else 0.03,
                 )
                 mesh = self._mesh(name)
@@ -637,10 +647,10 @@ class FastRenderer:
         gl.copy_framebuffer(self._flat, self._ms)
         labels, depth = self._draw_labels(head, names, view, camera)
         raw = np.frombuffer(self._flat.read(components=4), np.uint8)
-        image = raw.reshape(self._big, self._big, 4)[::-1].astype(np.float32) / 255
+        image = raw.reshape(self._big, self._big, 4)[::-1]
         if self._big != self.size:
             image = cv2.resize(image, (self.size, self.size), interpolation=cv2.INTER_AREA)
-        seen: FloatArray = np.asarray(image, np.float32)
+        seen: FloatArray = np.asarray(image, np.float32) / np.float32(255)
         return Rendering(seen[..., :3], seen[..., 3], labels, depth)
 
     def _draw_labels(
@@ -659,6 +669,10 @@ class FastRenderer:
                 label=_PART_LABELS.get(kind, 0),
                 cut=0.35 if kind in ("eyebrows", "eyelashes") else 0.5,
             )
+            if _MATERIALS[kind] in _CLOSED:
+                self._gl.enable(moderngl.CULL_FACE)
+            else:
+                self._gl.disable(moderngl.CULL_FACE)
             self._mesh(name).label.render()
         size = (self.size, self.size)
         raw = np.frombuffer(self._label_target.read(components=1), np.uint8).reshape(size)

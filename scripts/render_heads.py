@@ -43,10 +43,9 @@ from rich.progress import track
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from scripts.head_pictures import paint_background, through_webcam  # noqa: E402
-from scripts.head_sampling import Moment, Plan, sample  # noqa: E402
+from scripts.head_sampling import TRACKS, Moment, Plan, sample  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
-TRACKS = Path(__file__).resolve().parent / "head_tracks.npz"
 
 
 def load_tracks(path: Path = TRACKS) -> list[npt.NDArray[np.float32]]:
@@ -70,7 +69,7 @@ def missing(output: Path, identities: int) -> list[int]:
 class HeadShooter:
     """Renders the frames of plans; keep one for each process."""
 
-    def __init__(self, parts: Path, size: int, scale: float = 2.0, landmarks: bool = True) -> None:
+    def __init__(self, parts: Path, size: int, scale: float = 1.5, landmarks: bool = True) -> None:
         """Load meshes and textures.
 
         Args:
@@ -124,8 +123,9 @@ class HeadShooter:
             raise ValueError("This shooter was made without landmarks.")
         head, looks, light, camera = self.scene(plan)
         behind = paint_background(plan.background, self.size)
+        closing = self._landmarks.closing(head)
         for index, moment in enumerate(plan.moments):
-            posed_head = at_moment(head, moment)
+            posed_head = at_moment(head, moment, closing)
             posed = self.library.pose(posed_head)
             made = self.renderer.render(posed_head, posed, looks, light, camera)
             image = made.rgb + behind * (1 - made.alpha[..., None])
@@ -144,11 +144,21 @@ class HeadShooter:
         self.renderer.close()
 
 
-def at_moment(head: Any, moment: Moment) -> Any:
-    """A `heads.Head` that does what a moment says."""
+def at_moment(head: Any, moment: Moment, closing: tuple[float, float] = (1.0, 1.0)) -> Any:
+    """A `heads.Head` that does what a moment says.
+
+    Args:
+        head: with the identity's looks.
+        moment: its eyeBlink units are 1 where the eye is shut.
+        closing: the mesh's own units there, left and right (`HeadLandmarks.closing`).
+    """
+    units = dict(moment.expression)
+    for name, shut in zip(("eyeBlinkLeft", "eyeBlinkRight"), closing, strict=True):
+        if name in units:
+            units[name] *= shut
     return replace(
         head,
-        expression=moment.expression,
+        expression=units,
         gaze_yaw=moment.gaze_yaw,
         gaze_pitch=moment.gaze_pitch,
         yaw=moment.yaw,
