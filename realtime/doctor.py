@@ -15,6 +15,7 @@ from models.animator import BACKENDS
 from models.environment import pip_command, python_command
 from models.errors import UserError
 from realtime.cameras.discovery import Device, list_devices, real_cameras, virtual_outputs
+from realtime.cameras.memory import preferred
 from realtime.remedy import (
     Host,
     install_virtual_camera,
@@ -68,9 +69,7 @@ class Report:
 
 def examine() -> Report:
     """Look around on this computer; opens no camera and changes nothing."""
-    report = assess(
-        list_devices(), _providers(), _weights(), Host.this(), _exclusive_caps(), _output()
-    )
+    report = assess(list_devices(), _providers(), _weights(), Host.this(), _output())
     from models.fomm.manifest import describe_imported
 
     return replace(report, networks=_networks(), fomm=describe_imported())
@@ -81,7 +80,6 @@ def assess(
     providers: tuple[str, ...],
     weights: tuple[Weights, ...],
     host: Host,
-    exclusive_caps: tuple[bool, ...] = (),
     output: str = "",
 ) -> Report:
     """Draw the conclusions from what was found.
@@ -91,10 +89,9 @@ def assess(
         providers: ONNX Runtime's execution providers.
         weights: the files of weights.
         host: the computer, for the mending commands.
-        exclusive_caps: v4l2loopback's setting for each of its devices; empty if unknown.
         output: what `--output auto` would take and why.
     """
-    cameras = tuple(real_cameras(devices))
+    cameras = tuple(preferred(real_cameras(devices)))
     outputs = tuple(virtual_outputs(devices))
     problems = []
     if not cameras:
@@ -108,7 +105,7 @@ def assess(
     if not outputs:
         command, hint = install_virtual_camera(host), virtual_camera_hint(host)
         problems.append(Problem("no virtual camera", command, hint))
-    elif host.system == "Linux" and not all(exclusive_caps[: len(outputs)]):
+    elif not all(device.exclusive for device in outputs):
         hint = "until then Chrome and Zoom do not list it; close what uses it first"
         problems.append(
             Problem("a virtual camera without exclusive_caps=1", reload_loopback(), hint)
@@ -183,7 +180,11 @@ def print_report(report: Report, console: Console) -> None:
 
 def _lines(devices: tuple[Device, ...]) -> str:
     lines = [
-        device.label + ("" if device.readable else ", which you may not use") for device in devices
+        device.label
+        + (f", {device.format}" if device.format and not device.virtual else "")
+        + (f", {device.identity}" if device.identity and not device.virtual else "")
+        + ("" if device.readable else ", which you may not use")
+        for device in devices
     ]
     return "\n".join(lines) or "none"
 
@@ -233,12 +234,3 @@ def _weights() -> tuple[Weights, ...]:
     from models.artifacts import ARTIFACTS, locate
 
     return tuple(Weights(name, item.size, locate(name)) for name, item in ARTIFACTS.items())
-
-
-def _exclusive_caps() -> tuple[bool, ...]:
-    """The loaded v4l2loopback's setting, in the order in which it made its devices."""
-    path = Path("/sys/module/v4l2loopback/parameters/exclusive_caps")
-    try:
-        return tuple(value.strip() in ("Y", "1") for value in path.read_text().split(","))
-    except OSError:
-        return ()

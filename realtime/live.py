@@ -23,7 +23,8 @@ from models.photos import load_photo
 from models.types import Photo
 from realtime.animation import Animation, Motion
 from realtime.avatars import Library, Maker
-from realtime.cameras import Camera, open_camera
+from realtime.cameras import Camera
+from realtime.cameras.chosen import ChosenCamera
 from realtime.compositor import Compositor, Fit
 from realtime.curtain import Curtain
 from realtime.driver import DriverView
@@ -132,13 +133,11 @@ def build(choices: Choices, notify: Callable[[str], None], sealer: Sealer | None
 
     outlets = _outlets(choices, notify, finished)
     feed = BrowserFeed() if choices.camera == BROWSER else None
-
-    def camera() -> Camera:
-        if feed is not None:
-            return feed.open()
-        return open_camera(
-            choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=choices.full_pace
-        )
+    camera: Callable[[], Camera] = ChosenCamera(
+        choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=choices.full_pace
+    )
+    if feed is not None:
+        camera = feed.open
 
     def new_recording() -> Outlet:
         if sealer is not None and sealer.credentials is None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import av
@@ -16,7 +18,8 @@ import pytest
 from models.errors import UserError
 from models.types import Image
 from realtime import cameras
-from realtime.cameras import discovery
+from realtime.cameras import chosen, discovery
+from realtime.cameras import webcam as webcams
 from realtime.cameras.base import CameraLost
 from realtime.cameras.clip import ClipCamera, ClipReader
 from realtime.cameras.webcam import Webcam, open_webcam
@@ -326,6 +329,105 @@ def test_linux_list_tells_webcams_from_loopbacks(tmp_path: Path) -> None:
     assert [d.index for d in discovery.real_cameras(devices)] == [2]
     assert [d.index for d in discovery.virtual_outputs(devices)] == [10]
     assert not devices[0].readable, "there is no node to open"
+
+
+def test_identity_stays_when_the_number_changes(tmp_path: Path) -> None:
+    """Two cameras with serial numbers swap their numbers; two without keep to their sockets."""
+
+    def listed(name: str, order: list[tuple[str, str]]) -> dict[str, str]:
+        root = tmp_path / name
+        for port, serial in order:
+            usb = root / "devices/usb1" / port
+            usb.mkdir(parents=True)
+            (usb / "idVendor").write_text("046d\n")
+            (usb / "idProduct").write_text("0825\n")
+            (usb / "serial").write_text(serial + "\n")
+        entries = [
+            (f"video{number}", f"usb1/{port}/{port}:1.0/video4linux", port, "0")
+            for number, (port, _) in enumerate(order)
+        ]
+        classes = kernel_list(root, entries)
+        for number, (port, _) in enumerate(order):
+            # As in the kernel's tree, the class entry points back at the interface.
+            (classes / f"video{number}").resolve().joinpath("device").symlink_to(
+                root / "devices/usb1" / port / f"{port}:1.0"
+            )
+        found = discovery.list_linux_devices(classes, root / "dev")
+        return {device.name: device.identity for device in found}
+
+    before = listed("a", [("1-1", "5E21A0C0"), ("1-2", "5E21A0C1")])
+    after = listed("b", [("1-2", "5E21A0C1"), ("1-1", "5E21A0C0")])
+    assert before == after
+    assert before["1-1"] == "usb:046d:0825:5E21A0C0:0" != before["1-2"]
+    cheap = listed("c", [("1-1", "0001"), ("1-2", "0001")])
+    assert len(set(cheap.values())) == 2, "a serial number that all copies share tells nothing"
+
+
+def test_other_systems_identify_by_their_own_ids() -> None:
+    def listed(path: str | None, vid: int | None, pid: int | None) -> str:
+        return discovery.system_identity(SimpleNamespace(name="C920", path=path, vid=vid, pid=pid))
+
+    usb = r"\\?\usb#vid_046d&pid_0825#6&1f2c3"
+    assert listed(usb, 0x46D, 0x825) == f"id:{usb}"
+    assert listed(None, 0x46D, 0x825) == "usb:046d:0825:C920"
+    assert listed("", None, None) == "name:C920"
+
+
+def has(monkeypatch: pytest.MonkeyPatch, *devices: discovery.Device) -> list[discovery.Device]:
+    """Let these be the system's devices; also the list of what is opened."""
+    opened: list[discovery.Device] = []
+
+    def open_fake(device: discovery.Device, size: Any, fps: float) -> Any:
+        opened.append(device)
+        return _Opened(device)
+
+    for module in (cameras, chosen):
+        monkeypatch.setattr(module, "list_devices", lambda: list(devices))
+    for module in (webcams, chosen):
+        monkeypatch.setattr(module, "open_webcam", open_fake)
+    return opened
+
+
+class _Opened(Webcam):
+    """A webcam that was opened and does nothing more."""
+
+    def __init__(self, device: discovery.Device) -> None:
+        self.device = device
+
+
+FRONT = discovery.Device(0, "Front", "/dev/video0", identity="usb:1")
+DESK = discovery.Device(2, "Desk", "/dev/video2", identity="usb:2")
+
+
+def test_a_lost_camera_is_opened_again_under_its_new_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = has(monkeypatch, FRONT, DESK)
+    camera = chosen.ChosenCamera("2")
+    camera()
+    # Unplugged: another camera has its number now, and is not taken for it.
+    has(monkeypatch, replace(FRONT, index=2, path="/dev/video2"))
+    with pytest.raises(CameraLost, match="Desk is not plugged in"):
+        camera()
+    again = replace(DESK, index=5, path="/dev/video5")
+    opened = has(monkeypatch, FRONT, again)
+    camera()
+    assert opened == [again]
+
+
+def test_the_next_run_takes_the_camera_that_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = has(monkeypatch, FRONT, DESK)
+    chosen.ChosenCamera("auto")()
+    assert opened == [FRONT], "nothing was chosen before"
+    chosen.ChosenCamera("desk")()
+    chosen.ChosenCamera("auto")()
+    moved = replace(DESK, index=7, path="/dev/video7")
+    again = has(monkeypatch, FRONT, moved)
+    chosen.ChosenCamera("auto")()
+    assert opened[1:] == [DESK, DESK] and again == [moved]
+    gone = has(monkeypatch, FRONT)
+    chosen.ChosenCamera("auto")()
+    assert gone == [FRONT]
 
 
 def test_names_tell_virtual_cameras_on_other_systems() -> None:

@@ -15,12 +15,13 @@ from models.types import Image
 from realtime.cameras.discovery import Device
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.remedy import Host
+from realtime.sinks import loopback as loopback_device
 from realtime.sinks import registry, virtual_camera
 from realtime.sinks.base import Backend, Found, Request, Sink, SinkError
 from realtime.sinks.null import NullSink
 from realtime.sinks.recorder import Recorder
 from realtime.sinks.registry import Output
-from realtime.sinks.virtual_camera import VirtualCameraSink, explain, revive_loopback
+from realtime.sinks.virtual_camera import LAYOUTS, VirtualCameraSink, explain
 
 SIZE = (64, 36)
 DEBIAN = Host("Linux", ("debian",))
@@ -40,10 +41,12 @@ class FakeCamera:
     refuses: dict[str | None, str] = {}
     opened: list[FakeCamera] = []
 
-    def __init__(self, width: int, height: int, fps: float, *, device: str | None = None) -> None:
+    def __init__(
+        self, width: int, height: int, fps: float, *, fmt: str, device: str | None = None
+    ) -> None:
         if device in self.refuses:
             raise RuntimeError(self.refuses[device])
-        self.asked = (width, height, fps)
+        self.asked = (width, height, fps, fmt)
         self.device = device or "OBS Virtual Camera"
         self.sent: list[Image] = []
         self.closed = 0
@@ -60,10 +63,15 @@ class FakeCamera:
 def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
     module = types.ModuleType("pyvirtualcam")
     module.Camera = FakeCamera  # type: ignore[attr-defined]
+    names = types.SimpleNamespace(**{name.upper(): name.upper() for name in LAYOUTS})
+    module.PixelFormat = names  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pyvirtualcam", module)
     monkeypatch.setattr(FakeCamera, "refuses", {})
     monkeypatch.setattr(FakeCamera, "opened", [])
     monkeypatch.setattr(platform, "system", lambda: "Linux")
+    # There is no device to ask and no write to count; the tests in the virtual machine have both.
+    monkeypatch.setattr(virtual_camera, "make_ready", lambda path, size, fps, code: None)
+    monkeypatch.setattr(virtual_camera, "bytes_written", lambda: None)
     only(monkeypatch, virtual_camera.BACKEND)
     return FakeCamera
 
@@ -165,7 +173,7 @@ def test_auto_takes_the_first_that_opens(
     fake.refuses = {"/dev/video987": "Device /dev/video987 is already in use."}
     with open_output("auto", SIZE, 30) as sink:
         assert sink.name == "AI avatar (/dev/video988)"
-    assert fake.opened[0].asked == (64, 36, 30) and fake.opened[0].closed == 1
+    assert fake.opened[0].asked == (64, 36, 30, "RGB") and fake.opened[0].closed == 1
     fake.refuses["/dev/video988"] = "?"
     with pytest.raises(SinkError, match="/dev/video987 is taken by another program"):
         open_output("auto", SIZE, 30)
@@ -245,5 +253,74 @@ def test_real_library_without_any_device() -> None:
         open_output("/dev/video987", SIZE, 30)
 
 
-def test_a_plain_file_is_not_revived(tmp_path: Path) -> None:
-    assert not revive_loopback(str(tmp_path / "missing"), SIZE)
+def test_auto_prefers_a_device_that_every_program_lists(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = replace(loopback("/dev/video987", "shared"), exclusive=False)
+    has_devices(monkeypatch, shared, loopback("/dev/video988", "own"))
+    notes: list[str] = []
+    with Output("auto", SIZE, 30, notes.append)() as sink:
+        assert sink.name == "own (/dev/video988)"
+    assert notes == ["Output: own (/dev/video988), every program lists it."]
+    with Output("shared", SIZE, 30, notes.append)():
+        assert "exclusive_caps=1" in notes[1] and "Chrome and Zoom" in notes[1]
+
+
+def test_a_write_that_the_system_refused_is_noticed(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_devices(monkeypatch, loopback("/dev/video987"))
+    whole = SIZE[0] * SIZE[1] * 3 // 2
+    counts = iter([0, whole, whole, whole + 25])
+    monkeypatch.setattr(virtual_camera, "bytes_written", lambda: next(counts))
+    with VirtualCameraSink(SIZE, 30) as sink:
+        sink.write(AvatarFrame(picture(), None, True))
+        with pytest.raises(SinkError, match="refused a frame"):
+            sink.write(AvatarFrame(picture(), None, True))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what a thread writes")
+def test_written_bytes_are_counted(tmp_path: Path) -> None:
+    before = loopback_device.bytes_written()
+    with (tmp_path / "a").open("wb", buffering=0) as file:
+        file.write(bytes(12345))
+    after = loopback_device.bytes_written()
+    assert before is not None and after is not None and after - before == 12345
+
+
+@pytest.mark.parametrize("layout", ["i420", "nv12", "yuyv", "uyvy", "gray"])
+def test_layouts_carry_the_same_picture(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    has_devices(monkeypatch, loopback("/dev/video987"))
+    colour = np.array([200, 90, 30])
+    image = np.full((36, 64, 3), colour, np.uint8)
+    with Output(f"/dev/video987@{layout}", SIZE, 30)() as sink:
+        sink.write(AvatarFrame(image, None, True))
+    camera = fake.opened[0]
+    assert camera.asked[3] == layout.upper() and camera.device == "/dev/video987"
+    data = camera.sent[0]
+    assert data.nbytes == SIZE[0] * SIZE[1] * LAYOUTS[layout].bits // 8
+    y = 16 + float(colour @ (65.738, 129.057, 25.064)) / 256
+    u = 128 + float(colour @ (-37.945, -74.494, 112.439)) / 256
+    v = 128 + float(colour @ (112.439, -94.154, -18.285)) / 256
+    flat = data.reshape(-1)
+    luma, count = float(colour @ (0.299, 0.587, 0.114)), SIZE[0] * SIZE[1]
+    wanted = {
+        "i420": [(flat[:count], y), (flat[count : count * 5 // 4], u), (flat[-count // 4 :], v)],
+        "nv12": [(flat[:count], y), (flat[count::2], u), (flat[count + 1 :: 2], v)],
+        "yuyv": [(flat[::2], y), (flat[1::4], u), (flat[3::4], v)],
+        "uyvy": [(flat[1::2], y), (flat[::4], u), (flat[2::4], v)],
+        "gray": [(flat, luma)],
+    }
+    for values, value in wanted[layout]:
+        assert np.abs(values.astype(float) - value).max() <= 2
+
+
+def test_devices_that_are_none_are_one_sentence_each(tmp_path: Path) -> None:
+    make_ready = loopback_device.make_ready
+    with pytest.raises(SinkError, match="There is no .*doctor"):
+        make_ready(str(tmp_path / "video9"), SIZE, 30, "YU12")
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkError, match="is not a virtual camera"):
+        make_ready(str(tmp_path / "file"), SIZE, 30, "YU12")

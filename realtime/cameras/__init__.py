@@ -8,6 +8,7 @@ from pathlib import Path
 from models.errors import UserError
 from realtime.cameras.base import Camera, CameraLost
 from realtime.cameras.discovery import Device, find_device, list_devices, real_cameras
+from realtime.cameras.memory import preferred
 
 __all__ = ["Camera", "CameraLost", "open_camera"]
 
@@ -27,8 +28,9 @@ def open_camera(
     """Open the camera that a user asked for.
 
     Args:
-        choice: `auto` (the first real webcam that gives frames), `demo` (the embedded clip), the
-            number, path or part of the name of a device, or the path of a video or GIF.
+        choice: `auto` (the webcam that was chosen last, else the first real one that gives
+            frames), `demo` (the embedded clip), the number, path, identity or part of the name of
+            a device, or the path of a video or GIF.
         size: (width, height) to ask a webcam for (it gives what it has); the size that a clip's
             pictures are shrunk to fit in. None: leave it.
         fps: the rate to ask a webcam for; a clip has its own.
@@ -60,11 +62,11 @@ def open_camera(
 
 
 def _first_webcam(size: tuple[int, int] | None, fps: float) -> Camera:
-    """The first webcam that gives frames."""
+    """The webcam that was chosen last, or the first that gives frames."""
     from realtime.cameras.webcam import open_webcam
 
     trouble: UserError | None = None
-    for device in real_cameras(list_devices()):
+    for device in preferred(real_cameras(list_devices())):
         try:
             return open_webcam(device, size, fps)
         except UserError as error:

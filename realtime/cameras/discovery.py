@@ -8,6 +8,7 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 
@@ -17,10 +18,15 @@ _QUERYCAP = 0x80685600
 _CAPTURE = 0x00000001 | 0x00001000
 """Single- and multi-planar video capture."""
 
-_OUTPUT = 0x00000002 | 0x00002000
+OUTPUT = 0x00000002 | 0x00002000
 """Single- and multi-planar video output."""
 
-_LOOPBACK_DRIVER = "v4l2 loopback"
+LOOPBACK_DRIVER = "v4l2 loopback"
+
+# Requests of <linux/videodev2.h> that only ask.
+_ENUM_FMT = 0xC0405602
+_G_FMT = 0xC0D05604
+_G_PARM = 0xC0CC5615
 
 _VIRTUAL_NAMES = ("virtual", "unity video capture", "obs-camera", "vcam", "manycam", "snap camera")
 
@@ -32,6 +38,10 @@ class Device:
     index: the number OpenCV opens it by. path: the device node on Linux, else None.
     virtual: a program writes its pictures. capture: frames can be read from it now.
     output: `run` can write to it. readable: the user may open it (always True off Linux).
+    exclusive: False for a loopback device that shows its side for writing to everyone, which Chrome
+    and Zoom do not take for a camera. identity: what stays the same when the device is plugged in
+    anew or the computer starts anew, "" if nothing does. format: what it is set to now and what
+    else it has ("640x480 30 fps YUYV, also MJPG"), "" if it was not asked.
     """
 
     index: int
@@ -41,6 +51,9 @@ class Device:
     capture: bool = True
     output: bool = False
     readable: bool = True
+    exclusive: bool = True
+    identity: str = ""
+    format: str = ""
 
     @property
     def label(self) -> str:
@@ -70,15 +83,36 @@ def list_devices() -> list[Device]:
         found = enumerate_cameras(capture_backend())
     except (ImportError, NotImplementedError, OSError, RuntimeError):
         return []
-    return [named_device(camera.index, camera.name) for camera in found]
+    return [named_device(camera.index, camera.name, system_identity(camera)) for camera in found]
 
 
-def named_device(index: int, name: str) -> Device:
-    """A device of which only number and name are known (Windows, macOS)."""
+class Listed(Protocol):
+    """What the list of Windows or macOS says about a camera.
+
+    path: Windows' device path or macOS's unique id, "" if there is none. vid, pid: USB numbers.
+    """
+
+    name: str
+    path: str | None
+    vid: int | None
+    pid: int | None
+
+
+def system_identity(camera: Listed) -> str:
+    """The identity of a camera that Windows or macOS lists."""
+    if camera.path:
+        return f"id:{camera.path}"
+    if camera.vid is not None and camera.pid is not None:
+        return f"usb:{camera.vid:04x}:{camera.pid:04x}:{camera.name}"
+    return f"name:{camera.name}"
+
+
+def named_device(index: int, name: str, identity: str = "") -> Device:
+    """A device of which only number, name and identity are known (Windows, macOS)."""
     lowered = name.lower()
     virtual = any(word in lowered for word in _VIRTUAL_NAMES)
     writable = "obs virtual camera" in lowered or "unity video capture" in lowered
-    return Device(index, name, virtual=virtual, output=writable)
+    return Device(index, name, virtual=virtual, output=writable, identity=identity)
 
 
 def list_linux_devices(
@@ -100,21 +134,32 @@ def list_linux_devices(
             continue
         path = nodes / entry.name
         virtual = "/devices/virtual/" in os.path.realpath(entry)
-        answer = _query(path)
+        answer = _ask(path)
+        exclusive, form = True, ""
         if answer is None:
             # The second node of a webcam (index 1) carries metadata, not pictures.
             capture, output = _line(entry / "index") in ("", "0"), virtual
         else:
-            driver, caps = answer
-            virtual = virtual or driver == _LOOPBACK_DRIVER
+            driver, caps, form = answer
+            virtual = virtual or driver == LOOPBACK_DRIVER
             capture = bool(caps & _CAPTURE)
             # With exclusive_caps=1 a loopback that has a writer shows only its capture side.
-            output = driver == _LOOPBACK_DRIVER
+            output = driver == LOOPBACK_DRIVER
+            exclusive = not (output and capture and caps & OUTPUT)
         if capture or output:
-            name = _line(entry / "name") or entry.name
-            readable = os.access(path, os.R_OK | os.W_OK)
             devices.append(
-                Device(int(number[1]), name, str(path), virtual, capture, output, readable)
+                Device(
+                    int(number[1]),
+                    _line(entry / "name") or entry.name,
+                    str(path),
+                    virtual,
+                    capture,
+                    output,
+                    os.access(path, os.R_OK | os.W_OK),
+                    exclusive,
+                    _identity(entry),
+                    form,
+                )
             )
     return sorted(devices, key=lambda device: device.index)
 
@@ -130,7 +175,10 @@ def virtual_outputs(devices: list[Device]) -> list[Device]:
 
 
 def find_device(choice: str, devices: list[Device]) -> Device | None:
-    """The device that a user means by a number, a path or a part of the name (any case)."""
+    """The device that a user means by number, path, identity or part of the name (any case)."""
+    for device in devices:
+        if device.identity and choice == device.identity:
+            return device
     for device in devices:
         if choice == str(device.index) or (device.path and _same_path(choice, device.path)):
             return device
@@ -148,24 +196,87 @@ def _same_path(one: str, other: str) -> bool:
     )
 
 
-def _query(path: Path) -> tuple[str, int] | None:
-    """The driver's name and what the node can do, or None if it cannot be asked."""
-    try:
-        import fcntl
-
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except (ImportError, OSError):
+def query(handle: int) -> tuple[str, int] | None:
+    """The driver's name and what an opened node can do, or None if it cannot be asked."""
+    answer = _request(handle, _QUERYCAP, bytearray(104))
+    if answer is None:
         return None
-    answer = bytearray(104)
-    try:
-        fcntl.ioctl(handle, _QUERYCAP, answer)
-    except OSError:
-        return None
-    finally:
-        os.close(handle)
     driver = bytes(answer[:16]).split(b"\0")[0].decode(errors="replace")
     everything, of_this_node = struct.unpack_from("=II", answer, 84)
     return driver, of_this_node if everything & 0x80000000 else everything
+
+
+def _ask(path: Path) -> tuple[str, int, str] | None:
+    """Driver, abilities and format of a node, or None if it cannot be asked; starts no camera."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        answer = query(handle)
+        return None if answer is None else (*answer, _format(handle))
+    finally:
+        os.close(handle)
+
+
+def _format(handle: int) -> str:
+    """What a webcam is set to now and which other formats it has; "" if it does not say."""
+    form = _request(handle, _G_FMT, bytearray(struct.pack("=I", 1).ljust(208, b"\0")))
+    if form is None:
+        return ""
+    width, height, code = struct.unpack_from("=III", form, 8)
+    words = [f"{width}x{height}"]
+    rate = _request(handle, _G_PARM, bytearray(struct.pack("=I", 1).ljust(204, b"\0")))
+    if rate is not None:
+        numerator, denominator = struct.unpack_from("=II", rate, 12)
+        words += [f"{denominator / numerator:.3g} fps"] if numerator and denominator else []
+    others: list[str] = []
+    for index in range(64):
+        asked = struct.pack("=II", index, 1).ljust(64, b"\0")
+        offered = _request(handle, _ENUM_FMT, bytearray(asked))
+        if offered is None:
+            break
+        other = struct.unpack_from("=I", offered, 44)[0]
+        others += [] if other == code else [_letters(other)]
+    also = f", also {' '.join(others[:4])}{' ...' if len(others) > 4 else ''}" if others else ""
+    return f"{' '.join(words)} {_letters(code)}{also}"
+
+
+def _letters(code: int) -> str:
+    """A pixel format's four letters."""
+    return (code & 0x7FFFFFFF).to_bytes(4, "little").decode(errors="replace").rstrip("\0 ")
+
+
+def _request(handle: int, request: int, data: bytearray) -> bytearray | None:
+    """What the driver answers, or None if it refuses."""
+    try:
+        import fcntl
+
+        fcntl.ioctl(handle, request, data)
+    except (ImportError, OSError):
+        return None
+    return data
+
+
+def _identity(entry: Path) -> str:
+    """What tells this device from others of the kernel's list, whatever number it has today.
+
+    A USB camera is its maker, model and serial number; without a serial number, its place.
+    Everything else is its place on the computer's buses and its name.
+    """
+    place = Path(os.path.realpath(entry / "device"))
+    index = _line(entry / "index") or "0"
+    for folder in (place, *place.parents):
+        vendor, product = _line(folder / "idVendor"), _line(folder / "idProduct")
+        if vendor and product:
+            serial = _line(folder / "serial")
+            # Cheap cameras all carry the same "serial number", such as 0001 or the model's name.
+            own = serial if re.search(r"\d{5}|[0-9A-Fa-f]{8}", serial) else f"port {folder.name}"
+            return f"usb:{vendor}:{product}:{own}:{index}"
+    name = _line(entry / "name")
+    if not place.exists():
+        return f"virtual:{name}" if name else ""
+    return f"bus:{place.parent.name}/{place.name}:{name}:{index}"
 
 
 def _line(path: Path) -> str:

@@ -40,6 +40,7 @@ class Webcam:
         self,
         capture: cv2.VideoCapture,
         label: str,
+        device: Device | None = None,
         *,
         patience: float = _PATIENCE,
         warm_up: float = _WARM_UP,
@@ -49,6 +50,7 @@ class Webcam:
         Args:
             capture: an opened capture.
             label: what to call the camera in messages.
+            device: what was opened, if it is one of the system's list.
             patience: seconds without a frame after which the camera counts as lost.
             warm_up: seconds to wait for the first frame.
 
@@ -57,6 +59,7 @@ class Webcam:
         """
         self._capture = capture
         self._label = label
+        self.device = device
         self._patience = patience
         self._changed = threading.Condition()
         self._newest: CameraFrame | None = None
@@ -165,7 +168,7 @@ def open_webcam(device: Device, size: tuple[int, int] | None, fps: float) -> Web
             capture.release()
             raise UserError(_why_closed(device))
         _ask_for(capture, size, fps)
-        return Webcam(capture, device.label)
+        return Webcam(capture, device.label, device)
 
 
 def _why_closed(device: Device) -> str:

@@ -2,42 +2,74 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
-import struct
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace, VideoReformatter
+
+from models.types import Image
 from realtime.cameras.discovery import Device, find_device, list_devices, virtual_outputs
 from realtime.frames import AvatarFrame
 from realtime.remedy import Host, join_video_group, missing_virtual_camera
-from realtime.sinks.base import Backend, Found, Request, SinkError, require_avatar_frame
+from realtime.sinks.base import Backend, Found, Request, SinkError, require_avatar_frame, unheard
+from realtime.sinks.loopback import bytes_written, make_ready
 
 _CHECK_EVERY = 1.0
 """Seconds between looks at whether the device is still there."""
 
-_FED_WITHIN = 0.4
-"""Seconds in which a device that another program writes to shows a new frame."""
+_LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 
-_S_FMT = 0xC0D05605
-_STREAMON = 0x40045612
-_OUTPUT_TYPE = 2
-_YUV420 = int.from_bytes(b"YU12", "little")
+
+@dataclass(frozen=True)
+class Layout:
+    """How pixels lie in what the device is given.
+
+    code: V4L2's four letters. name: of FFmpeg's pixel format, or "" if pyvirtualcam converts.
+    bits: for each pixel.
+    """
+
+    code: str
+    name: str
+    bits: int
+
+
+LAYOUTS = {
+    "rgb": Layout("YU12", "", 12),
+    "i420": Layout("YU12", "yuv420p", 12),
+    "nv12": Layout("NV12", "nv12", 12),
+    "yuyv": Layout("YUYV", "yuyv422", 16),
+    "uyvy": Layout("UYVY", "yuyv422", 16),
+    "gray": Layout("GREY", "gray", 8),
+}
+"""What may follow the device as `@yuyv`. `rgb`, the default, lets pyvirtualcam choose what its
+platform is best served with; some old programs read nothing but YUYV."""
 
 
 class VirtualCameraSink:
     """Sends avatar frames to a virtual camera. `write` does not wait: pacing is the caller's."""
 
-    def __init__(self, size: tuple[int, int], fps: float, device: str | None = None) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        fps: float,
+        device: str | None = None,
+        notify: Callable[[str], None] = unheard,
+    ) -> None:
         """Open the device and let others see it.
 
         Args:
             size: (width, height) of the frames; both even.
             fps: the rate that `write` will be called at; a hint for the system.
-            device: what `--output` says (path, number, name or part of it), or None for the first
-                virtual camera that can be opened.
+            device: what `--output` says (path, number, name or part of it, then perhaps `@` and a
+                layout), or None for the first virtual camera that can be opened.
+            notify: called with a line about a device that not every program will list.
 
         Raises:
             SinkError: there is none, it is taken, or this user may not use it.
@@ -49,9 +81,13 @@ class VirtualCameraSink:
                 f"The package pyvirtualcam cannot be loaded ({error}); install the program again, "
                 "or record with --record FILE.mp4."
             ) from None
+        device, layout = _split(device)
         self._size = size
-        self._open = pyvirtualcam.Camera
-        self._camera: Any = self._first(device, fps)
+        self._layout = LAYOUTS[layout]
+        self._reformatter = VideoReformatter()
+        self._library = pyvirtualcam.Camera
+        self._format = getattr(pyvirtualcam.PixelFormat, layout.upper())
+        self._camera: Any = self._first(device, fps, notify)
         label = {found.path: found.name for found in list_devices()}.get(self._camera.device)
         self.device: str = self._camera.device
         self.name = f"{label} ({self.device})" if label else self.device
@@ -66,7 +102,7 @@ class VirtualCameraSink:
         Raises:
             TypeError: it is not an `AvatarFrame`.
             ValueError: it does not have the sink's size.
-            SinkError: the device is gone or was closed.
+            SinkError: the device is gone, refused the frame, or was closed.
         """
         image = require_avatar_frame(frame).image
         if self._camera is None:
@@ -79,13 +115,22 @@ class VirtualCameraSink:
             if _identity(self._node) != self._identity:
                 raise SinkError(
                     f"The virtual camera {self.name} is gone; load it again (`avatarify-like "
-                    "doctor` shows how) and start anew."
+                    "setup-camera` shows how)."
                 )
+        laid = self._lay(image)
+        before = None if self._node is None else bytes_written()
         try:
-            self._camera.send(image)
+            self._camera.send(laid)
         except (RuntimeError, OSError) as error:
             raise SinkError(f"The virtual camera {self.name} takes no more frames: {error}.") from (
                 None
+            )
+        after = None if before is None else bytes_written()
+        wanted = self._size[0] * self._size[1] * self._layout.bits // 8
+        if before is not None and after is not None and after - before < wanted:
+            raise SinkError(
+                f"The virtual camera {self.name} refused a frame; load it again (`avatarify-like "
+                "setup-camera` shows how)."
             )
 
     def close(self) -> None:
@@ -107,35 +152,57 @@ class VirtualCameraSink:
         """Close."""
         self.close()
 
-    def _first(self, device: str | None, fps: float) -> Any:
+    def _first(self, device: str | None, fps: float, notify: Callable[[str], None]) -> Any:
         """Open the wanted device, or the first that works."""
         devices = list_devices()
         if device is not None:
             found = find_device(device, virtual_outputs(devices)) or find_device(device, devices)
-            return self._try(_system_name(found, device), fps)
+            return self._try(_system_name(found, device), fps, found, notify)
         if platform.system() != "Linux":
-            return self._try(None, fps)
+            return self._try(None, fps, None, notify)
         # We name the device ourselves: left alone, the library gives up its whole search at the
         # first device of any kind that this user may not open.
         trouble: SinkError | None = None
-        for loopback in virtual_outputs(devices):
+        outputs = virtual_outputs(devices)
+        # A device that every program lists comes before one that Chrome and Zoom leave out.
+        for loopback in sorted(outputs, key=lambda output: not output.exclusive):
             try:
-                return self._try(loopback.path, fps)
+                return self._try(loopback.path, fps, loopback, notify)
             except SinkError as error:
                 trouble = trouble or error
         raise trouble or SinkError(missing_virtual_camera(Host.this()))
 
-    def _try(self, device: str | None, fps: float) -> Any:
-        width, height = self._size
-        for attempt in range(2):
-            try:
-                return self._open(width, height, fps, device=device)
-            except (RuntimeError, ValueError, OSError) as error:
-                reason = str(error)
-            stuck = "not a video output device" in reason and attempt == 0
-            if not (stuck and device is not None and revive_loopback(device, self._size)):
-                break
-        raise SinkError(explain(reason, device, Host.this()))
+    def _try(
+        self, device: str | None, fps: float, found: Device | None, notify: Callable[[str], None]
+    ) -> Any:
+        if device is not None and device.startswith("/dev/"):
+            # The library leaks a handle for each device that it refuses, so it is asked last.
+            make_ready(device, self._size, fps, self._layout.code)
+        try:
+            camera = self._library(*self._size, fps, fmt=self._format, device=device)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise SinkError(explain(str(error), device, Host.this())) from None
+        if found is not None and not found.exclusive:
+            notify(
+                f"{found.label} was loaded without exclusive_caps=1: Chrome and Zoom will not "
+                "list it; `avatarify-like setup-camera` shows how to load it so that they do."
+            )
+        return camera
+
+    def _lay(self, image: Image) -> Image:
+        """The image as the device wants it; colours by BT.601, limited range, as V4L2 expects."""
+        if not self._layout.name:
+            return np.ascontiguousarray(image)
+        laid = self._reformatter.reformat(
+            VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"),
+            format=self._layout.name,
+            dst_colorspace=int(Colorspace.ITU601),
+            dst_color_range=_LIMITED_RANGE,
+        )
+        array = laid.to_ndarray()
+        # PyAV knows no arrays of UYVY: it is YUYV with the two bytes of a pixel exchanged.
+        swapped = array[..., ::-1] if self._layout.code == "UYVY" else array
+        return np.ascontiguousarray(swapped, dtype=np.uint8)
 
 
 def explain(reason: str, device: str | None, host: Host) -> str:
@@ -153,9 +220,9 @@ def explain(reason: str, device: str | None, host: Host) -> str:
             f"There is no {device}; `avatarify-like doctor` lists the virtual cameras, and "
             "`--output auto` takes the first."
         )
-    if "permission" in lowered or "could not open" in lowered or _forbidden(device):
+    if "permission" in lowered or _forbidden(device):
         return f"You may not use {target}; run `{join_video_group()}` and log in again."
-    if "not a video output device" in lowered:
+    if "not a video output device" in lowered or "not a v4l2 device" in lowered:
         return (
             f"{_capital(target)} is not a virtual camera, or another program writes to it; choose "
             "another with --output (`avatarify-like doctor` lists them)."
@@ -172,57 +239,17 @@ def explain(reason: str, device: str | None, host: Host) -> str:
     return f"{_capital(target)} cannot be opened: {' '.join(reason.split()).rstrip('.')}."
 
 
-def revive_loopback(path: str, size: tuple[int, int]) -> bool:
-    """Make a v4l2loopback device writable again; whether that was tried.
-
-    With exclusive_caps=1, version 0.12 hides its output side from the first writer on, and keeps
-    hiding it after that writer is gone while a reader (Zoom, a browser) still has it open. Setting
-    a format and starting the stream on the output side brings it back. A device that another
-    writer feeds is left alone.
-    """
-    try:
-        import fcntl
-
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except (ImportError, OSError):
-        return False
-    try:
-        if _is_fed(path):
-            return False
-        # struct v4l2_format: the type, padding, then width, height, pixel format, field = none.
-        form = bytearray(208)
-        struct.pack_into("=I4xIIII", form, 0, _OUTPUT_TYPE, *size, _YUV420, 1)
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(handle, _S_FMT, form)
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(handle, _STREAMON, struct.pack("=i", _OUTPUT_TYPE))
-    finally:
-        os.close(handle)
-    return True
+def nothing_found(reasons: list[str]) -> str:
+    """The sentence for a computer on which no backend found a camera, and why each did not."""
+    return missing_virtual_camera(Host.this(), reasons)
 
 
-def _is_fed(path: str) -> bool:
-    """Whether new frames come out of a loopback device, so that someone must write them."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return False
-    try:
-        # The last frame stays readable when its writer is gone; only what follows counts.
-        for _ in range(16):
-            if not _has_frame(handle):
-                break
-        time.sleep(_FED_WITHIN)
-        return _has_frame(handle)
-    finally:
-        os.close(handle)
-
-
-def _has_frame(handle: int) -> bool:
-    try:
-        return len(os.read(handle, 4096)) > 0
-    except OSError:
-        return False
+def _split(device: str | None) -> tuple[str | None, str]:
+    """A device and the layout that `@` names after it."""
+    name, at, layout = (device or "").rpartition("@")
+    if at and layout.lower() in LAYOUTS:
+        return name or None, layout.lower()
+    return device, "rgb"
 
 
 def _system_name(found: Device | None, device: str) -> str:
@@ -251,23 +278,21 @@ def _identity(node: str | None) -> tuple[int, int] | None:
     return status.st_rdev, status.st_ino
 
 
-def nothing_found(reasons: list[str]) -> str:
-    """The sentence for a computer on which no backend found a camera, and why each did not."""
-    return missing_virtual_camera(Host.this(), reasons)
-
-
 def _find() -> Found:
-    outputs = virtual_outputs(list_devices())
+    outputs = sorted(
+        virtual_outputs(list_devices()),
+        key=lambda device: (not device.readable, not device.exclusive),
+    )
     if outputs:
-        best = next((device for device in outputs if device.readable), outputs[0])
-        return Found(True, "every program lists it", best.label)
+        why = "every program lists it" if outputs[0].exclusive else "but Chrome and Zoom miss it"
+        return Found(True, why, outputs[0].label)
     if platform.system() == "Linux":
         return Found(False, "there is no v4l2loopback camera")
     return Found(False, "neither OBS's virtual camera nor UnityCapture is installed")
 
 
 def _open(request: Request) -> VirtualCameraSink:
-    return VirtualCameraSink(request.size, request.fps, request.device)
+    return VirtualCameraSink(request.size, request.fps, request.device, request.notify)
 
 
 BACKEND = Backend("pyvirtualcam", _find, _open)
