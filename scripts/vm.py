@@ -22,6 +22,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ PROGRAMS = ("qemu-system-x86_64", "apt-get", "dpkg", "depmod", "modprobe", "cpio
 """What has to be installed here."""
 
 _BOOT_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
-_GUEST_MODULES = ("vivid", "v4l2loopback", "uvcvideo", "dummy_hcd", "usb_f_uvc", "libcomposite")
+_GUEST_MODULES = ("vivid", "v4l2loopback")
 
 _INIT = """#!/bin/busybox sh
 b=/bin/busybox
@@ -49,7 +50,6 @@ for name in proc sys dev; do $b mount --move /$name /root/$name; done
 $b mkdir -p /root/dev/shm /root/lib/modules /root/mnt
 $b mount -t tmpfs shm /root/dev/shm
 $b mount -t tmpfs run /root/run
-$b mount -t configfs config /root/sys/kernel/config
 $b cp -r /lib/modules/* /root/lib/modules/
 $b mount -t 9p -o trans=virtio,version=9p2000.L,msize=1048576 out /root/mnt
 $b ip link set lo up
@@ -90,7 +90,8 @@ def prepare(cache: Path) -> Guest:
     version = _depends("linux-image-amd64", r"linux-image-(\d\S+)")
     if version is None:
         raise UserError("apt-get knows no package linux-image-amd64; run `apt-get update` first.")
-    guest = Guest(cache / f"vmlinuz-{version}", cache / f"initrd-{version}.img")
+    recipe = zlib.crc32(repr((_INIT, _BOOT_MODULES, _GUEST_MODULES)).encode())
+    guest = Guest(cache / f"vmlinuz-{version}", cache / f"initrd-{version}-{recipe:08x}.img")
     if guest.kernel.exists() and guest.initrd.exists():
         return guest
     cache.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,539 @@
+"""The camera's and the virtual camera's tests with real devices; run inside the virtual machine.
+
+`tests/test_devices.py` boots the machine and runs this file there, as root, where /dev/video10 and
+/dev/video11 are v4l2loopback devices (with and without exclusive_caps) and /dev/video20 is the
+kernel's test webcam. Computing is slow there, so pictures are small and the animator is a stub.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from models.types import Avatar, Image, Keypoints
+from realtime.animation import Animation
+from realtime.calibration import Calibration
+from realtime.cameras import open_camera
+from realtime.cameras.base import CameraLost
+from realtime.cameras.chosen import ChosenCamera
+from realtime.cameras.discovery import Device, list_devices, real_cameras
+from realtime.doctor import assess
+from realtime.frames import AvatarFrame
+from realtime.pipeline import Outlet, Pipeline
+from realtime.remedy import Host
+from realtime.sinks.base import Sink, SinkError
+from realtime.sinks.registry import Output
+from tests.fakes import FakeAnimator, FakeTracker, PlainComposer, avatar, face
+
+SIZE = (320, 240)
+FPS = 10.0
+OWN, SHARED, WEBCAM = "/dev/video10", "/dev/video11", "/dev/video20"
+VIVID = Path("/sys/bus/platform/drivers/vivid")
+
+PATCHES = {
+    "black": (0, 0, 0),
+    "white": (255, 255, 255),
+    "grey": (128, 128, 128),
+    "red": (230, 25, 25),
+    "green": (25, 200, 40),
+    "blue": (30, 40, 220),
+    "skin": (224, 172, 140),
+    "yellow": (235, 225, 40),
+}
+"""One patch for each in a card, left to right; as RGB."""
+
+
+def shell(command: str) -> str:
+    """What a command printed; it must succeed."""
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def load_loopback() -> None:
+    shell(
+        "modprobe v4l2loopback video_nr=10,11 exclusive_caps=1,0 card_label='Avatar A','Avatar B'"
+    )
+
+
+def reload_loopback() -> None:
+    shell("modprobe -r v4l2loopback")
+    load_loopback()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def devices() -> None:
+    load_loopback()
+    shell("modprobe vivid n_devs=1 node_types=0x1 input_types=0x0 vid_cap_nr=20")
+
+
+@pytest.fixture
+def fresh(devices: None) -> None:
+    """Loopback devices that nobody has written to yet; also proof that no handle was left open."""
+    reload_loopback()
+
+
+def card(number: int = 0, size: tuple[int, int] = SIZE) -> Image:
+    """A test card: patches of known colours above, the bits of `number` below, high one first."""
+    width, height = size
+    image = np.zeros((height, width, 3), np.uint8)
+    for index, colour in enumerate(PATCHES.values()):
+        image[: height // 2, index * width // 8 : (index + 1) * width // 8] = colour
+    for bit in range(16):
+        shade = 255 if number >> (15 - bit) & 1 else 0
+        image[height // 2 :, bit * width // 16 : (bit + 1) * width // 16] = shade
+    return image
+
+
+def number_of(image: Image) -> int:
+    height, width = image.shape[:2]
+    row = image[height * 3 // 4, [int((bit + 0.5) * width / 16) for bit in range(16)], 1]
+    return int("".join("1" if value > 127 else "0" for value in row), 2)
+
+
+def assert_colours(image: Image, tolerance: float = 5, grey: bool = False) -> None:
+    """Every patch has its colour; away from the edges, where chroma is shared with neighbours."""
+    height, width = image.shape[:2]
+    for index, (name, colour) in enumerate(PATCHES.items()):
+        x = int((index + 0.5) * width / 8)
+        seen = image[height // 4 - 4 : height // 4 + 4, x - 4 : x + 4].reshape(-1, 3).mean(0)
+        wanted = np.full(3, np.dot(colour, (0.299, 0.587, 0.114))) if grey else np.array(colour)
+        assert np.abs(seen - wanted).max() <= tolerance, f"{name}: {seen} instead of {wanted}"
+
+
+class Writer:
+    """Writes test cards with rising numbers to a sink from a thread of its own."""
+
+    def __init__(self, sink: Sink, size: tuple[int, int] = SIZE) -> None:
+        self.sink = sink
+        self.number = 0
+        self.error: SinkError | None = None
+        self._size = size
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.sink.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(1 / FPS):
+            try:
+                self.sink.write(AvatarFrame(card(self.number, self._size), None, True))
+            except SinkError as error:
+                self.error = error
+                return
+            self.number += 1
+
+
+@contextmanager
+def shown(choice: str, **more: Any) -> Iterator[Writer]:
+    with Writer(Output(choice, SIZE, FPS, **more)()) as writer:
+        yield writer
+
+
+@contextmanager
+def reader(device: str) -> Iterator[cv2.VideoCapture]:
+    # As for every program, there is nothing to open before the first frame is written.
+    fixed = Path(f"/sys/class/video4linux/{Path(device).name}/format")
+    eventually(lambda: bool(fixed.read_text().strip()))
+    capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+    assert capture.isOpened(), f"{device} does not open"
+    try:
+        yield capture
+    finally:
+        capture.release()
+
+
+def pictures(capture: cv2.VideoCapture, count: int, skip: int = 0) -> list[Image]:
+    images = []
+    for index in range(count + skip):
+        ok, picture = capture.read()
+        assert ok, f"no frame {index}"
+        if index >= skip:
+            images.append(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
+    return images
+
+
+def through_ffmpeg(device: str, count: int) -> list[Image]:
+    words = ["ffmpeg", "-v", "error", "-f", "v4l2", "-i", device, "-frames:v", str(count)]
+    words += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    data = subprocess.run(words, capture_output=True, check=True).stdout
+    return list(np.frombuffer(data, np.uint8).reshape(-1, SIZE[1], SIZE[0], 3))
+
+
+def through_pyav(device: str, count: int) -> list[Image]:
+    """The same with FFmpeg's library, which starts sooner than its program."""
+    images: list[Image] = []
+    with av.open(device, format="v4l2") as container:
+        for frame in container.decode(video=0):
+            images.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+            if len(images) == count:
+                break
+    return images
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+# --- the virtual camera --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", [OWN, SHARED])
+def test_pixels_order_and_rate(fresh: None, device: str) -> None:
+    with shown(device) as writer:
+        format_now = Path(f"/sys/class/video4linux/{Path(device).name}/format")
+        eventually(lambda: format_now.read_text().strip() == f"YU12:320x240@{FPS:g}")
+        with reader(device) as capture:
+            # The first one may be from before the reader came.
+            seen = pictures(capture, 12, skip=1)
+        numbers = [number_of(image) for image in seen]
+        assert numbers == list(range(numbers[0], numbers[0] + 12)), "every frame once, in order"
+        assert_colours(seen[-1])
+        seen = through_pyav(device, 6)
+        numbers = [number_of(image) for image in seen]
+        assert numbers == list(range(numbers[0], numbers[0] + 6))
+        assert_colours(seen[-1])
+    assert writer.error is None
+
+
+def test_the_range_is_limited_and_nothing_is_lost_of_it() -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8), 2)[None, :, None]
+    ramp = np.ascontiguousarray(np.broadcast_to(ramp, (240, 512, 3)))
+    sink = Output(OWN, (512, 240), FPS)()
+    stop = threading.Event()
+
+    def feed() -> None:
+        while not stop.wait(1 / FPS):
+            sink.write(AvatarFrame(ramp, None, True))
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    try:
+        words = f"v4l2-ctl -d {OWN} --stream-mmap --stream-count=3 --stream-to=/tmp/raw"
+        shell(words)
+        with reader(OWN) as capture:
+            seen = pictures(capture, 1, skip=1)[0]
+    finally:
+        stop.set()
+        thread.join()
+        sink.close()
+    luma = np.fromfile("/tmp/raw", np.uint8)[-512 * 360 :][: 512 * 240].reshape(240, 512)
+    assert (luma.min(), luma.max()) == (16, 235), "what programs take for black and white"
+    row = seen[120, ::2].astype(int)
+    assert np.abs(row - np.arange(256)[:, None]).max() <= 3, "decoded, it is the full range again"
+
+
+@pytest.mark.parametrize("layout", ["rgb", "i420", "nv12", "yuyv", "uyvy", "gray"])
+def test_every_layout(layout: str) -> None:
+    with shown(f"{OWN}@{layout}") as writer:
+        with reader(OWN) as capture:
+            seen = pictures(capture, 3, skip=1)
+        assert_colours(seen[-1], grey=layout == "gray")
+        assert_colours(through_pyav(OWN, 2)[-1], grey=layout == "gray")
+        assert number_of(seen[-1]) > number_of(seen[0])
+    assert writer.error is None
+
+
+def test_a_loopback_works_more_than_once(fresh: None) -> None:
+    """Version 0.12 with exclusive_caps hides its side for writing after the first writer."""
+    for _ in range(3):
+        with shown(OWN), reader(OWN) as capture:
+            assert_colours(pictures(capture, 1, skip=1)[0])
+
+
+def test_a_loopback_works_again_while_it_is_shown() -> None:
+    """The program restarts during a call: Zoom still holds the device."""
+    first = Writer(Output(OWN, SIZE, FPS)())
+    with first, reader(OWN) as capture:
+        pictures(capture, 1)
+        first.__exit__()
+        with shown(OWN):
+            eventually(lambda: number_of(pictures(capture, 1)[0]) < 3)
+            assert_colours(pictures(capture, 1)[0])
+        first.sink.close()
+
+
+def test_a_reader_fixes_the_size() -> None:
+    with shown(OWN) as writer, reader(OWN) as capture:
+        pictures(capture, 1)
+        writer.__exit__()
+        with pytest.raises(SinkError, match="held at 320x240.*--size 320x240"):
+            Output(OWN, (640, 480), FPS)()
+    with Output(OWN, (640, 480), FPS)() as sink:
+        sink.write(AvatarFrame(card(0, (640, 480)), None, True))
+
+
+@pytest.mark.parametrize("device", [OWN, SHARED])
+def test_a_device_that_another_program_feeds_is_left_alone(device: str) -> None:
+    words = "ffmpeg -v error -re -f lavfi -i testsrc=size=320x240:rate=10 -pix_fmt yuv420p -f v4l2"
+    other = subprocess.Popen([*words.split(), device])
+    try:
+        path = Path(f"/sys/class/video4linux/{Path(device).name}/format")
+        eventually(lambda: "320x240" in path.read_text())
+        with pytest.raises(SinkError, match="taken by another program") as caught:
+            Output(device, SIZE, FPS)()
+        assert str(caught.value).count(". ") == 0
+    finally:
+        other.terminate()
+        other.wait()
+    with shown(device), reader(device) as capture:
+        assert_colours(pictures(capture, 1, skip=2)[0])
+
+
+def test_wrong_missing_and_forbidden_devices() -> None:
+    wrong = {
+        WEBCAM: "/dev/video20 is not a virtual camera .vivid.*--output",
+        "/dev/video77": "There is no /dev/video77",
+    }
+    for device, words in wrong.items():
+        with pytest.raises(SinkError, match=words):
+            Output(device, SIZE, FPS)()
+    os.seteuid(65534)
+    try:
+        with pytest.raises(SinkError, match="You may not use .*usermod"):
+            Output(OWN, SIZE, FPS)()
+    finally:
+        os.seteuid(0)
+    # One forbidden device of another kind ends pyvirtualcam's own search; not ours.
+    os.chmod(OWN, 0o666)
+    os.seteuid(65534)
+    try:
+        with Output("auto", SIZE, FPS)() as sink:
+            assert sink.name == "Avatar A (/dev/video10)"
+    finally:
+        os.seteuid(0)
+        os.chmod(OWN, 0o600)
+
+
+def test_auto_takes_the_device_that_zoom_lists_and_warns_of_the_other() -> None:
+    found = {device.path: device for device in list_devices()}
+    assert found[OWN].exclusive and not found[SHARED].exclusive
+    assert found[OWN].virtual and not found[WEBCAM].virtual
+    notes: list[str] = []
+    with Output("auto", SIZE, FPS, notes.append)() as sink:
+        assert sink.name == "Avatar A (/dev/video10)"
+    assert len(notes) == 1 and notes[0].startswith("Output: Avatar A (/dev/video10)")
+    with Output(SHARED, SIZE, FPS, notes.append)():
+        assert "exclusive_caps=1" in notes[1] and "Chrome and Zoom" in notes[1]
+    # An open camera does not change what is known of it.
+    with shown(OWN), shown(SHARED):
+        again = {device.path: device.exclusive for device in list_devices()}
+        assert again[OWN] and not again[SHARED]
+
+
+# --- the webcam ----------------------------------------------------------------------------------
+
+
+def unplug() -> None:
+    (VIVID / "unbind").write_text("vivid.0")
+
+
+def plug_in() -> None:
+    (VIVID / "bind").write_text("vivid.0")
+
+
+@contextmanager
+def plugged_in_at_the_end() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        if not (VIVID / "vivid.0").exists():
+            plug_in()
+
+
+def webcam() -> Device:
+    return real_cameras(list_devices())[0]
+
+
+def test_the_webcam_is_listed_with_name_format_and_identity() -> None:
+    device = webcam()
+    assert (device.path, device.name) == (WEBCAM, "vivid-000-vid-cap")
+    width, _, height = device.format.split(" ")[0].partition("x")
+    assert int(width) > 0 and int(height) > 0 and "fps" in device.format
+    assert "also" in device.format, "it has more than one format"
+    assert "vivid.0" in device.identity
+    report = assess(list_devices(), ("CPU",), (), Host("Linux"))
+    assert report.camera.startswith("vivid-000-vid-cap") and report.output.startswith("Avatar A")
+
+
+def test_the_webcam_says_what_it_really_gives() -> None:
+    with open_camera("vivid", size=(640, 360), fps=30) as camera:
+        assert "640x360" in camera.name and "fps" in camera.name
+        frame = camera.read()
+        assert frame.image.shape == (360, 640, 3)
+        assert len(np.unique(frame.image[::40, ::8].reshape(-1, 3), axis=0)) > 6, "colour bars"
+        later = camera.read()
+        assert later.index > frame.index and later.captured_at > frame.captured_at
+    # Nothing has this size: the nearest is taken, and said.
+    with open_camera(WEBCAM, size=(123, 77), fps=1000) as camera:
+        height, width = camera.read().image.shape[:2]
+        assert f"{width}x{height}" in camera.name
+
+
+def test_a_busy_webcam_is_one_sentence() -> None:
+    with open_camera("auto", size=SIZE) as camera:
+        camera.read()
+        with pytest.raises(UserError, match="close other programs") as caught:
+            open_camera(WEBCAM, size=(640, 480))
+        assert str(caught.value).count(". ") == 0
+
+
+def test_an_unplugged_webcam_is_lost_and_comes_back() -> None:
+    choice = ChosenCamera("20", size=SIZE)
+    with plugged_in_at_the_end():
+        with choice() as camera:
+            camera.read()
+            unplug()
+            with pytest.raises(CameraLost, match="stopped giving pictures"):
+                for _ in range(1000):
+                    camera.read()
+        with pytest.raises(CameraLost, match="vivid-000-vid-cap is not plugged in"):
+            choice()
+        plug_in()
+        with choice() as camera:
+            assert camera.read().image.shape[1] == 320
+        with ChosenCamera("auto", size=SIZE)() as camera:
+            camera.read()
+
+
+# --- the whole way -------------------------------------------------------------------------------
+
+
+class CardAnimator(FakeAnimator):
+    """Renders test cards with rising numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = 0
+
+    def render(self, avatar: Avatar, keypoints: Keypoints) -> Image:
+        self.number += 1
+        return card(self.number)
+
+
+class Run:
+    """The program's loop with everything real but the networks, in a thread of its own."""
+
+    def __init__(self, camera: str, output: str) -> None:
+        self.notes: queue.SimpleQueue[str] = queue.SimpleQueue()
+        still = Avatar("fake", card(0), avatar().keypoints, avatar().crop)
+        animation = Animation(
+            CardAnimator(),
+            FakeTracker(lambda index: face((index % 50, 0.0))),
+            still,
+            calibration=Calibration(patience=0.1),
+        )
+        opener = Output(output, SIZE, FPS, self.notes.put)
+        sink = opener()
+        self.pipeline = Pipeline(
+            ChosenCamera(camera, size=SIZE, fps=FPS),
+            animation,
+            PlainComposer(),
+            [Outlet(opener, retry=opener.reopens, sink=sink, name=sink.name)],
+            fps=FPS,
+            notify=self.notes.put,
+        )
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            self.pipeline.run()
+        except BaseException as error:
+            self.error = error
+
+    def __enter__(self) -> Run:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.pipeline.stop()
+        self._thread.join()
+        if failure[0] is None:
+            assert self.error is None, self.error
+
+    def told(self) -> list[str]:
+        lines = []
+        with suppress(queue.Empty):
+            while True:
+                lines.append(self.notes.get_nowait())
+        return lines
+
+
+def rising(numbers: list[int]) -> bool:
+    return all(one <= other for one, other in zip(numbers, numbers[1:], strict=False))
+
+
+def test_from_webcam_to_readers() -> None:
+    with Run("auto", "auto") as run:
+        with reader(OWN) as capture:
+            eventually(lambda: number_of(pictures(capture, 1)[0]) > 0)
+            seen = pictures(capture, 20)
+            numbers = [number_of(image) for image in seen]
+            assert rising(numbers) and len(set(numbers)) > 3, numbers
+            for image in seen:
+                assert_colours(image)
+        seen = through_ffmpeg(OWN, 10)
+        numbers = [number_of(image) for image in seen]
+        assert rising(numbers) and numbers[0] > 0, numbers
+        assert_colours(seen[-1])
+        status = run.pipeline.status()
+        assert status.camera.startswith("vivid-000-vid-cap (/dev/video20) ")
+        assert status.outputs == ("Avatar A (/dev/video10)",) and status.faults == 0
+
+
+def test_the_way_goes_on_when_the_webcam_is_unplugged() -> None:
+    with plugged_in_at_the_end(), Run("20", OWN) as run, reader(OWN) as capture:
+        eventually(lambda: number_of(pictures(capture, 1)[0]) > 0)
+        for _ in range(2):
+            unplug()
+            eventually(lambda: run.pipeline.status().camera_lost)
+            assert_colours(pictures(capture, 1, skip=4)[0])
+            plug_in()
+            eventually(lambda: not run.pipeline.status().camera_lost)
+            numbers = [number_of(pictures(capture, 1)[0])]
+            while len(numbers) < 200 and numbers[-1] <= numbers[0]:
+                numbers.append(number_of(pictures(capture, 1)[0]))
+            assert numbers[-1] > numbers[0], "it moves again"
+
+
+def test_the_way_goes_on_when_the_virtual_camera_is_loaded_anew(fresh: None) -> None:
+    with Run("20", OWN) as run:
+        with reader(OWN) as capture:
+            eventually(lambda: number_of(pictures(capture, 1)[0]) > 0)
+        for _ in range(2):
+            # The module cannot leave while we hold it: first the node goes, and we let go of it.
+            os.rename(OWN, "/dev/hidden")
+            eventually(lambda: not run.pipeline.status().outputs)
+            os.rename("/dev/hidden", OWN)
+            os.unlink(OWN)
+            eventually(lambda: subprocess.run(["modprobe", "-r", "v4l2loopback"]).returncode == 0)
+            time.sleep(2.5)
+            load_loopback()
+            eventually(lambda: bool(run.pipeline.status().outputs))
+            with reader(OWN) as capture:
+                assert_colours(pictures(capture, 1, skip=1)[0])
+        assert any("is gone" in line for line in run.told())
