@@ -30,7 +30,7 @@ import platformdirs
 
 from models.errors import UserError
 
-PROGRAMS = ("qemu-system-x86_64", "apt-get", "dpkg", "depmod", "modprobe", "cpio", "make", "gcc")
+PROGRAMS = ("qemu-system-x86_64", "apt-get", "dpkg", "depmod", "modprobe", "cpio", "make")
 """What has to be installed here."""
 
 _BOOT_MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")

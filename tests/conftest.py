@@ -56,9 +56,3 @@ def astronaut() -> Image:
     """A photograph of a smiling astronaut, (512, 512, 3), public domain (scikit-image)."""
     data = pytest.importorskip("skimage.data", reason="needs scikit-image")
     return np.asarray(data.astronaut(), np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep what the program remembers between runs away from the user's own."""
-    monkeypatch.setenv("AVATARIFY_SETTINGS", str(tmp_path / "settings"))

@@ -373,6 +373,12 @@ def test_other_systems_identify_by_their_own_ids() -> None:
     assert listed("", None, None) == "name:C920"
 
 
+@pytest.fixture
+def nothing_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A home in which no camera was chosen before."""
+    monkeypatch.setenv("AVATARIFY_HOME", str(tmp_path))
+
+
 def has(monkeypatch: pytest.MonkeyPatch, *devices: discovery.Device) -> list[discovery.Device]:
     """Let these be the system's devices; also the list of what is opened."""
     opened: list[discovery.Device] = []
@@ -400,7 +406,7 @@ DESK = discovery.Device(2, "Desk", "/dev/video2", identity="usb:2")
 
 
 def test_a_lost_camera_is_opened_again_under_its_new_number(
-    monkeypatch: pytest.MonkeyPatch,
+    nothing_chosen: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = has(monkeypatch, FRONT, DESK)
     camera = chosen.ChosenCamera("2")
@@ -415,7 +421,9 @@ def test_a_lost_camera_is_opened_again_under_its_new_number(
     assert opened == [again]
 
 
-def test_the_next_run_takes_the_camera_that_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_takes_the_camera_that_was_chosen(
+    nothing_chosen: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = has(monkeypatch, FRONT, DESK)
     chosen.ChosenCamera("auto")()
     assert opened == [FRONT], "nothing was chosen before"
