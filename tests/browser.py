@@ -214,6 +214,11 @@ class Browser:
             raise BrowserError(f"{method}: {found['error'].get('message')}")
         return found["result"]
 
+    def kill(self) -> None:
+        """End the browser and its processes at once, as a crash does."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def close(self) -> None:
         """End the browser and all its processes; safe to call twice."""
         if self._process.poll() is None:
@@ -222,8 +227,7 @@ class Browser:
                 self.command("Browser.close", 5.0)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5.0)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self.kill()
         self._process.wait()
         self._reader.join(5.0)
         self._out.close()

@@ -152,10 +152,14 @@ class CameraPage:
         rows = self.browser.run("seen.splice(0)")
         return [Seen(int(at) % (1 << 24), timecode.checked(int(word))) for at, word in rows]
 
+    def kept(self) -> int:
+        """How many pictures were kept until now."""
+        return int(self.browser.run("pictures.length"))
+
     def pictures(self) -> list[tuple[int, Image]]:
         """What was kept: number among the received (as long as `seen` was not asked), picture."""
         found = []
-        for index in range(self.browser.run("pictures.length")):
+        for index in range(self.kept()):
             number, text = self.browser.run(f"encoded({index})")
             data = np.frombuffer(base64.b64decode(text), np.uint8)
             picture = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)

@@ -150,8 +150,8 @@ def test_auto_takes_it_where_there_is_no_other_camera(desktop, monkeypatch):
     with registry.Output("auto", SIZE, 30.0, heard.append)() as sink:
         assert type(sink) is PipeWireSink
     assert heard == [
-        "Output: AI avatar (PipeWire), Firefox, OBS 30 and, with a flag, Chrome list it; Zoom does "
-        "not (there is no v4l2loopback camera)."
+        "Output: AI avatar (PipeWire), OBS 30 lists it, Firefox and Chrome after one setting, Zoom "
+        "does not (there is no v4l2loopback camera)."
     ]
     with registry.Output("pipewire:Anna", SIZE, 30.0)() as sink:
         assert sink.name == "Anna (PipeWire)"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,9 @@ from tests.desktop import Desktop
 from tests.devices import needs_programs
 
 CANVAS = (1280, 720)
-SECONDS = 9.0
-"""How long the page looks: the clip, which repeats, once and a little more."""
+SECONDS, PICTURES = 9.0, 60
+"""How long the page looks: the clip, which repeats, once and a little more; longer where a busy
+machine gives it fewer pictures than this."""
 
 
 @pytest.fixture
@@ -44,9 +45,7 @@ def followed(pictures: list[Image]) -> list[dict[str, float] | None]:
     return [None if face is None else motions(face.landmarks, neutral.landmarks) for face in faces]
 
 
-def test_a_page_sees_the_avatar_move_like_the_driver(
-    desktop: Desktop, tmp_path: Path, record_property: Callable[[str, object], None]
-) -> None:
+def test_a_page_sees_the_avatar_move_like_the_driver(desktop: Desktop, tmp_path: Path) -> None:
     pictures = recorded_webcam.clip()
     with recorded_webcam.webcam(pictures) as shown:
         size = f"{CANVAS[0]}x{CANVAS[1]}"
@@ -59,7 +58,10 @@ def test_a_page_sees_the_avatar_move_like_the_driver(
             while all(item.code is None for item in page.seen()) and time.monotonic() < until:
                 time.sleep(0.2)  # Until the tool has opened its camera and calibrated.
             page.keep(2)
+            until = time.monotonic() + 120
             time.sleep(SECONDS)
+            while page.kept() < PICTURES and time.monotonic() < until:
+                time.sleep(0.5)
             page.keep(0)
             received = page.pictures()
             seen = page.seen()
@@ -68,13 +70,13 @@ def test_a_page_sees_the_avatar_move_like_the_driver(
     # The time that each picture of the webcam took to the page.
     codes = [item.code for item in seen if item.code is not None]
     ages = [timecode.age(item.code, item.at) for item in seen if item.code is not None]
-    record_property("latency_ms", [float(np.percentile(ages, p)) for p in (50, 95, 99)])
+    print("latency p50/p95/p99 in ms:", np.percentile(ages, (50, 95, 99)).round())
     assert len(codes) > 0.9 * len(seen)
     assert set(codes) <= set(shown)
     order = [timecode.age(codes[0], code) for code in codes]
     assert order == sorted(order)
 
-    assert len(received) > 40
+    assert len(received) >= PICTURES
     codes_kept = [timecode.read(picture) for _, picture in received]
     driver = followed(pictures)
     avatar = followed([picture for _, picture in received])

@@ -239,7 +239,7 @@ def lacking() -> tuple[str, str] | None:
 def _find() -> Found:
     lack = lacking()
     if lack is None:
-        why = "Firefox, OBS 30 and, with a flag, Chrome list it; Zoom does not"
+        why = "OBS 30 lists it, Firefox and Chrome after one setting, Zoom does not"
         return Found(True, why, "a PipeWire camera")
     return Found(False, lack[0] if platform.system() == "Linux" else "")
 
