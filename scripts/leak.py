@@ -67,11 +67,13 @@ class Detector:
         wide = cv2.copyMakeBorder(grey, y, y, x, x, cv2.BORDER_CONSTANT, value=0.0)
         best = 0.0
         for cells in self._cells(size):
-            inside, around = cells, wide
-            if cells.shape[0] > wide.shape[0] or cells.shape[1] > wide.shape[1]:
-                inside, around = grey, cells
-                if cells.shape[0] < grey.shape[0] or cells.shape[1] < grey.shape[1]:
-                    continue
+            rows, columns = cells.shape
+            if rows >= grey.shape[0] and columns >= grey.shape[1]:
+                around, inside = cells, grey  # The picture is a part of the pattern.
+            elif rows <= wide.shape[0] and columns <= wide.shape[1]:
+                around, inside = wide, cells
+            else:
+                continue
             found = cv2.matchTemplate(around, inside, cv2.TM_CCORR_NORMED)
             best = max(best, float(found.max()))
         return best
