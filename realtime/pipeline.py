@@ -442,6 +442,7 @@ class Pipeline:
         self._composer.set_avatar(avatar.still, face_centre(avatar))
         current = self._composer.compose(AvatarFrame(avatar.still, None, False))
         pace = Pace(self._fps, time.perf_counter())
+        sent: Image | None = None
         while not self._stop.is_set():
             self._stop.wait(max(0.0, pace.opens - time.perf_counter()))
             item = self._rendered.take(max(0.0, pace.closes - time.perf_counter()))
@@ -467,7 +468,9 @@ class Pipeline:
             except Exception as fault:
                 self.animation.count_fault(fault)
             for feed in self._feeds:
-                feed.put(out, repeat=item is None and out is composed)
+                # What was hidden in the meantime must not wait in a slow output.
+                feed.put(out, repeat=out.captured_at is None and out.image is sent)
+            sent = out.image
             now = time.perf_counter()
             pace.served(now, None if item is None else taken - item.ready_at)
 

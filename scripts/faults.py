@@ -205,9 +205,9 @@ class FaultyTracker:
             return Face(np.full_like(face.landmarks, np.nan), None, face.score)
         return face
 
-    def reset(self) -> None:
-        """As the other tracker."""
-        self._inner.reset()
+    def __getattr__(self, name: str) -> Any:
+        """What is never at fault is the other tracker's."""
+        return getattr(self._inner, name)
 
 
 class FaultyAnimator:

@@ -19,9 +19,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -29,16 +31,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from models.animator import create_animator  # noqa: E402
+from models.errors import UserError  # noqa: E402
 from models.face.tracker import FaceTracker  # noqa: E402
 from models.types import Image  # noqa: E402
-from realtime.animation import Animation  # noqa: E402
+from realtime import live  # noqa: E402
 from realtime.assets import asset_path  # noqa: E402
 from realtime.cameras.clip import ClipReader  # noqa: E402
-from realtime.compositor import Compositor, Fit  # noqa: E402
 from realtime.frames import AvatarFrame  # noqa: E402
 from realtime.pipeline import Outlet, Pipeline  # noqa: E402
+from realtime.session import Command  # noqa: E402
 from realtime.sinks.recorder import Recorder  # noqa: E402
-from realtime.source import load_source  # noqa: E402
 from realtime.threads import limit_threads  # noqa: E402
 from scripts.faults import (  # noqa: E402
     FAULTS,
@@ -97,10 +99,11 @@ class Kept:
 
 
 class Bench:
-    """The whole path with the real backend, small, and parts that fail on command."""
+    """The program as it is put together for a user, small, with parts that fail on command."""
 
     def __init__(
         self,
+        folder: Path,
         outlets: Callable[[Bench], list[Outlet]],
         *,
         fps: float = 30.0,
@@ -112,43 +115,53 @@ class Bench:
         """Load the models and prepare the avatars.
 
         Args:
-            outlets: makes the outputs.
+            folder: for photos and recordings.
+            outlets: makes the outputs; the last one is a recording.
             fps: of the output; of the camera too, unless `full_pace`.
             full_pace: the camera gives its frames as fast as they are taken.
             size: of the canvas.
             avatar_size: of the avatars.
             marked: put the mark on the camera's pictures.
         """
-        limit_threads(1)
         self.board = Board()
         self.lines: list[str] = []
-        tracker = FaceTracker()
-        animator = create_animator("mesh")
-        photo = load_source(asset_path("face.jpg"), tracker, None)
-        self.avatars = [animator.prepare(photo, side) for side in (avatar_size, avatar_size - 32)]
+        self.size = size
+        self.failure: UserError | None = None
+        self._camera_fps = 0 if full_pace else fps
         self.pictures = driving_pictures(marked)
-        self.composer = Compositor(size, Fit.COVER)
-        self.animation = Animation(
-            FaultyAnimator(self.board, animator),
-            FaultyTracker(self.board, tracker),
-            self.avatars[0],
-        )
-        self.pipeline = Pipeline(
-            lambda: FaultyCamera(self.board, self._picture, 0 if full_pace else fps),
-            self.animation,
-            self.composer,
-            outlets(self),
+        choices = live.Choices(
+            source=photos(folder / "photos"),
+            output="none",
+            record=folder / "record.mp4",
+            size=size,
             fps=fps,
+            fit="cover",
+            avatar_size=avatar_size,
             full_pace=full_pace,
-            notify=self.lines.append,
         )
-        self._thread = threading.Thread(target=self.pipeline.run, name="run")
+        self._parts = mock.patch.multiple(
+            live,
+            open_camera=lambda *words, **more: self._open_camera(),
+            create_animator=lambda name: FaultyAnimator(self.board, create_animator(name)),
+            FaceTracker=lambda: FaultyTracker(self.board, FaceTracker()),
+            avatars_folder=lambda: folder / "own",
+            _outlets=lambda *words: outlets(self),
+        )
+        with self._parts:
+            made = live.build(choices, self.lines.append)
+        limit_threads(1)
+        self.live, self.pipeline, self.session = made, made.pipeline, made.session
+        self._thread = threading.Thread(target=self._run, name="run")
 
     def __enter__(self) -> Bench:
         """Start, and wait until the avatar moves."""
+        self._parts.start()
+        self.session.start()
         self._thread.start()
-        until = time.perf_counter() + 60
+        until = time.perf_counter() + 120
         while self.pipeline.first_animated is None and time.perf_counter() < until:
+            if self.failure is not None:
+                raise self.failure
             time.sleep(0.05)
         return self
 
@@ -157,11 +170,36 @@ class Bench:
         self.board.off()
         self.pipeline.stop()
         self._thread.join(60)
+        self.session.close()
+        self._parts.stop()
+
+    def do(self, name: str, value: Any = None) -> None:
+        """Send a command as a page does; one that is refused is no matter."""
+        with suppress(UserError):
+            self.session.do(Command(name, value))
+
+    def _run(self) -> None:
+        try:
+            self.pipeline.run()
+        except UserError as error:
+            self.failure = error
+
+    def _open_camera(self) -> FaultyCamera:
+        return FaultyCamera(self.board, self._picture, self._camera_fps)
 
     def _picture(self, number: int) -> Image:
         # To and fro, so that the face never jumps.
         last = len(self.pictures) - 1
         return self.pictures[last - abs(number % (2 * last) - last)]
+
+
+def photos(folder: Path) -> Path:
+    """A folder with two photos that can be told apart."""
+    folder.mkdir()
+    face = np.asarray(cv2.imread(str(asset_path("face.jpg"))), np.uint8)
+    cv2.imwrite(str(folder / "one.jpg"), face)
+    cv2.imwrite(str(folder / "two.jpg"), np.ascontiguousarray(face[:, ::-1, ::-1]))
+    return folder
 
 
 def driving_pictures(marked: bool) -> list[Image]:
@@ -175,33 +213,39 @@ def driving_pictures(marked: bool) -> list[Image]:
 
 def run_faults(options: argparse.Namespace) -> int:
     """Measure the output's gaps and the recovery for every fault."""
+    failures = 0
+    print(f"{'fault':26} {'longest gap':>12} {'undisturbed':>12} {'recovery':>9}  what is said")
+    for fault in (fault for fault in FAULTS if options.only in fault.name):
+        with tempfile.TemporaryDirectory(prefix="avatarify-soak-") as folder:
+            failures += try_fault(fault, options.seconds, Path(folder))
+    print(f"{failures} of the faults went beyond the limits." if failures else "All is well.")
+    return min(failures, 1)
+
+
+def try_fault(fault: Fault, seconds: float, folder: Path) -> bool:
+    """Let one fault happen and print what came of it; whether a limit was passed."""
     kept, own = Kept(), Kept()
 
     def outlets(bench: Bench) -> list[Outlet]:
         return [
             Outlet(lambda: FaultySink("first", own, bench.board), retry=True),
             Outlet(lambda: FaultySink("second", kept), retry=True),
+            Outlet(lambda: Recorder(folder / "record.mp4", bench.size, 30)),
         ]
 
-    failures = 0
-    print(f"{'fault':26} {'longest gap':>12} {'undisturbed':>12} {'recovery':>9}  what is said")
-    for fault in (fault for fault in FAULTS if options.only in fault.name):
-        with Bench(outlets) as bench:
-            began = time.perf_counter()
-            time.sleep(options.seconds)
-            calm = kept.longest_gap(began, time.perf_counter())
-            began = time.perf_counter()
-            with bench.board.during(fault.name):
-                time.sleep(options.seconds)
-            ended = time.perf_counter()
-            time.sleep(LIMIT_RECOVERY + 1.0)
-            gap = kept.longest_gap(began, time.perf_counter())
-            watched = own if fault.name.startswith("sink") else kept
-            recovery = watched.first_new(ended)
-            lines = list(bench.lines)
-        failures += report_fault(fault, gap, calm, recovery, lines)
-    print(f"{failures} of the faults went beyond the limits." if failures else "All is well.")
-    return min(failures, 1)
+    with Bench(folder, outlets) as bench:
+        began = time.perf_counter()
+        time.sleep(seconds)
+        calm = kept.longest_gap(began, time.perf_counter())
+        began = time.perf_counter()
+        with bench.board.during(fault.name):
+            time.sleep(seconds)
+        ended = time.perf_counter()
+        time.sleep(LIMIT_RECOVERY + 1.0)
+        gap = kept.longest_gap(began, time.perf_counter())
+        recovery = (own if fault.name.startswith("sink") else kept).first_new(ended)
+        lines = list(bench.lines)
+    return report_fault(fault, gap, calm, recovery, lines)
 
 
 def report_fault(fault: Fault, gap: float, calm: float, recovery: float, lines: list[str]) -> bool:
@@ -248,48 +292,98 @@ class Guard:
 def run_leak(options: argparse.Namespace) -> int:
     """Let faults, switches and commands happen at random, and look at all that goes out."""
     chance = random.Random(options.seed)
-    guard = Guard()
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="avatarify-soak-") as folder:
-        record = Path(folder) / "leak.mp4"
+    consent = Consents()
+    guard = Guard(consent.covers)
+    with tempfile.TemporaryDirectory(prefix="avatarify-soak-") as name:
+        folder = Path(name)
 
         def outlets(bench: Bench) -> list[Outlet]:
             return [
                 Outlet(lambda: FaultySink("watched", guard, bench.board), retry=True),
-                Outlet(lambda: Recorder(record, bench.composer.size, 30)),
+                Outlet(lambda: Recorder(folder / "record.mp4", bench.size, 30)),
             ]
 
-        with Bench(outlets, fps=120, full_pace=True, avatar_size=128, marked=True) as bench:
-            assert Detector().finds(bench.pictures[0]), "the detector is blind"
-            told = 0
-            while guard.frames < options.frames:
-                disturb(bench, chance)
-                if guard.frames // 5000 > told:
-                    told = guard.frames // 5000
-                    print(describe_leak(guard, began), flush=True)
+        bench = Bench(folder, outlets, fps=120, full_pace=True, avatar_size=128, marked=True)
+        assert Detector().finds(bench.pictures[0]), "the detector is blind"
+        with bench:
+            hunt(bench, guard, options.frames, chance)
+            bench.do("record", False)
+            records = sorted(folder.glob("*.mp4"))
+            consent.now_and_then(bench, 5, chance)
             status = bench.pipeline.status()
-        print(describe_leak(guard, began))
+        print(
+            f"then with {consent.given} consents: the mark in {guard.passed} frames while it was "
+            f"allowed, and in {guard.leaks} of all others"
+        )
         print(f"{status.faults} frames failed on the way; {len(bench.lines)} lines were said.")
-        shown, found, highest = search(record, max(options.frames // 5, 100))
-        print(f"recording: {shown} frames searched, the mark in {found}, highest {highest:.2f}")
-    return int(bool(guard.leaks or found))
+        searched = [search(one, max(options.frames // (5 * len(records)), 20)) for one in records]
+    shown, found = sum(one[0] for one in searched), sum(one[1] for one in searched)
+    print(
+        f"{len(records)} recordings: {shown} frames searched, the mark in {found}, "
+        f"highest correlation {max(one[2] for one in searched):.2f}"
+    )
+    return int(bool(guard.leaks or found or not guard.passed))
+
+
+def hunt(bench: Bench, guard: Guard, frames: int, chance: random.Random) -> None:
+    """Watch some frames of a run in which nobody agrees to show the real face."""
+    began, told = time.perf_counter(), 0
+    while guard.frames < frames:
+        disturb(bench, chance)
+        if guard.frames // 5000 > told:
+            told = guard.frames // 5000
+            print(describe_leak(guard, began), flush=True)
+    print(describe_leak(guard, began))
+
+
+@dataclass
+class Consents:
+    """A user who agrees now and then that the real face is shown. given: how often."""
+
+    given: int = 0
+    _now: bool = False
+    _until: float = 0.0
+
+    def covers(self) -> bool:
+        """Whether the real face may be seen at this moment.
+
+        What was handed over before a consent ended is still on its way for a moment.
+        """
+        return self._now or time.perf_counter() < self._until
+
+    def now_and_then(self, bench: Bench, times: int, chance: random.Random) -> None:
+        """Agree some times, with random moments in between."""
+        for _ in range(times):
+            disturb(bench, chance)
+            bench.do("hide", False)
+            bench.do("pass_through", True)
+            self._now = True
+            self.given += 1
+            bench.do("confirm", True)
+            time.sleep(1.0)
+            bench.do("pass_through", False)
+            self._until = time.perf_counter() + 1.0
+            self._now = False
+            time.sleep(1.5)
 
 
 def disturb(bench: Bench, chance: random.Random) -> None:
-    """One random moment of a run."""
+    """One random moment of a run: faults, then commands; the real face is never agreed to."""
     for fault in FAULTS:
         if chance.random() < 0.06:
             bench.board.on(fault.name)
     time.sleep(chance.uniform(0.0, 0.4))
     bench.board.off()
-    commands: list[Callable[[], Any]] = [
-        lambda: bench.pipeline.set_avatar(chance.choice(bench.avatars)),
-        lambda: bench.animation.recalibrate(at_once=chance.random() < 0.5),
-        lambda: setattr(bench.composer, "mirror", not bench.composer.mirror),
-    ]
-    if chance.random() < 0.5:
-        chance.choice(commands)()
-    time.sleep(chance.uniform(0.0, 1.5))
+    left_out = ("quit", "confirm", "remove", "avatar")
+    names = [name for name in bench.session.commands if name not in left_out]
+    values: list[Any] = [None, None, None, True, False, 0, 1, 0.5, -0.1, 2, "left", "up", "odd"]
+    for _ in range(chance.randrange(6)):
+        bench.do(chance.choice(names), chance.choice(values))
+    bench.do("confirm", chance.choice([False, None]))  # Not agreed; None is no answer either.
+    if chance.random() < 0.7:  # Else most of the run would show a card or a still picture.
+        bench.do("hide", False)
+        bench.do("freeze", False)
+    time.sleep(chance.uniform(0.0, 1.0))
 
 
 def describe_leak(guard: Guard, began: float) -> str:
@@ -343,11 +437,9 @@ def sample(pipeline: Pipeline, began: float) -> Sample:
 
 def run_long(options: argparse.Namespace) -> int:
     """Run everything at full pace and watch the process."""
-    from realtime.live import Choices, build
-
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="avatarify-soak-") as folder:
-        choices = Choices(
+        choices = live.Choices(
             source=asset_path("face.jpg"),
             camera="demo",
             output="none",
@@ -357,7 +449,7 @@ def run_long(options: argparse.Namespace) -> int:
             fps=60,
             full_pace=True,
         )
-        pipeline = build(choices, print)
+        pipeline = live.build(choices, print).pipeline
         began = time.perf_counter()
         due = [began + 10.0]
 
