@@ -5,6 +5,7 @@ All of it runs as the user of the tests, in a folder of its own, beside any real
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -132,21 +133,16 @@ class Desktop:
 
     def close(self) -> None:
         """End everything that runs in the session; safe to call twice."""
-        for process in reversed(self._processes):
-            if process.poll() is None:
-                process.terminate()
-        # What D-Bus started on demand is known by its environment.
-        marker = f"XDG_RUNTIME_DIR={self.environment['XDG_RUNTIME_DIR']}".encode()
-        for place in Path("/proc").iterdir():
-            try:
-                if place.name.isdecimal() and marker in (place / "environ").read_bytes().split(
-                    b"\0"
-                ):
-                    os.kill(int(place.name), signal.SIGKILL)
-            except OSError:
-                continue
+        for deadly in (signal.SIGTERM, signal.SIGKILL):
+            end = time.monotonic() + 3
+            while self._signal(deadly) and time.monotonic() < end:
+                time.sleep(0.05)
         for process in self._processes:
             process.wait()
+        # The portal for documents shows them as a file system, and may have died with it mounted.
+        documents = Path(self.environment["XDG_RUNTIME_DIR"]) / "doc"
+        if f" {documents} " in Path("/proc/mounts").read_text():
+            subprocess.run(["fusermount3", "-u", "-z", str(documents)], check=False)
 
     def __enter__(self) -> Desktop:
         return self
@@ -189,6 +185,21 @@ class Desktop:
         if not address:
             raise RuntimeError(f"{command[0]}: {self.log(command[0]).read_text()}")
         return prefix + address
+
+    def _signal(self, number: signal.Signals) -> bool:
+        """Signal all that runs in the session; whether there was anything."""
+        # What D-Bus started on demand is known by its environment.
+        marker = f"XDG_RUNTIME_DIR={self.environment['XDG_RUNTIME_DIR']}".encode()
+        found = False
+        for place in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if place.name.isdecimal() and int(place.name) != os.getpid():
+                    if marker in (place / "environ").read_bytes().split(b"\0"):
+                        os.kill(int(place.name), number)
+                        found = True
+        for process in self._processes:
+            process.poll()  # What has ended would stay in the list until it is waited for.
+        return found
 
     def _is_managed(self) -> bool:
         try:

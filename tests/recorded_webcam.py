@@ -76,7 +76,7 @@ def start_tool(desktop: Desktop, *arguments: str) -> subprocess.Popen[bytes]:
     own = {key: os.environ.get(key, "") for key in ("HOME", "XDG_CACHE_HOME")}
     return desktop.start(
         *words,
-        *("--source", str(asset_path("face.jpg")), "--camera", "/dev/video0"),
+        *("--source", str(asset_path("face.jpg")), "--camera", "/dev/video0", "--panel", "off"),
         *arguments,
         environment={
             **own,  # The weights are in the user's own cache.
