@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from models.face.tracker import FaceTracker
 from models.mesh import generator_regions as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
-from models.mesh.generator import SHAPES, Generator, Known, open_generator
+from models.mesh.generator import SHAPES, Generator, Known, open_generator, weights_folder
 from models.mesh.pose import fit_head
 from models.mesh.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP
 from models.photos import load_photo
@@ -174,3 +176,67 @@ def test_without_weights_the_picture_is_the_drawn_one(tmp_path: Path) -> None:
     assert open_generator(tmp_path) is None
     (tmp_path / "eyes_fp32.onnx").write_bytes(b"not a network")
     assert open_generator(tmp_path) is None
+
+
+needs_weights = pytest.mark.skipif(
+    not list(weights_folder().glob("*_fp32.onnx")), reason="no networks come along"
+)
+
+
+def shipped() -> list[str]:
+    return sorted(path.stem.removesuffix("_fp32") for path in weights_folder().glob("*_fp32.onnx"))
+
+
+@needs_weights
+def test_what_comes_along_has_both_precisions_and_a_card() -> None:
+    assert set(shipped()) <= set(SHAPES)
+    for name in shipped():
+        assert (weights_folder() / f"{name}_int8.onnx").is_file()
+    card = (weights_folder() / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "no photograph of any person" in card.lower().replace("\n", " ")
+
+
+@needs_weights
+def test_both_precisions_mend_alike(
+    avatar: MeshAvatar, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    target = opened(closed(avatar.landmarks, 1.0), 0.4)
+    results = []
+    for precision in ("fp32", "int8"):
+        folder = tmp_path_factory.mktemp(precision)
+        for name in shipped():
+            file = f"{name}_{precision}.onnx"
+            shutil.copy(weights_folder() / file, folder / file)
+        made = open_generator(folder)
+        assert made is not None
+        assert set(made.precisions.values()) == {precision}
+        results.append(mended(avatar, target, made))
+    (drawn, exact), (_, quantized) = results
+    change = np.abs(exact.astype(int) - drawn).mean()
+    assert change > 0.05, "it does something"
+    assert np.abs(exact.astype(int) - quantized).mean() < 0.15 * change
+
+
+@needs_weights
+def test_the_faster_precision_is_chosen_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    from models.mesh import generator as module
+
+    for quick in ("fp32", "int8"):
+        times = {"fp32": 2.0, "int8": 2.0, quick: 1.0}
+        order = iter([times["fp32"], times["int8"]] * len(SHAPES))
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_seconds", lambda *_, order=order: next(order))
+            made = open_generator()
+        assert made is not None
+        assert set(made.precisions.values()) == {quick}
+
+
+@needs_weights
+def test_the_animator_mends_and_says_how_long_it_took(avatar: MeshAvatar) -> None:
+    animator = MeshAnimator()
+    pose = as_keypoints(avatar, closed(avatar.landmarks, 1.0))
+    drawn = MeshAnimator(generated=False).render(avatar, pose)
+    known = replace(avatar, known=Known.of(avatar.still, avatar.landmarks))
+    assert not np.array_equal(animator.render(known, pose), drawn)
+    assert animator.generator_seconds > 0
+    assert np.array_equal(animator.render(known, pose), animator.render(known, pose))

@@ -51,6 +51,8 @@ class MeshAnimator:
     def __init__(self, generated: bool = True) -> None:
         """Open the networks that come along, unless `generated` is False."""
         self._generator = open_generator() if generated else None
+        if self._generator:
+            self.device += f", networks: {self._generator.summary}"
         self.generator_seconds = 0.0
         """What the networks took of the last `render`."""
 

@@ -57,6 +57,11 @@ class Generator:
         self.seconds = 0.0
         """What the last `mend` took."""
 
+    @property
+    def summary(self) -> str:
+        """Which networks run in which precision, for the status line."""
+        return ", ".join(f"{name} {kind}" for name, kind in sorted(self.precisions.items()))
+
     def mend(self, out: Image, known: Known, target: Floats, head: Similarity) -> None:
         """Mend the drawn picture in place.
 
