@@ -81,7 +81,9 @@ def mended(name: str, planes: Tensor, prior: Tensor, answer: Tensor) -> Tensor:
     """The picture (B, 3, S, S) with an answer applied, as the live path does it."""
     drawn = planes[:, :3]
     if name == "eyes":
-        return drawn + prior * answer * regions.EYE_BOUND
+        light = answer.mean(1, keepdim=True)
+        calm = light + regions.EYE_TINT * (answer - light)
+        return drawn + prior * calm * regions.EYE_BOUND
     small = functional.avg_pool2d(prior, regions.MOUTH_STEP)
     scaled = functional.interpolate(
         answer * small, scale_factor=regions.MOUTH_STEP, mode="bilinear", align_corners=False

@@ -25,6 +25,8 @@ MOUTH_STEP = 4
 
 EYE_BOUND = 0.35
 """The most by which an eye's colours change, in skin colours (skin itself is 0.5)."""
+EYE_TINT = 0.25
+"""How much of a correction's hue is kept: lids and lashes differ from skin in light."""
 MOUTH_GAIN, MOUTH_OFFSET = 0.5, 0.2
 """The most by which the mouth's colours are multiplied (1 +- gain) and shifted."""
 
@@ -166,7 +168,9 @@ def target_colours(picture: Image, region: Region, source: Source) -> Floats:
 def mend_eye(out: Image, region: Region, source: Source, answer: Floats) -> None:
     """Add the eye network's answer (3, S, S), -1..1, to the picture in place."""
     share = region.prior * np.float32(2 * EYE_BOUND)
-    offset = answer.transpose(1, 2, 0) * share[..., None] * source.skin
+    light = answer.mean(0)
+    calm = light + np.float32(EYE_TINT) * (answer - light)
+    offset = calm.transpose(1, 2, 0) * share[..., None] * source.skin
     box, inverse = _place(out, region.matrix, EYE_SIDE)
     if box is None:
         return
