@@ -1,0 +1,153 @@
+"""A session on a running pipeline of fakes, for the tests of commands and of the panel."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+
+from models.types import Face, Image, Photo
+from realtime.animation import Animation
+from realtime.avatars import Library, Maker
+from realtime.calibration import Calibration
+from realtime.compositor import Compositor
+from realtime.curtain import Curtain
+from realtime.driver import DriverView
+from realtime.frames import AvatarFrame
+from realtime.outlet import Outlet
+from realtime.pipeline import Pipeline
+from realtime.session import Command, Parts, Session
+from tests.fakes import FakeAnimator, FakeCamera, FakeSink, FakeTracker, avatar, face
+
+SIZE = (320, 180)
+
+
+class StillAnimator(FakeAnimator):
+    """Shows each photo's own colour, so that avatars can be told apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def prepare(self, photo: Any, size: int) -> Any:
+        assert self.gate.wait(20)
+        return avatar(int(photo.image.mean()))
+
+    def render(self, avatar: Any, keypoints: Any) -> Image:
+        return avatar.still.copy()  # type: ignore[no-any-return]
+
+
+def photo(folder: Path, name: str, level: int) -> Path:
+    path = folder / name
+    PIL.Image.new("RGB", (256, 256), (level, level, level)).save(path)
+    return path
+
+
+def find_faces(image: Image) -> list[Face]:
+    """A dark picture shows no face."""
+    found = face()
+    moved = found.landmarks.copy()
+    moved[:, :2] -= (192, 112)
+    return [Face(moved, None, 1.0)] if image.mean() > 20 else []
+
+
+class Rig:
+    """A session on a running pipeline of fakes."""
+
+    def __init__(self, folder: Path, settings: Path | None = None) -> None:
+        self.animator = StillAnimator()
+        self.folder, self.own = folder, folder / "own"
+        maker = Maker(self.animator, 64, lambda: find_faces)
+        self.library = Library(maker, folder, self.own)
+        image = np.full((256, 256, 3), 60, np.uint8)
+        first = self.library.first(
+            Photo(image, find_faces(image)[0], "one"), self.library.entries[0].path
+        )
+        assert first.ready is not None
+        self.tracker = FakeTracker(lambda index: face((index % 50, 0.0)))
+        self.view = DriverView(self.tracker)
+        self.animation = Animation(
+            self.animator, self.view, first.ready.avatar, calibration=Calibration(patience=0.1)
+        )
+        self.composer = Compositor(SIZE)
+        self.curtain = Curtain(SIZE, lambda: self.view.seen)
+        self.sink = FakeSink(enough_at=3)
+        self.recordings: list[FakeSink] = []
+        self.lines: list[str] = []
+        self.pipeline = Pipeline(
+            FakeCamera,
+            self.animation,
+            self.composer,
+            [Outlet(lambda: self.sink, retry=True)],
+            fps=100,
+            notify=lambda line: self.session.hear(line),
+            last_step=self.curtain,
+        )
+        parts = Parts(
+            self.pipeline,
+            self.library,
+            self.view,
+            self.curtain,
+            self.composer,
+            ("motion", "eyes"),
+            True,
+            True,
+            new_recording=self.new_recording,
+            new_nowhere=lambda: Outlet(lambda: FakeSink("nowhere"), name="nowhere"),
+        )
+        self.session = Session(parts, first, settings, self.lines.append)
+        self.thread = threading.Thread(target=self.pipeline.run, daemon=True)
+
+    def new_recording(self) -> Outlet:
+        sink = FakeSink(f"take {len(self.recordings)}.mp4")
+        self.recordings.append(sink)
+        return Outlet(lambda: sink, name=sink.name)
+
+    def start(self) -> None:
+        self.session.start()
+        self.thread.start()
+        assert self.sink.enough.wait(20)
+
+    def close(self) -> None:
+        self.pipeline.stop()
+        if self.thread.is_alive():
+            self.thread.join(20)
+        self.session.close()
+
+    def do(self, name: str, value: Any = None) -> dict[str, Any]:
+        self.session.do(Command.parse({"do": name, "value": value}))
+        return self.session.state()
+
+    def next_frame(self) -> AvatarFrame:
+        """The second frame from now: what was asked for before must be in it."""
+        count = len(self.sink.frames) + 2
+        wait(lambda: len(self.sink.frames) >= count)
+        return self.sink.frames[count - 1]
+
+    def level(self) -> int:
+        """The grey in the middle of what goes out."""
+        return int(self.next_frame().image[90, 160].mean())
+
+    def id_of(self, name: str) -> str:
+        return next(entry.id for entry in self.library.entries if entry.name == name)
+
+
+def wait(what: Callable[[], Any]) -> Any:
+    until = time.monotonic() + 20
+    while not (found := what()):
+        assert time.monotonic() < until, "it did not come true"
+        time.sleep(0.005)
+    return found
+
+
+def three_avatars(folder: Path) -> Rig:
+    """A rig with the avatars one, three and two, of grey 60, 180 and 120; not yet started."""
+    for name, level in (("one.png", 60), ("three.png", 180), ("two.png", 120)):
+        photo(folder, name, level)
+    return Rig(folder)
