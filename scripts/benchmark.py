@@ -12,7 +12,10 @@ import argparse
 import json
 import os
 import platform
+import statistics
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -33,6 +36,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", default="1280x720", help="canvas")
     parser.add_argument("--backend", default="mesh")
     parser.add_argument("--record", type=Path, help="also record both runs into this MP4 file")
+    parser.add_argument(
+        "--page",
+        type=int,
+        metavar="ROUNDS",
+        help="instead: what an open page of the control panel costs, off and on in turn",
+    )
+    parser.add_argument("--reader", help=argparse.SUPPRESS)
     parser.add_argument("--cores", type=int, help="use only this many cores (Linux)")
     parser.add_argument("--threads", type=int, help="OpenCV's threads (default: as in run)")
     parser.add_argument("--json", type=Path, help="write the figures here")
@@ -101,6 +111,97 @@ def _percentiles(series: Any) -> dict[str, float | None]:
     return {name: None if value is None else value * 1e3 for name, value in values.items()}
 
 
+def page_cost(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Figures of a real-time run without and with an open page, in turn within one run."""
+    from realtime.assets import asset_path
+    from realtime.cli import parse_size
+    from realtime.live import Choices, build
+    from realtime.panel.address import Address
+    from realtime.panel.server import Panel
+
+    choices = Choices(
+        source=options.source or asset_path("face.jpg"),
+        camera=options.camera,
+        output="none",
+        size=parse_size(options.size),
+        fps=options.fps,
+        backend=options.backend,
+        avatar_size=options.avatar_size,
+    )
+    live = build(choices, lambda line: print(line, file=sys.stderr))
+    panel = Panel(live.session, live.preview, Address())
+    panel.start()
+    rounds: list[dict[str, Any]] = []
+
+    def take_turns() -> None:
+        latency, output = live.pipeline.times["latency"], live.pipeline.times["output"]
+        time.sleep(5)
+        for index in range(2 * options.page):
+            # Each time in another order, so that a load that comes and goes falls on both.
+            opened = index % 4 in (1, 2)
+            reader = None
+            if opened:
+                reader = subprocess.Popen([sys.executable, __file__, "--reader", panel.url])
+            time.sleep(14)  # The figures are those of the last ten seconds.
+            p50, p99 = latency.recent(50), latency.recent(99)
+            if reader is not None:
+                reader.terminate()
+                reader.wait()
+            rounds.append(
+                {
+                    "page": opened,
+                    "animated_fps": latency.rate(),
+                    "output_fps": output.rate(),
+                    "p50_ms": None if p50 is None else p50 * 1e3,
+                    "p99_ms": None if p99 is None else p99 * 1e3,
+                }
+            )
+            print(json.dumps(rounds[-1]), file=sys.stderr)
+        live.pipeline.stop()
+
+    turns = threading.Thread(target=take_turns, daemon=True)
+    turns.start()
+    live.pipeline.run()
+    panel.close()
+    return rounds
+
+
+def read_page(url: str) -> None:
+    """What an open page does, without a browser: take both pictures, decode them, say so."""
+    import cv2
+    import numpy as np
+    from websockets.sync.client import connect
+    from websockets.typing import Origin, Subprotocol
+
+    address, _, key = url.partition("/#key=")
+    protocols = [Subprotocol("panel"), Subprotocol(f"key.{key}")]
+    place = address.replace("http", "ws") + "/live"
+    with connect(
+        place, origin=Origin(address), subprotocols=protocols, compression=None, proxy=None
+    ) as page:
+        wanted = {"output": {"width": 640, "fps": 15}, "camera": {"width": 320, "fps": 10}}
+        page.send(json.dumps({"show": wanted}))
+        for data in page:
+            if isinstance(data, bytes):
+                cv2.imdecode(np.frombuffer(data[1:], np.uint8), cv2.IMREAD_COLOR)
+                page.send(json.dumps({"seen": data[0]}))
+
+
+def compare(rounds: list[dict[str, Any]]) -> dict[str, float]:
+    """How the figures with the page stand to those without, by the medians of all rounds."""
+
+    def middle(name: str, page: bool) -> float:
+        values = [one[name] for one in rounds if one["page"] is page and one[name] is not None]
+        return statistics.median(values) if values else float("nan")
+
+    return {
+        "output_fps_ratio": middle("output_fps", True) / middle("output_fps", False),
+        "animated_fps_ratio": middle("animated_fps", True) / middle("animated_fps", False),
+        "p50_ms_more": middle("p50_ms", True) - middle("p50_ms", False),
+        "p99_ms_more": middle("p99_ms", True) - middle("p99_ms", False),
+    }
+
+
 def table(title: str, figures: dict[str, Any]) -> None:
     """Print one run."""
     from rich.console import Console
@@ -131,9 +232,20 @@ def main() -> None:
     from models.errors import UserError
 
     options = arguments()
+    if options.reader:
+        read_page(options.reader)
+        return
     if options.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if options.page:
+        rounds = page_cost(options)
+        figures = compare(rounds)
+        print("With an open page: " + json.dumps(figures))
+        if options.json:
+            text = json.dumps({**figures, "rounds": rounds}, indent=2)
+            options.json.write_text(text + "\n", encoding="utf-8")
+        return
     try:
         paced = measure(options, full_pace=False)
         full = measure(options, full_pace=True)
