@@ -406,6 +406,18 @@ def doctor() -> None:
     print_report(examine(), _console())
 
 
+@app.command()
+def setup_camera(
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Run the commands; without it they are only printed.")
+    ] = False,
+) -> None:
+    """Say what this computer needs to have a virtual camera, do it with --yes, and check it."""
+    from realtime import setup_camera as job
+
+    job.setup_camera(yes, lambda line: typer.echo(line))
+
+
 @app.command(
     epilog="Examples:\n\n"
     "avatarify-like import-fomm vox-adv-cpk.pth.tar\n\n"

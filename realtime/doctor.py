@@ -16,13 +16,7 @@ from models.environment import pip_command, python_command
 from models.errors import UserError
 from realtime.cameras.discovery import Device, list_devices, real_cameras, virtual_outputs
 from realtime.cameras.memory import preferred
-from realtime.remedy import (
-    Host,
-    install_virtual_camera,
-    join_video_group,
-    reload_loopback,
-    virtual_camera_hint,
-)
+from realtime.remedy import SET_UP, Host, join_video_group
 
 
 @dataclass(frozen=True)
@@ -103,13 +97,10 @@ def assess(
             Problem("you may not use all video devices", join_video_group(), "then log in again")
         )
     if not outputs:
-        command, hint = install_virtual_camera(host), virtual_camera_hint(host)
-        problems.append(Problem("no virtual camera", command, hint))
+        problems.append(Problem("no virtual camera", SET_UP, "without --yes it only says how"))
     elif not all(device.exclusive for device in outputs):
         hint = "until then Chrome and Zoom do not list it; close what uses it first"
-        problems.append(
-            Problem("a virtual camera without exclusive_caps=1", reload_loopback(), hint)
-        )
+        problems.append(Problem("a virtual camera without exclusive_caps=1", SET_UP, hint))
     if not providers:
         problems.append(
             Problem("ONNX Runtime cannot be loaded", pip_command("install onnxruntime"))

@@ -6,12 +6,11 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from rich.console import Console
 
 from realtime.cameras.discovery import Device
-from realtime.doctor import Problem, Weights, assess, examine, print_report
-from realtime.remedy import Host, install_virtual_camera, missing_virtual_camera
+from realtime.doctor import Weights, assess, examine, print_report
+from realtime.remedy import SET_UP, Host
 
 WEBCAM = Device(0, "Integrated Camera [HD]", "/dev/video0")
 LOOPBACK = Device(10, "AI avatar", "/dev/video10", virtual=True, capture=False, output=True)
@@ -50,9 +49,8 @@ def test_bare_machine_is_told_how_to_mend_each_thing() -> None:
 
 
 def test_commands_are_never_wrapped() -> None:
-    lines = page((), width=40).splitlines()
-    wanted = install_virtual_camera(UBUNTU)
-    assert len(wanted) > 100 and any(line.strip() == wanted for line in lines)
+    lines = page((), width=30).splitlines()
+    assert len(SET_UP) > 30 and any(line.strip() == SET_UP for line in lines)
 
 
 def test_forbidden_devices_and_shared_caps() -> None:
@@ -61,38 +59,9 @@ def test_forbidden_devices_and_shared_caps() -> None:
     report = assess([closed, shared], ("X",), (FACE,), UBUNTU)
     assert [problem.command.split()[:2] for problem in report.problems] == [
         ["sudo", "usermod"],
-        ["sudo", "modprobe"],
+        ["avatarify-like", "setup-camera"],
     ]
     assert "which you may not use" in page((closed,), width=200)
-
-
-@pytest.mark.parametrize(
-    ("host", "words"),
-    [
-        (UBUNTU, "sudo apt install -y v4l2loopback-dkms"),
-        (Host("Linux", ("linuxmint", "ubuntu")), "sudo apt install"),
-        (Host("Linux", ("fedora",)), "sudo dnf install"),
-        (Host("Linux", ("manjaro", "arch")), "sudo pacman -S"),
-        (Host("Linux", ("nixos",)), "your distribution's v4l2loopback"),
-        (Host("Windows"), "winget install OBSProject.OBSStudio"),
-        (Host("Darwin"), "brew install --cask obs"),
-        (Host("FreeBSD"), "OBS Studio"),
-    ],
-)
-def test_virtual_camera_command_fits_the_system(host: Host, words: str) -> None:
-    command = install_virtual_camera(host)
-    assert words in command
-    if host.system == "Linux":
-        assert command.endswith('modprobe v4l2loopback exclusive_caps=1 card_label="AI avatar"')
-    sentence = missing_virtual_camera(host)
-    assert command in sentence and sentence.count(". ") == 0 and "--record" in sentence
-    report = assess([], (), (), host)
-    assert any(isinstance(p, Problem) and p.command == command for p in report.problems)
-
-
-def test_installed_module_only_needs_loading() -> None:
-    command = install_virtual_camera(Host("Linux", ("debian",), has_loopback=True))
-    assert command.startswith("sudo modprobe v4l2loopback") and "apt" not in command
 
 
 def test_examine_works_on_this_computer() -> None:

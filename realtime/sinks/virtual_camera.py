@@ -17,7 +17,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from models.types import Image
 from realtime.cameras.discovery import Device, find_device, list_devices, virtual_outputs
 from realtime.frames import AvatarFrame
-from realtime.remedy import Host, join_video_group, missing_virtual_camera
+from realtime.remedy import join_video_group, missing_virtual_camera
 from realtime.sinks.base import Backend, Found, Request, SinkError, require_avatar_frame, unheard
 from realtime.sinks.loopback import bytes_written, make_ready
 
@@ -170,7 +170,7 @@ class VirtualCameraSink:
                 return self._try(loopback.path, fps, loopback, notify)
             except SinkError as error:
                 trouble = trouble or error
-        raise trouble or SinkError(missing_virtual_camera(Host.this()))
+        raise trouble or SinkError(missing_virtual_camera())
 
     def _try(
         self, device: str | None, fps: float, found: Device | None, notify: Callable[[str], None]
@@ -181,7 +181,7 @@ class VirtualCameraSink:
         try:
             camera = self._library(*self._size, fps, fmt=self._format, device=device)
         except (RuntimeError, ValueError, OSError) as error:
-            raise SinkError(explain(str(error), device, Host.this())) from None
+            raise SinkError(explain(str(error), device)) from None
         if found is not None and not found.exclusive:
             notify(
                 f"{found.label} was loaded without exclusive_caps=1: Chrome and Zoom will not "
@@ -205,13 +205,12 @@ class VirtualCameraSink:
         return np.ascontiguousarray(swapped, dtype=np.uint8)
 
 
-def explain(reason: str, device: str | None, host: Host) -> str:
+def explain(reason: str, device: str | None) -> str:
     """The reason that pyvirtualcam gives for a failure as one sentence with what to do.
 
     Args:
         reason: the text of its error; one line for each backend it tried.
         device: the device that was asked for, or None for any.
-        host: the computer, for the mending command.
     """
     lowered = reason.lower()
     target = device or "the virtual camera"
@@ -235,13 +234,13 @@ def explain(reason: str, device: str | None, host: Host) -> str:
             "`--output auto` takes the first."
         )
     if "not found" in lowered or "not installed" in lowered or "no v4l2" in lowered:
-        return missing_virtual_camera(host)
+        return missing_virtual_camera()
     return f"{_capital(target)} cannot be opened: {' '.join(reason.split()).rstrip('.')}."
 
 
 def nothing_found(reasons: list[str]) -> str:
     """The sentence for a computer on which no backend found a camera, and why each did not."""
-    return missing_virtual_camera(Host.this(), reasons)
+    return missing_virtual_camera(reasons)
 
 
 def _split(device: str | None) -> tuple[str | None, str]:

@@ -29,11 +29,12 @@ from realtime.calibration import Calibration
 from realtime.cameras import open_camera
 from realtime.cameras.base import CameraLost
 from realtime.cameras.chosen import ChosenCamera
-from realtime.cameras.discovery import Device, list_devices, real_cameras
+from realtime.cameras.discovery import Device, list_devices, real_cameras, virtual_outputs
 from realtime.doctor import assess
 from realtime.frames import AvatarFrame
 from realtime.pipeline import Outlet, Pipeline
 from realtime.remedy import Host
+from realtime.setup_camera import setup_camera
 from realtime.sinks.base import Sink, SinkError
 from realtime.sinks.registry import Output
 from tests.fakes import FakeAnimator, FakeTracker, PlainComposer, avatar, face
@@ -537,3 +538,31 @@ def test_the_way_goes_on_when_the_virtual_camera_is_loaded_anew(fresh: None) -> 
             with reader(OWN) as capture:
                 assert_colours(pictures(capture, 1, skip=1)[0])
         assert any("is gone" in line for line in run.told())
+
+
+# --- setting it up -------------------------------------------------------------------------------
+
+
+def test_setup_camera_loads_the_module_for_good_and_checks_it() -> None:
+    shell("modprobe -r v4l2loopback")
+    told: list[str] = []
+    try:
+        setup_camera(True, told.append)
+        assert told[-1].startswith("AI avatar (/dev/video")
+        assert "read back with its colours" in told[-1]
+        (camera,) = virtual_outputs(list_devices())
+        assert camera.name == "AI avatar" and camera.exclusive
+        # What a restart does: only the files are left.
+        shell("modprobe -r v4l2loopback")
+        loaded = Path("/etc/modules-load.d/avatarify-like.conf").read_text().split()
+        shell(f"modprobe {' '.join(loaded)}")
+        (again,) = virtual_outputs(list_devices())
+        assert again.name == "AI avatar" and again.exclusive
+        # The second time there is nothing to do but the check.
+        told.clear()
+        setup_camera(True, told.append)
+        assert not any(line.startswith("$") for line in told)
+        assert "read back with its colours" in told[-1]
+    finally:
+        Path("/etc/modprobe.d/avatarify-like.conf").unlink(missing_ok=True)
+        reload_loopback()
