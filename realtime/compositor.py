@@ -186,7 +186,7 @@ def _blurred_fill(still: Image, canvas: tuple[int, int]) -> Image:
 
 
 def _render_badge(text: str, canvas_height: int, room: tuple[int, int]) -> _Badge | None:
-    """White text on a dark, half-transparent pill, or None where there is no room for it.
+    """White text on a dark, hardly transparent pill, or None where there is no room for it.
 
     Args:
         text: what it says.
@@ -196,7 +196,7 @@ def _render_badge(text: str, canvas_height: int, room: tuple[int, int]) -> _Badg
     # Drawn four times as large and then shrunk: OpenCV's letters are thin strokes.
     finer = 4
     height = max(round(canvas_height / 15), 16)
-    font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(round(height * finer * 0.075), 1)
+    font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(round(height * finer * 0.085), 1)
     scale = cv2.getFontScaleFromHeight(font, round(height * finer * 0.46), thickness)
     (text_width, text_height), _ = cv2.getTextSize(text, font, scale, thickness)
     width = round(text_width / finer + height * 0.95)
@@ -213,7 +213,7 @@ def _render_badge(text: str, canvas_height: int, room: tuple[int, int]) -> _Badg
     letters = np.zeros_like(pill)
     origin = ((width * finer - text_width) // 2, (height * finer + text_height) // 2)
     cv2.putText(letters, text, origin, font, scale, 255, thickness, cv2.LINE_AA)
-    back = _shrunk(pill, finer) * 0.62
+    back = _shrunk(pill, finer) * 0.85
     front = _shrunk(letters, finer) * 0.97
     # White over dark over the picture: what each layer hides of those below.
     rest = (1 - back) * (1 - front)

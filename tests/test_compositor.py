@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import av
 import cv2
 import numpy as np
 import pytest
@@ -118,6 +121,78 @@ def test_badge_is_readable_in_a_small_tile() -> None:
         assert label.max() > 200, "letters are light"
         assert np.percentile(label, 30) < 120, "their ground is dark"
         assert 0.05 < (label > 170).mean() < 0.4, "strokes, neither a blot nor a hairline"
+
+
+def backgrounds() -> dict[str, Image]:
+    """Light, dark, coloured and busy pictures."""
+    y, x = np.mgrid[0:512, 0:512]
+    checks = ((x // 6 + y // 6) % 2 * 255).astype(np.uint8)
+    text = np.full((512, 512, 3), 255, np.uint8)
+    for row in range(0, 512, 18):
+        words = "Lorem ipsum dolor sit amet " * 3
+        cv2.putText(text, words, (-row % 40 - 40, row), 0, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return {
+        "white": np.full((512, 512, 3), 255, np.uint8),
+        "black": np.zeros((512, 512, 3), np.uint8),
+        "red": np.full((512, 512, 3), (255, 0, 0), np.uint8),
+        "noise": np.random.default_rng(0).integers(0, 255, (512, 512, 3), np.uint8),
+        "checks": np.repeat(checks[..., None], 3, axis=2),
+        "text": text,
+        "photo": photo(),
+    }
+
+
+def through_a_call(images: list[Image]) -> Image:
+    """The last image after H.264 at 200 kbit/s, as in a small tile of a bad call."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 200_000
+        rate = {"maxrate": "200000", "bufsize": "100000"}
+        stream.options = {"preset": "veryfast", "tune": "zerolatency", **rate}
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    file.seek(0)
+    with av.open(file, "r") as container:
+        decoded = list(container.decode(video=0))
+    return np.asarray(decoded[-1].to_ndarray(format="rgb24"), np.uint8)
+
+
+def luminance(image: Image) -> np.ndarray:
+    """Relative luminance, 0..1, of sRGB."""
+    values = image / 255.0
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    return np.asarray(linear @ (0.2126, 0.7152, 0.0722))
+
+
+@pytest.mark.parametrize("name", list(backgrounds()))
+def test_badge_is_readable_at_360p_after_h264(name: str) -> None:
+    """Contrast as WCAG asks for text (4.5), and letters that look as they were drawn."""
+    picture = backgrounds()[name]
+    composer = Compositor(badge=True)
+    composer.set_avatar(picture)
+    images = []
+    for step in range(10):
+        moved = np.ascontiguousarray(np.roll(picture, (3 * step, 5 * step), (0, 1)))
+        images.append(composer.compose(AvatarFrame(moved, None, True)).image)
+    grey = np.full((512, 512, 3), 128, np.uint8)
+    marked = cv2.resize(compose(grey, badge=True), (640, 360), interpolation=cv2.INTER_AREA)
+    bare = cv2.resize(compose(grey), (640, 360), interpolation=cv2.INTER_AREA)
+    changed = np.argwhere(np.abs(marked.astype(int) - bare).max(axis=2) > 60)
+    (top, left), (bottom, right) = changed.min(axis=0), changed.max(axis=0) + 1
+    drawn = marked[top:bottom, left:right, 0].astype(np.float32)
+    small = [cv2.resize(image, (640, 360), interpolation=cv2.INTER_AREA) for image in images]
+    shown = through_a_call([np.asarray(image, np.uint8) for image in small])
+    shown = shown[top:bottom, left:right]
+    light = luminance(shown)
+    inside = np.zeros(drawn.shape, bool)
+    inside[3:-3, 12:-12] = True
+    letters, ground = np.median(light[drawn > 170]), np.median(light[inside & (drawn < 60)])
+    assert (letters + 0.05) / (ground + 0.05) > 4.5
+    seen = cv2.cvtColor(shown, cv2.COLOR_RGB2GRAY).astype(float)[inside]
+    assert np.corrcoef(seen, drawn[inside])[0, 1] > 0.8
 
 
 def test_badge_stays_inside_narrow_pictures_and_small_canvases() -> None:
