@@ -264,6 +264,7 @@ def run(
     if math.isnan(fps) or (seconds is not None and math.isnan(seconds)):
         raise UserError("--fps and --seconds take numbers, such as 30.")
     from realtime.live import Choices, run_live
+    from realtime.notice import say_once
     from realtime.panel.address import has_screen, parse_address
     from realtime.panel.certificate import given
     from realtime.settings import settings_file
@@ -290,7 +291,9 @@ def run(
         panel_shows=address is not None and (address.chosen or has_screen()),
         certificate=given(tls_cert, tls_key),
     )
-    run_live(choices, _console(), seconds)
+    console = _console()
+    say_once(console, settings_file().parent)
+    run_live(choices, console, seconds)
 
 
 @app.command(
