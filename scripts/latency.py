@@ -8,7 +8,7 @@ copies the barcode of each camera picture onto the picture that it caused.
     pipewire   OpenCV reads the PipeWire camera (pw-v4l2)
     page       a page in Chromium shows it (getUserMedia, requestVideoFrameCallback)
     recording  the recorder takes it (--record)
-    loopback   OpenCV reads a v4l2loopback camera of this computer; the way from our output alone
+    loopback   OpenCV reads the first v4l2loopback camera; the way from our output alone
 
     python scripts/latency.py --paths pipewire,page --seconds 20 --json latency.json
 
@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -36,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from models.types import Image
 from realtime.cameras.clip import ClipCamera
 from realtime.cameras.discovery import list_devices, virtual_outputs
+from realtime.cli import parse_size
 from realtime.sinks.pipewire import LABEL, PipeWireSink
 from realtime.sinks.virtual_camera import VirtualCameraSink
 from tests import recorded_webcam, timecode
@@ -44,7 +46,7 @@ from tests.desktop import Desktop
 
 PERCENTILES = (50, 95, 99)
 FPS = 30
-CANVAS = (1280, 720)
+Size: TypeAlias = tuple[int, int]
 _SETTLE = 3.0
 """Seconds at the start that do not count: first frames wait for memory and compilers."""
 
@@ -54,11 +56,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--paths", default="pipewire,page,recording", help="comma between")
     parser.add_argument("--seconds", type=float, default=20, help="for each figure")
+    parser.add_argument("--size", default="1280x720", help="canvas, at least 512 wide")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
+    width, height = parse_size(options.size)
     figures: dict[str, dict[str, list[float] | int]] = {}
     for path in options.paths.split(","):
-        for part, ages in PATHS[path](options.seconds):
+        for part, ages in PATHS[path]((width, height), options.seconds):
             figures[f"{path}, {part}"] = {
                 "pictures": len(ages),
                 "ms": [float(np.percentile(ages, percent)) for percent in PERCENTILES],
@@ -68,7 +72,7 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def pipewire(seconds: float) -> list[tuple[str, list[int]]]:
+def pipewire(size: Size, seconds: float) -> list[tuple[str, list[int]]]:
     """OpenCV on a PipeWire camera."""
     with _session() as (desktop, folder):
 
@@ -76,17 +80,17 @@ def pipewire(seconds: float) -> list[tuple[str, list[int]]]:
             words = ("pw-v4l2", sys.executable, "-m", "tests.camera_reader", "/dev/video0")
             return _read(words, desktop.environment, desktop.cameras()[LABEL], folder, seconds)
 
-        return _both(desktop, ages)
+        return _both(desktop, size, ages)
 
 
-def page(seconds: float) -> list[tuple[str, list[int]]]:
+def page(size: Size, seconds: float) -> list[tuple[str, list[int]]]:
     """A page in Chromium."""
     with _session() as (desktop, folder):
 
         def ages() -> list[int]:
             profile = Path(tempfile.mkdtemp(dir=folder))
             with CameraPage(profile, desktop.environment) as call:
-                call.join(LABEL, CANVAS)
+                call.join(LABEL, size)
                 time.sleep(_SETTLE)
                 while all(item.code is None for item in call.seen()):
                     time.sleep(0.2)  # The tool calibrates.
@@ -97,17 +101,18 @@ def page(seconds: float) -> list[tuple[str, list[int]]]:
                     if item.code is not None
                 ]
 
-        return _both(desktop, ages)
+        return _both(desktop, size, ages)
 
 
-def recording(seconds: float) -> list[tuple[str, list[int]]]:
+def recording(size: Size, seconds: float) -> list[tuple[str, list[int]]]:
     """The tool's own recording."""
     with _session() as (desktop, folder):
         file = folder / "out.mp4"
         with recorded_webcam.webcam(recorded_webcam.clip()):
             length = str(seconds + _SETTLE)
             tool = recorded_webcam.start_tool(
-                *(desktop, "--output", "none", "--record", str(file), "--seconds", length)
+                *(desktop, "--output", "none", "--record", str(file), "--seconds", length),
+                *_sized(size),
             )
             tool.wait()
         found = []
@@ -120,20 +125,20 @@ def recording(seconds: float) -> list[tuple[str, list[int]]]:
     return [("whole", found)]
 
 
-def loopback(seconds: float) -> list[tuple[str, list[int]]]:
+def loopback(size: Size, seconds: float) -> list[tuple[str, list[int]]]:
     """OpenCV on the first v4l2loopback camera."""
     devices = virtual_outputs(list_devices())
     if not devices or devices[0].path is None:
         sys.exit("There is no v4l2loopback camera; `avatarify-like setup-camera` makes one.")
     path = devices[0].path
-    with tempfile.TemporaryDirectory() as folder, VirtualCameraSink(CANVAS, FPS, path) as sink:
-        with recorded_webcam.shown(sink, [_canvas()]):
+    with tempfile.TemporaryDirectory() as folder, VirtualCameraSink(size, FPS, path) as sink:
+        with recorded_webcam.shown(sink, [_canvas(size)]):
             words = (sys.executable, "-m", "tests.camera_reader", path)
             found = _read(words, dict(os.environ), None, Path(folder), seconds)
     return [("output", found)]
 
 
-PATHS: dict[str, Callable[[float], list[tuple[str, list[int]]]]] = {
+PATHS: dict[str, Callable[[Size, float], list[tuple[str, list[int]]]]] = {
     "pipewire": pipewire,
     "page": page,
     "recording": recording,
@@ -151,12 +156,14 @@ class _session(ExitStack):
         return desktop, folder
 
 
-def _both(desktop: Desktop, ages: Callable[[], list[int]]) -> list[tuple[str, list[int]]]:
+def _both(
+    desktop: Desktop, size: Size, ages: Callable[[], list[int]]
+) -> list[tuple[str, list[int]]]:
     """The way from our output alone, then the whole way through the tool."""
-    with PipeWireSink(CANVAS, FPS) as sink, recorded_webcam.shown(sink, [_canvas()]):
+    with PipeWireSink(size, FPS) as sink, recorded_webcam.shown(sink, [_canvas(size)]):
         output = ages()
     with recorded_webcam.webcam(recorded_webcam.clip()):
-        tool = recorded_webcam.start_tool(desktop, "--output", "pipewire")
+        tool = recorded_webcam.start_tool(desktop, "--output", "pipewire", *_sized(size))
         recorded_webcam.wait_for_avatar(desktop, tool, LABEL)
         whole = ages()
         tool.terminate()
@@ -164,9 +171,13 @@ def _both(desktop: Desktop, ages: Callable[[], list[int]]) -> list[tuple[str, li
     return [("output", output), ("whole", whole)]
 
 
-def _canvas() -> Image:
+def _canvas(size: Size) -> Image:
     """Something that is not one colour."""
-    return np.random.default_rng(0).integers(0, 256, (CANVAS[1], CANVAS[0], 3), dtype=np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+
+
+def _sized(size: Size) -> tuple[str, str]:
+    return "--size", f"{size[0]}x{size[1]}"
 
 
 def _read(

@@ -16,7 +16,7 @@ import pytest
 
 from models.face.tracker import FaceTracker
 from models.types import Image
-from realtime.sinks.pipewire import LABEL
+from realtime.sinks.pipewire import LABEL, PipeWireSink
 from scripts.measures import MOTIONS, agreement, motions
 from tests import recorded_webcam, timecode
 from tests.camera_page import CameraPage
@@ -92,3 +92,22 @@ def test_a_page_sees_the_avatar_move_like_the_driver(desktop: Desktop, tmp_path:
         before, after = ([pair[side] for pair in pairs] for side in (0, 1))
         found = agreement(before, after, MOTIONS[name])
         assert found.correlation is not None and found.correlation > 0.8, name
+
+
+def test_a_page_sees_the_right_colours(desktop: Desktop, tmp_path: Path) -> None:
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 90)]
+    image = np.repeat(np.array(colours, np.uint8), 200, axis=0)[None].repeat(CANVAS[1], axis=0)
+    image = np.pad(image, ((0, 0), (0, CANVAS[0] - image.shape[1]), (0, 0)))
+    with PipeWireSink(CANVAS, 30.0) as sink, recorded_webcam.shown(sink, [image]):
+        with CameraPage(tmp_path / "profile", desktop.environment) as page:
+            page.join(LABEL, CANVAS)
+            page.keep(1)
+            until = time.monotonic() + 30
+            while page.kept() < 3 and time.monotonic() < until:
+                time.sleep(0.2)
+            page.keep(0)
+            picture = page.pictures()[-1][1].astype(int)
+    for index, colour in enumerate(colours):
+        # JPEG moves a colour by 2 at most; a wrong range or matrix by 10 or more.
+        seen = picture[CANVAS[1] // 2, index * 200 + 100]
+        assert np.abs(seen - colour).max() <= 5, (colour, seen)
