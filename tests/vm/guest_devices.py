@@ -329,6 +329,19 @@ def test_wrong_missing_and_forbidden_devices() -> None:
         os.chmod(OWN, 0o600)
 
 
+def test_a_frame_that_the_kernel_refuses_is_noticed() -> None:
+    """The library prints to stderr and goes on; here its handle is given to a full device."""
+    with Output(OWN, SIZE, FPS)() as sink:
+        sink.write(AvatarFrame(card(), None, True))
+        handles = [int(name) for name in os.listdir("/proc/self/fd")]
+        (handle,) = [one for one in handles if os.path.realpath(f"/proc/self/fd/{one}") == OWN]
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, handle)
+        os.close(full)
+        with pytest.raises(SinkError, match="refused a frame"):
+            sink.write(AvatarFrame(card(), None, True))
+
+
 def test_auto_takes_the_device_that_zoom_lists_and_warns_of_the_other() -> None:
     found = {device.path: device for device in list_devices()}
     assert found[OWN].exclusive and not found[SHARED].exclusive
