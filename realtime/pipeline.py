@@ -424,7 +424,8 @@ class Pipeline:
             with self._works("Following the face"):
                 followed = self.animation.follow(captured)
             self._followed.put(_Posed(followed, now - captured.captured_at, time.perf_counter()))
-            self._pictures.look(captured, now, self.animation.face_found)
+            if not self._full_pace:
+                self._pictures.look(captured, now, self.animation.face_found)
 
     def _draw(self) -> None:
         while not self._stop.is_set():

@@ -10,6 +10,7 @@ Each prints what it measured and ends with 1 if something was not as it must be.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import re
@@ -19,7 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from unittest import mock
 
 import cv2
 import numpy as np
+from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -38,6 +41,8 @@ from realtime import live  # noqa: E402
 from realtime.assets import asset_path  # noqa: E402
 from realtime.cameras.clip import ClipReader  # noqa: E402
 from realtime.frames import AvatarFrame  # noqa: E402
+from realtime.panel.address import Address  # noqa: E402
+from realtime.panel.server import Panel  # noqa: E402
 from realtime.pipeline import Outlet, Pipeline  # noqa: E402
 from realtime.session import Command  # noqa: E402
 from realtime.sinks.recorder import Recorder  # noqa: E402
@@ -436,34 +441,79 @@ def sample(pipeline: Pipeline, began: float) -> Sample:
 
 
 def run_long(options: argparse.Namespace) -> int:
-    """Run everything at full pace and watch the process."""
+    """Run everything at full pace, with a page open and commands all the time, and watch."""
     samples: list[Sample] = []
-    with tempfile.TemporaryDirectory(prefix="avatarify-soak-") as folder:
+    with tempfile.TemporaryDirectory(prefix="avatarify-soak-") as name, ExitStack() as stack:
+        folder = Path(name)
         choices = live.Choices(
-            source=asset_path("face.jpg"),
+            source=photos(folder / "photos"),
             camera="demo",
             output="none",
-            record=Path(folder) / "long.mp4",
+            record=folder / "long.mp4",
             size=(640, 360),
             avatar_size=360,
             fps=60,
             full_pace=True,
         )
-        pipeline = live.build(choices, print).pipeline
+        stack.enter_context(mock.patch.object(live, "avatars_folder", lambda: folder / "own"))
+        made = live.build(choices, print)
+        panel = Panel(made.session, made.preview, Address())
+        panel.start()
+        stack.callback(panel.close)
+        made.session.start()
+        stack.callback(made.session.close)
+        over = threading.Event()
+        visitor = threading.Thread(target=visit, args=(panel, over), name="page", daemon=True)
+        visitor.start()
         began = time.perf_counter()
         due = [began + 10.0]
 
         def tick() -> None:
+            made.session.tick()
             if time.perf_counter() < due[0]:
                 return
             due[0] += 10.0
-            samples.append(sample(pipeline, began))
+            samples.append(sample(made.pipeline, began))
             if len(samples) % 6 == 0:
                 print(describe_sample(samples[-1]), flush=True)
 
-        pipeline.run(options.minutes * 60, tick)
+        made.pipeline.run(options.minutes * 60, tick)
+        over.set()
+        visitor.join(10)
+        faults = made.pipeline.status().faults
     draw(samples, options.plot)
-    return judge(samples, pipeline.status().faults)
+    return judge(samples, faults)
+
+
+def visit(panel: Panel, over: threading.Event) -> None:
+    """Be a page: look at both pictures, and send a command now and then."""
+    host = panel.url.split("/")[2]
+    chance = random.Random(1)
+    commands: list[tuple[str, Any]] = [
+        ("next", None),
+        ("calibrate", None),
+        ("mirror_output", None),
+        ("badge", None),
+    ]
+    commands += [("overlay", 0.5), ("landmarks", None), ("zoom", -0.05), ("auto_framing", True)]
+    with connect(
+        f"ws://{host}/live",
+        origin=Origin(f"http://{host}"),
+        subprotocols=[Subprotocol("panel"), Subprotocol(f"key.{panel.key.text}")],
+        max_size=None,
+    ) as socket:
+        wishes = {"output": {"width": 640, "fps": 15}, "camera": {"width": 320, "fps": 10}}
+        socket.send(json.dumps({"show": wishes}))
+        due = time.perf_counter()
+        while not over.is_set():
+            with suppress(TimeoutError):
+                told = socket.recv(timeout=1.0)
+                if isinstance(told, bytes):
+                    socket.send(json.dumps({"seen": told[0]}))
+            if time.perf_counter() >= due:
+                due += 2.0
+                name, value = chance.choice(commands)
+                socket.send(json.dumps({"do": name, "value": value}))
 
 
 def describe_sample(one: Sample) -> str:

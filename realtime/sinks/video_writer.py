@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import struct
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -70,7 +72,7 @@ class VideoWriter:
         self._given = size
         self._end = 0.0
         self._pts = -1
-        self._closed = False
+        self._closed = self._failed = False
         rate = Fraction(fps).limit_denominator(1001)
         self._time_base = 1 / (rate * _TICKS)
         self._reformatter = VideoReformatter()
@@ -155,6 +157,10 @@ class VideoWriter:
                 self._container.close()
             except (av.FFmpegError, OSError) as error:
                 raise self._stopped(error) from None
+            finally:
+                if self._failed:
+                    with contextlib.suppress(OSError):
+                        drop_torn_end(self.path)
 
     def __enter__(self) -> VideoWriter:
         """Return itself."""
@@ -189,10 +195,35 @@ class VideoWriter:
         context.color_range = _LIMITED_RANGE
 
     def _stopped(self, error: Exception) -> SinkError:
+        self._failed = True
         return SinkError(
             f"The recording {self.name} stopped: {_reason(error)}; what was recorded before is "
             "kept, make room or choose another place."
         )
+
+
+def drop_torn_end(path: Path) -> None:
+    """Cut off a fragment at the end of an MP4 file that was not written to its end.
+
+    Raises:
+        OSError: the file cannot be read or changed.
+    """
+    with path.open("r+b") as file:
+        length = file.seek(0, os.SEEK_END)
+        at = whole = 0
+        while at + 8 <= length:
+            file.seek(at)
+            size, kind = struct.unpack(">I4s", file.read(8))
+            if size == 1:
+                size = int.from_bytes(file.read(8), "big")
+            if size < 8 or at + size > length:
+                break
+            at += size
+            if kind != b"moof":  # It belongs to what follows it.
+                whole = at
+        # Without one whole fragment there is nothing to keep that plays better alone.
+        if 0 < whole < length:
+            file.truncate(whole)
 
 
 def _check_target(path: Path, source: Path | None) -> None:
