@@ -4,8 +4,9 @@ Run by the system's Python, which has umockdev's bindings, below `umockdev-wrapp
 
     umockdev-wrapper /usr/bin/python3 tests/mock_devices.py '[{"number": 9, ...}]' COMMAND ...
 
-A device is: number; name; driver; caps (V4L2's bits); refuse_query, refuse_format: the error number that
-these requests end with, 0 for none; writes: how many frames it takes before each write fails.
+A device is: number; name; driver; caps (V4L2's bits); refuse_query, refuse_format: the error
+number that these requests end with, 0 for none; writes: how many frames it takes before each
+write fails.
 """
 
 from __future__ import annotations
