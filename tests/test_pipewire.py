@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from realtime.assets import asset_path
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.sinks import pipewire, registry
 from realtime.sinks.base import SinkError
@@ -142,6 +143,25 @@ def test_the_end_of_pipewire_is_told_and_the_camera_can_be_made_again(desktop):
         with PipeWireSink(SIZE, 30.0, "Another name") as again:
             again.write(bars())
             assert list(desktop.cameras()) == ["Another name"]
+
+
+def test_a_run_gets_its_camera_back_when_pipewire_does(desktop, tmp_path):
+    run = desktop.start(
+        *(sys.executable, "-m", "realtime.cli", "run", "--source", str(asset_path("face.jpg"))),
+        *("--camera", "demo", "--output", "pipewire", "--size", "320x240", "--panel", "off"),
+        environment={key: os.environ.get(key, "") for key in ("HOME", "XDG_CACHE_HOME")},
+    )
+    for turn in range(2):
+        end = time.monotonic() + 60
+        while "AI avatar" not in desktop.cameras():
+            assert run.poll() is None and time.monotonic() < end, turn
+            time.sleep(0.1)
+        if turn == 0:
+            desktop.stop_pipewire()
+            desktop.start_pipewire()
+    assert len(read(desktop, 10, tmp_path / "seen.npz")["marks"]) == 10
+    run.terminate()
+    assert run.wait(30) == 0
 
 
 def test_auto_takes_it_where_there_is_no_other_camera(desktop, monkeypatch):
