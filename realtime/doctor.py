@@ -97,7 +97,10 @@ def assess(
             Problem("you may not use all video devices", join_video_group(), "then log in again")
         )
     if not outputs:
-        problems.append(Problem("no virtual camera", SET_UP, "without --yes it only says how"))
+        # One of PipeWire may exist: `output` says so, and who lists it.
+        kind = " that every program lists" if host.system == "Linux" else ""
+        hint = "without --yes it only says how"
+        problems.append(Problem(f"no virtual camera{kind}", SET_UP, hint))
     elif not all(device.exclusive for device in outputs):
         hint = "until then Chrome and Zoom do not list it; close what uses it first"
         problems.append(Problem("a virtual camera without exclusive_caps=1", SET_UP, hint))

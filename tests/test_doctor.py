@@ -40,7 +40,7 @@ def test_bare_machine_is_told_how_to_mend_each_thing() -> None:
     report = assess([], (), (Weights("face_landmarker", 1, None),), UBUNTU)
     assert [problem.what for problem in report.problems] == [
         "no webcam",
-        "no virtual camera",
+        "no virtual camera that every program lists",
         "ONNX Runtime cannot be loaded",
         "the weights face_landmarker are not here yet",
     ]
