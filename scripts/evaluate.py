@@ -38,7 +38,7 @@ from realtime.source import load_source  # noqa: E402
 from realtime.threads import limit_threads  # noqa: E402
 from scripts import measures  # noqa: E402
 from scripts.contact_sheet import tile  # noqa: E402
-from scripts.judges import Identity, Perceptual  # noqa: E402
+from scripts.judges import Identity, Keypoints68, Perceptual  # noqa: E402
 
 Figures: TypeAlias = dict[str, Any]
 
@@ -80,11 +80,12 @@ class Driver:
 
 @dataclass(frozen=True)
 class Judges:
-    """What looks at the results. The two networks are None, with the reason, where missing."""
+    """What looks at the results. The networks are None, with the reason, where missing."""
 
     tracker: FaceTracker
     perceptual: Perceptual | None
     identity: Identity | None
+    keypoints: Keypoints68 | None
     missing: dict[str, str]
 
     @classmethod
@@ -92,12 +93,14 @@ class Judges:
         """Load what is installed."""
         loaded: dict[str, Any] = {}
         missing: dict[str, str] = {}
-        for name, make in (("perceptual", Perceptual), ("identity", Identity)):
+        judges = {"perceptual": Perceptual, "identity": Identity, "AKD": Keypoints68}
+        for name, make in judges.items():
             try:
                 loaded[name] = make()
             except UserError as error:
                 missing[name] = str(error)
-        return cls(FaceTracker(), loaded.get("perceptual"), loaded.get("identity"), missing)
+        networks = [loaded.get(name) for name in judges]
+        return cls(FaceTracker(), networks[0], networks[1], networks[2], missing)
 
 
 class Pictures:
@@ -208,6 +211,11 @@ class _SelfJudge:
     def __init__(self, judges: Judges, crop: Crop, real: list[Image], truth: list[Floats]) -> None:
         self._judges, self._crop, self._real, self._truth = judges, crop, real, truth
         self._looked_at = _chosen(len(real), _JUDGED_SELF)
+        self._keypoints = {
+            n: judges.keypoints.find(real[n], truth[n])
+            for n in self._looked_at
+            if judges.keypoints is not None
+        }
         self._persons = {
             n: judges.identity.embed(real[n], truth[n])
             for n in self._looked_at
@@ -261,6 +269,10 @@ class _SelfJudge:
         if identity is not None and found is not None:
             own = identity.embed(picture, found.landmarks)
             rows["identity"] = identity.distance(own, self._persons[n])
+        if self._judges.keypoints is not None and found is not None:
+            points = self._judges.keypoints.find(picture, found.landmarks)
+            apart = np.linalg.norm(points - self._keypoints[n], axis=1)
+            rows["akd"] = float(apart.mean()) / (2 * self._crop.half / 256)
         return rows
 
 
@@ -380,7 +392,7 @@ def stillness(
 # Skin tones
 
 
-def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path) -> Figures:
+def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path, sheets: Sheets) -> Figures:
     """Self-reenactment of one rendered head in several skins, from light to dark.
 
     Raises:
@@ -396,7 +408,9 @@ def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path) -> Figures:
     for tone, pictures in heads_by_tone(parts):
         driver = read_driver(Pictures(tone, pictures), 1, animator)
         avatar = own_avatar(driver, animator)
-        rows[tone] = self_reenactment(avatar, driver, animator, judges)[0]["result"]
+        figures, shown = self_reenactment(avatar, driver, animator, judges)
+        rows[tone] = figures["result"]
+        sheets.self(driver, shown)
     best = min(row["landmarks_all_px"] for row in rows.values())
     for row in rows.values():
         row["times_best"] = row["landmarks_all_px"] / best
@@ -498,9 +512,40 @@ def _follow(cell: Figures) -> str:
     correlation, gain = cell["correlation"], cell["gain"]
     if correlation is None:
         return "still"
-    good = correlation >= 0.9 and 0.8 <= gain <= 1.2
     text = f"{correlation:.2f} x{gain:.2f}"
-    return text if good else f"[red]{text}[/red]"
+    return text if _follows(cell) else f"[red]{text}[/red]"
+
+
+def goals(figures: Figures) -> dict[str, tuple[int, int]]:
+    """How many of the goals are met, and of how many, by what they are about.
+
+    follows: correlation and gain of every motion that the driver makes, of photos other than the
+    driver's own. skin tones: no more than 1.2 times the best. still: jitter under 0.1 px at 512.
+    corners: mean change under 1 of 255. faces: none lost.
+    """
+    rows = [
+        row
+        for source, clips in figures["cross"].items()
+        if source != "itself"
+        for row in clips.values()
+    ]
+    cells = [row[name] for row in rows for name in measures.MOTIONS]
+    moving = [cell for cell in cells if cell["correlation"] is not None]
+    tones = figures["skin_tones"]
+    tones = [] if isinstance(tones, str) else list(tones.values())
+    still = list(figures["still_driver"].values())
+    judged = {
+        "follows": [_follows(cell) for cell in moving],
+        "skin tones": [row["times_best"] <= 1.2 for row in tones],
+        "still": [row["jitter_px"] < 0.1 for row in still],
+        "corners": [row["corners"] < 1 for row in rows],
+        "faces": [row["lost"] == 0 for row in rows],
+    }
+    return {name: (sum(hits), len(hits)) for name, hits in judged.items()}
+
+
+def _follows(cell: Figures) -> bool:
+    return bool(cell["correlation"] >= 0.9 and 0.8 <= cell["gain"] <= 1.2)
 
 
 def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -519,6 +564,7 @@ _SELF_COLUMNS = {
     "px all": "landmarks_all_px",
     "mouth": "landmarks_mouth_px",
     "eyes": "landmarks_eyes_px",
+    "AKD": "akd",
     "perceptual": "perceptual_whole",
     "in mouth": "perceptual_mouth",
     "sharpness": "sharpness_face",
@@ -571,6 +617,8 @@ def report(figures: Figures) -> None:
             ["skin", *_SELF_COLUMNS, "times best"],
             [_self_row(name, row) + [_number(row["times_best"])] for name, row in tones.items()],
         )
+    met = ", ".join(f"{name} {a} of {b}" for name, (a, b) in figures["goals"].items())
+    print(f"Goals met: {met}.")
     keys = list(next(iter(figures["still_driver"].values())))
     _print(
         "Still driver with webcam noise (px at 512, changes of 255)",
@@ -650,10 +698,11 @@ def evaluate(
             figures["still_driver"][name] = stillness(avatar, drivers[0], animator)
             step(f"{name} by a still driver")
         try:
-            figures["skin_tones"] = skin_tones(animator, judges, parts)
+            figures["skin_tones"] = skin_tones(animator, judges, parts, sheets)
         except UserError as error:
             figures["skin_tones"] = str(error)
         step("skin tones")
+    figures["goals"] = goals(figures)
     return figures | {"every": every, "size": SIZE, "seconds": time.perf_counter() - began}
 
 

@@ -1,6 +1,8 @@
-"""Two networks that judge pictures; both come with their weights from the package index.
+"""Networks that judge pictures. Two come with their weights from the package index.
 
-Neither is needed by the program. `scripts/evaluate.py` works without them and says what to install.
+The third, which finds the keypoints of the average keypoint distance (AKD) of papers, fetches its
+weights from its author's site. None is needed by the program. `scripts/evaluate.py` works without
+them and says what to install.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import socket
 from typing import Any
 
 import cv2
@@ -108,3 +111,37 @@ class Identity:
     def distance(a: Floats, b: Floats) -> float:
         """The distance of two embeddings, 0 for equal ones."""
         return float(np.linalg.norm(a - b))
+
+
+class Keypoints68:
+    """The 68 keypoints of `face-alignment` (Bulat and Tzimiropoulos 2017), as AKD is defined by."""
+
+    def __init__(self) -> None:
+        """Load the network.
+
+        Raises:
+            UserError: the package is not installed, or its weights could not be fetched.
+        """
+        package = _need("face_alignment", "torch face-alignment")
+        patience = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(10)
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):
+                # The detector that reads files needs no weights: the faces are known.
+                self._net = package.FaceAlignment(
+                    package.LandmarksType.TWO_D,
+                    device="cpu",
+                    flip_input=False,
+                    face_detector="folder",
+                    compile=False,
+                )
+        except OSError as error:
+            raise UserError(f"weights not available ({error})") from None
+        finally:
+            socket.setdefaulttimeout(patience)
+
+    def find(self, picture: Image, landmarks: Floats) -> Floats:
+        """The keypoints (68, 2), in pixels, of the face with (478, 3) landmarks."""
+        box = [*landmarks[:468, :2].min(0), *landmarks[:468, :2].max(0)]
+        faces = self._net.get_landmarks_from_image(picture, detected_faces=[box])
+        return np.asarray(faces[0], np.float32)
