@@ -7,10 +7,10 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from models.mesh.motion import absolute_motion, ease, relative_motion
+from models.mesh.motion import _features, absolute_motion, ease, relative_motion, strengthen
 from models.mesh.pose import Similarity, euler, fit, fit_head, from_euler
-from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye
-from models.types import Floats
+from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, triangles
+from models.types import Floats, Strengths
 
 
 @pytest.fixture()
@@ -197,3 +197,58 @@ def test_irises_stay_in_the_eyes_when_calibrated_while_looking_aside(neutral: Fl
         moved = aside(small, eye) - aside(neutral, eye)
         assert moved == pytest.approx(1.35 * 0.15, abs=0.025), "a usual glance is not limited"
         assert -0.46 < aside(wild, eye) < -0.3
+
+
+def test_full_strength_changes_nothing(neutral: Floats) -> None:
+    driving = pose(neutral, 12, -6, 8, 0.1)
+    driving[LOWER_LIP, 1] += 0.05
+    same = strengthen(neutral, driving, Strengths())
+    assert np.abs(same - driving).max() < 1e-4
+
+
+def test_head_motion_is_scaled_on_its_own(neutral: Floats) -> None:
+    driving = pose(neutral, 12, -6, 8, 0.1)
+    driving[LOWER_LIP, 1] += 0.05
+    for strength in (0.0, 0.5, 2.0):
+        moved = strengthen(neutral, driving, Strengths(motion=strength))
+        angles = np.degrees(euler(fit_head(neutral, moved).rotation))
+        assert angles == pytest.approx(np.array([12, -6, 8]) * strength, abs=0.6)
+    still = strengthen(neutral, driving, Strengths(motion=0))
+    assert gap(still) - gap(neutral) == pytest.approx(0.05, abs=0.01), "the mouth still opens"
+
+
+def test_expression_eyes_and_mouth_are_scaled_on_their_own(neutral: Floats) -> None:
+    driving = neutral.copy()
+    driving[LOWER_LIP, 1] += 0.06
+    for eye in EYES:
+        driving[eye.upper, 1] += 0.02
+
+    def motions(strengths: Strengths) -> tuple[float, float]:
+        moved = strengthen(neutral, driving, strengths) - neutral
+        return float(moved[LOWER_LIP, 1].mean()), float(moved[EYES[0].upper, 1].mean())
+
+    mouth, eyes = motions(Strengths())
+    assert (mouth, eyes) == pytest.approx((0.06, 0.02), abs=0.003)
+    assert motions(Strengths(mouth=2)) == pytest.approx((2 * mouth, eyes), abs=0.003)
+    assert motions(Strengths(eyes=0)) == pytest.approx((mouth, 0), abs=0.003)
+    assert motions(Strengths(expression=0.5)) == pytest.approx((mouth / 2, eyes / 2), abs=0.003)
+
+
+def test_twice_a_blink_is_a_blink(neutral: Floats) -> None:
+    blink = neutral.copy()
+    for eye in EYES:
+        blink[eye.upper] = blink[eye.lower] + (blink[eye.upper] - blink[eye.lower]) * 0.1
+    for strengths in (Strengths(expression=2), Strengths(eyes=2), Strengths(2, 2, 2, 2)):
+        moved = relative_motion(neutral, neutral, strengthen(neutral, blink, strengths))
+        for eye in EYES:
+            assert np.abs(moved[eye.upper] - moved[eye.lower]).max() < 1e-3
+
+
+def test_the_skin_between_eyes_and_mouth_is_not_torn() -> None:
+    """Neighbours on the mesh differ by a part of the whole strength."""
+    eyes, mouth = _features()
+    for weights in (eyes, mouth):
+        assert weights.shape == (478, 1) and 0 <= weights.min() <= weights.max() <= 1
+        edges = triangles()[:, [0, 1]]
+        steps = np.abs(weights[edges[:, 0], 0] - weights[edges[:, 1], 0])
+        assert 0 < steps.max() < 0.95

@@ -78,6 +78,12 @@ def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floa
     eyes, mouth = _features()
     share = 1 + (strengths.eyes - 1) * eyes + (strengths.mouth - 1) * mouth
     shape = reference + (head.inverse(driving) - reference) * (strengths.expression * share)
+    for eye in EYES:
+        # A lid that would pass the other one has met it: twice a blink is a blink.
+        span, open_span = shape[eye.upper] - shape[eye.lower], reference[eye.upper]
+        open_span = open_span - reference[eye.lower]
+        crossed = (span * open_span).sum(1) < 0
+        shape[eye.upper[crossed]] = shape[eye.lower[crossed]]
     rotation = from_euler(*(strengths.motion * angle for angle in euler(head.rotation)))
     scale = max(head.scale, 1e-3) ** strengths.motion
     pivot = _pivot(reference)
@@ -100,7 +106,7 @@ def _features() -> tuple[Floats, Floats]:
     for eye in EYES:
         weights[np.concatenate([eye.corners, eye.upper, eye.lower, eye.lid, eye.iris]), 0] = 1
     weights[MOUTH_REGION, 1] = 1
-    soft = np.maximum(weights, near @ near @ weights).astype(np.float32)
+    soft = np.clip(np.maximum(weights, near @ near @ weights), 0, 1).astype(np.float32)
     return soft[:, :1], soft[:, 1:]
 
 

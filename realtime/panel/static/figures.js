@@ -75,7 +75,7 @@ export class Figures {
     const y = (value) => height - 4 - ((height - 16) * value) / top;
     pen.font = "11px system-ui, sans-serif";
     pen.lineWidth = 1;
-    const step = top > 400 ? 200 : top > 160 ? 50 : 25;
+    const step = [25, 50, 100, 200, 500, 1000, 5000].find((one) => top / one <= 4) ?? 20_000;
     for (let value = 0; value < top; value += step) {
       pen.strokeStyle = style.getPropertyValue("--line");
       pen.beginPath();
