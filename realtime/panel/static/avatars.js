@@ -53,6 +53,7 @@ export class Avatars {
     tile.number.hidden = index >= 9;
     tile.reason.hidden = avatar.state !== "refused";
     tile.reason.textContent = avatar.reason;
+    tile.item.classList.toggle("refused", avatar.state === "refused");
     tile.button.ariaLabel = avatar.reason
       ? `${avatar.name}: ${avatar.reason}`
       : `${avatar.name}${current ? ", on show" : ""}`;
