@@ -115,15 +115,21 @@ def build(photo: Image, landmarks: Floats, teeth: int | None = None) -> Mouth:
         _row(asset[f"{side}{teeth}_png"], asset[f"{side}{teeth}_grid"], above, place, light, lip)
         for side, above in (("upper", True), ("lower", False))
     )
+    tongue = _tongue(place, light, lip)
     if visible.any():
-        upper = _lowered(upper, photo, landmarks)
+        down = _own_edge(upper, photo, landmarks)
+        # The lower teeth and the tongue follow, as the upper ones bite over them.
+        upper, lower, tongue = (
+            replace(part, points=part.points + share * down)
+            for part, share in ((upper, 1.0), (lower, 0.5), (tongue, 0.7))
+        )
         upper, lower = (_widened(row, place.rotation[:, 0], landmarks) for row in (upper, lower))
         upper = _own_teeth(upper, photo, visible, gap)
         lower = _own_teeth(lower, photo, _uncovered(visible, upper), gap)
     return Mouth(
         upper=upper,
         lower=lower,
-        tongue=_tongue(place, light, lip),
+        tongue=tongue,
         deep=lip * np.array([0.42, 0.2, 0.2], np.float32) + 5,
         middle=landmarks[[13, 14]].mean(0),
         across=place.rotation[:, 0],
@@ -202,8 +208,8 @@ def _own_set(landmarks: Floats) -> int:
     return int(nose / max(eyes, 1e-6) * 40) % 3
 
 
-def _lowered(row: Part, photo: Image, landmarks: Floats) -> Part:
-    """The upper row with its edge where that of the photo's own upper teeth is."""
+def _own_edge(row: Part, photo: Image, landmarks: Floats) -> Floats:
+    """(3,): the way down from the upper row's edge to that of the photo's own upper teeth."""
     grey = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
     steps = np.linspace(0.1, 0.95, 24, dtype=np.float32)
     ends = []
@@ -220,7 +226,7 @@ def _lowered(row: Part, photo: Image, landmarks: Floats) -> Part:
     down = down / max(float(np.linalg.norm(down)), 1e-6)
     lower = float((np.median(ends, axis=0) - edge[:2]) @ down[:2])
     reach = 0.12 * float(np.linalg.norm(landmarks[152] - landmarks[10]))
-    return replace(row, points=row.points + down * float(np.clip(lower, 0, reach)))
+    return np.asarray(down * np.clip(lower, 0, reach), np.float32)
 
 
 def _widened(row: Part, across: Floats, landmarks: Floats) -> Part:
