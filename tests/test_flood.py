@@ -21,7 +21,7 @@ from realtime.panel.address import Address
 from realtime.panel.preview import Preview
 from realtime.panel.server import Panel
 from tests.fakes import shows_camera
-from tests.test_session import Rig, photo
+from tests.session_rig import Rig, photo
 
 
 @pytest.fixture()

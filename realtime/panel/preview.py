@@ -93,9 +93,11 @@ def draw_driver(seen: Seen, settings: Settings, reference: Face | None) -> Image
     scale = CAMERA_WIDTH / (right - left)
     size = (CAMERA_WIDTH, max(round((bottom - top) * scale), 2))
     if settings.blur:
-        tiny = (_BLURRED, max(round(_BLURRED * size[1] / size[0]), 2))
-        part = cv2.resize(part, tiny, interpolation=cv2.INTER_AREA)
-        picture = cv2.resize(part, size, interpolation=cv2.INTER_CUBIC)
+        # Down and up in two steps each, which costs a quarter of one.
+        part = cv2.resize(part, _at_width(4 * _BLURRED, size), interpolation=cv2.INTER_LINEAR)
+        part = cv2.resize(part, _at_width(_BLURRED, size), interpolation=cv2.INTER_AREA)
+        part = cv2.resize(part, _at_width(size[0] // 4, size), interpolation=cv2.INTER_CUBIC)
+        picture = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
     else:
         picture = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
     if settings.mirror_preview:
@@ -121,6 +123,11 @@ def draw_driver(seen: Seen, settings: Settings, reference: Face | None) -> Image
         (x0, y0), (x1, y1) = points[:468].min(0).tolist(), points[:468].max(0).tolist()
         _corners(image, (x0 - 6, y0 - 6, x1 + 6, y1 + 6))
     return image
+
+
+def _at_width(width: int, size: tuple[int, int]) -> tuple[int, int]:
+    """The (width, height) of a picture of the shape of `size` at another width."""
+    return width, max(round(width * size[1] / size[0]), 2)
 
 
 def _corners(image: Image, box: tuple[int, int, int, int]) -> None:

@@ -64,7 +64,7 @@ const webcam = new Webcam(link, tell);
 
 function choosePictures() {
   const seen = !document.hidden;
-  const width = $("output").clientWidth * devicePixelRatio > 700 ? 1280 : 640;
+  const width = $("output").clientWidth * devicePixelRatio > 900 ? 1280 : 640;
   link.want(seen ? { output: { width, fps: 15 }, camera: { width: 320, fps: 10 } } : {});
 }
 
