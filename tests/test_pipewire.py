@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -60,25 +61,30 @@ def bars(mark: int = 0) -> AvatarFrame:
 
 
 @contextmanager
-def fed(sink: PipeWireSink, picture: Callable[[int], AvatarFrame] = bars) -> Iterator[list[float]]:
-    """Write 30 frames a second in a thread; gives how long each `write` took, in seconds."""
-    took: list[float] = []
+def fed(sink: PipeWireSink) -> Iterator[list[int]]:
+    """Write 30 frames a second in a thread; gives a list that grows with each."""
+    written: list[int] = []
     stop = threading.Event()
 
     def feed() -> None:
         while not stop.wait(1 / 30):
-            frame = picture(len(took) % 200)
-            start = time.perf_counter()
-            sink.write(frame)
-            took.append(time.perf_counter() - start)
+            sink.write(bars(len(written) % 200))
+            written.append(len(written))
 
     thread = threading.Thread(target=feed)
     thread.start()
     try:
-        yield took
+        yield written
     finally:
         stop.set()
         thread.join()
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def start_reader(desktop: Desktop, frames: int, output: Path) -> subprocess.Popen[bytes]:
@@ -109,24 +115,22 @@ def test_others_see_the_camera_its_pictures_and_its_colours(desktop, tmp_path):
         # A wrong range moves black and white by 16 or more, a wrong matrix colours by 10 or more.
         assert np.abs(middle - colour).max() <= 3, (colour, middle)
     steps = np.diff(np.round(seen["marks"][5:]).astype(int)) % 200
-    assert steps.min() >= 0 and np.median(steps) == 1, steps  # In order, none twice in a row.
+    assert steps.max() < 100 and np.count_nonzero(steps) > 20, steps  # Forward, all the time.
 
 
 def test_readers_come_and_go_and_writing_waits_for_none(desktop, tmp_path):
-    with PipeWireSink(SIZE, 30.0) as sink, fed(sink) as took:
+    with PipeWireSink(SIZE, 30.0) as sink, fed(sink) as written:
         for turn in range(3):
             assert len(read(desktop, 20, tmp_path / f"{turn}.npz")["marks"]) == 20
-        # One that is killed in the middle of it, as browsers are.
+        # One that hangs, and is then killed in the middle of it, as browsers are.
         reader = start_reader(desktop, 10_000, tmp_path / "never.npz")
-        for _ in range(200):
-            if sink.watched:
-                break
-            time.sleep(0.05)
-        assert sink.watched
+        eventually(lambda: sink.watched)
+        reader.send_signal(signal.SIGSTOP)
+        before = len(written)
+        eventually(lambda: len(written) > before + 60)
         reader.kill()
         reader.wait()
         assert len(read(desktop, 20, tmp_path / "last.npz")["marks"]) == 20
-        assert np.median(took) < 0.01
 
 
 def test_the_end_of_pipewire_is_told_and_the_camera_can_be_made_again(desktop):
@@ -152,10 +156,8 @@ def test_a_run_gets_its_camera_back_when_pipewire_does(desktop, tmp_path):
         environment={key: os.environ.get(key, "") for key in ("HOME", "XDG_CACHE_HOME")},
     )
     for turn in range(2):
-        end = time.monotonic() + 60
-        while "AI avatar" not in desktop.cameras():
-            assert run.poll() is None and time.monotonic() < end, turn
-            time.sleep(0.1)
+        eventually(lambda: "AI avatar" in desktop.cameras() or run.poll() is not None)
+        assert run.poll() is None
         if turn == 0:
             desktop.stop_pipewire()
             desktop.start_pipewire()
