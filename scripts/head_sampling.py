@@ -41,7 +41,7 @@ DARK_SKINS = (
     "old_darkskinned_male_diffuse",
 )
 HAIRS = ("short01", "short02", "short03", "short04", "bob02", "braid01")
-_HAIR_ODDS = (0.23, 0.23, 0.18, 0.18, 0.09, 0.09)  # The fringes of the last two hide an eye.
+_HAIR_ODDS = (0.28, 0.28, 0.07, 0.25, 0.06, 0.06)  # The fringes of three hide an eye.
 EYES = ("blue", "bluegreen", "brown", "brownlight", "green", "grey", "ice", "lightblue")
 BROWS = tuple(f"eyebrow{i:03d}" for i in range(1, 13))
 LASHES = tuple(f"eyelashes{i:02d}" for i in range(1, 5))
