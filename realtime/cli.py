@@ -181,16 +181,16 @@ def run(
     camera: Annotated[
         str,
         typer.Option(
-            help="The webcam: auto, its number or device, a video file, demo, or the webcam of the "
-            "browser that shows the panel.",
+            help="The webcam: auto (the one named last, else the first), its number, device or "
+            "name, a video file, demo, or the webcam of the browser that shows the panel.",
             metavar="auto|INDEX|DEVICE|FILE|demo|browser",
         ),
     ] = "auto",
     output: Annotated[
         str,
         typer.Option(
-            help="The virtual camera: auto, a device, a backend (pyvirtualcam, none), or both "
-            "as BACKEND:DEVICE.",
+            help="The virtual camera: auto, a device, a backend (pyvirtualcam, pipewire, none), or "
+            "both as BACKEND:DEVICE.",
             metavar="auto|DEVICE|BACKEND|none",
         ),
     ] = "auto",

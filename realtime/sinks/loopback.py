@@ -7,6 +7,7 @@ import errno
 import os
 import struct
 import time
+from fractions import Fraction
 
 from realtime.cameras.discovery import LOOPBACK_DRIVER, OUTPUT, query
 from realtime.remedy import join_video_group
@@ -71,8 +72,10 @@ def make_ready(path: str, size: tuple[int, int], fps: float, code: str) -> None:
                 f"the camera there, or write --size {width}x{height}."
             )
         # struct v4l2_streamparm: type, capability, mode, then the time of a frame as a fraction.
+        time_of_frame = 1 / Fraction(fps).limit_denominator(1001)
         rate = bytearray(204)
-        struct.pack_into("=IIIII", rate, 0, _OUTPUT_TYPE, 0, 0, 1000, round(fps * 1000))
+        fraction = (time_of_frame.numerator, time_of_frame.denominator)
+        struct.pack_into("=IIIII", rate, 0, _OUTPUT_TYPE, 0, 0, *fraction)
         with contextlib.suppress(OSError):
             _ioctl(handle, _S_PARM, rate)
     finally:
