@@ -17,6 +17,7 @@ import numpy as np
 from models.animator import Animator
 from models.types import Avatar, Crop, Face, Image, Keypoints, Strengths
 from realtime.calibration import Calibration, Search, State
+from realtime.continuity import Continuity
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.intake import Fault, SteadyClock, SteadySize, as_rgb
 from realtime.latency import Times
@@ -192,6 +193,7 @@ class Animation:
         self._next: Avatar | None = None
         self._scene = _scene(avatar)
         self._clock = SteadyClock()
+        self._continuity = Continuity()
         self._size = SteadySize()
         self.times = times or Times()
         self.face_found = False
@@ -338,12 +340,15 @@ class Animation:
         """The driving keypoints, and whether the reference has just been renewed."""
         self.face_found = False
         face = self._tracker.track(image)
-        self.face_found = face is not None
-        if face is None:
+        if face is not None and not np.isfinite(face.landmarks).all():
+            raise Fault("the face tracker gave landmarks that are not numbers")
+        if face is None or not self._continuity.believes(face, seconds):
             self._calibration.lost()
             return None, False
-        if not np.isfinite(face.landmarks).all():
-            raise Fault("the face tracker gave landmarks that are not numbers")
+        self.face_found = True
+        if self._continuity.newcomer and self._calibration.reference is not None:
+            # Against the reference of another person the avatar would be deformed.
+            self._calibration.start_over()
         self._size.keep(image)
         search = self._search
         if search is not None and search.offer(face):

@@ -176,6 +176,11 @@ class Calibration:
         self._at_once = at_once
         self.state = State.WAITING
 
+    def start_over(self) -> None:
+        """Calibrate again, and have no reference until then: the driver is somebody else."""
+        self.request()
+        self.reference = self.crop = self.face = None
+
     def offer(self, face: Face, seconds: float, detect: Callable[[Crop], Keypoints | None]) -> bool:
         """Look at one frame's face and decide whether it becomes the reference.
 

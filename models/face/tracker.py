@@ -15,8 +15,8 @@ from models.types import Face, Floats, Image
 
 _PRESENT = 0.5
 
-_KEPT = 45
-"""Frames for which the place of a lost face is kept for it alone: 1.5 seconds at 30 fps."""
+_KEPT = 90
+"""Frames for which the place of a lost face is kept for it alone: 3 seconds at 30 fps."""
 
 _NEAR = 0.6
 """How far a face may move between two frames, in sides of its region, and still be the same."""
