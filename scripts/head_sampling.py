@@ -433,8 +433,8 @@ def _light(rng: np.random.Generator) -> tuple[tuple[Mapping[str, Any], ...], dic
             "azimuth": float(azimuth),
             "elevation": float(elevation),
             "colour": tuple(np.maximum(colour, 0).tolist()),
-            "width": float(rng.uniform(8, 45)),
-            "height": float(rng.uniform(8, 45)),
+            "width": float(rng.uniform(6, 26)),
+            "height": float(rng.uniform(6, 26)),
         }
 
     # Screens and windows stand in front or at the side, ceiling lamps above.

@@ -314,7 +314,7 @@ void main() {{
         albedo *= mix(1.0, 0.55, smoothstep(0.035, 0.0, abs(edge + 0.25)));
         rough = 0.85; gloss = 0.3; wrap = vec3(0.15);
     }} else if (material == 3) {{  // Hair, brows and lashes
-        albedo = gain * clamp(dot(albedo, vec3(0.33)) / texel, 0.2, 2.5);
+        albedo = gain * clamp(dot(albedo, vec3(0.33)) / texel, 0.25, 1.8);
         wrap = vec3(0.3); rough = 0.45; gloss = 0.3;
         n = bump(n, 0.02 * dot(t.rgb, vec3(0.33)));
     }} else if (material == 1) {{  // Eyeball: the iris is what is coloured or dark
