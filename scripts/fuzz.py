@@ -140,6 +140,32 @@ def _key() -> Call:
     return call
 
 
+def _settings() -> Call:
+    from realtime.settings import load, save
+
+    def call(data: bytes, folder: Path) -> None:
+        path = _put(folder / "settings.toml", data)
+        found = load(path)
+        for name in found.avatars:
+            found.of(name).tuning(True)
+        save(found, path)
+        if load(path) != found:
+            raise AssertionError("what was saved is not what is read")
+
+    return call
+
+
+def _frame() -> Call:
+    """The picture of a browser's webcam, as the panel receives it."""
+    from realtime.panel.camera import _decode
+
+    def call(data: bytes, folder: Path) -> None:
+        if _decode(data) is None:
+            raise UserError("no frame")
+
+    return call
+
+
 TARGETS: dict[str, Target] = {
     "photo": Target(_photo),
     "video": Target(_video),
@@ -148,6 +174,8 @@ TARGETS: dict[str, Target] = {
     "manifest": Target(_manifest),
     "signed": Target(_signed),
     "key": Target(_key, share=0.5),
+    "settings": Target(_settings),
+    "frame": Target(_frame),
 }
 
 

@@ -107,7 +107,14 @@ class ClipReader:
         origin: float | None = None
         last = -usual
         with self._open() as container:
-            for packet in container.demux(video=0):
+            packets = container.demux(video=0)
+            while True:
+                try:
+                    packet = next(packets, None)
+                except av.FFmpegError:
+                    break  # The rest of the file cannot be found any more.
+                if packet is None:
+                    break
                 try:
                     decoded = packet.decode()
                 except av.FFmpegError:
