@@ -392,6 +392,8 @@ def work(target: str, engine: str, inputs: int, seed: int, folder: Path) -> None
         text = json.dumps({"done": done, "ends": watch.ends, "found": found, "counts": counts})
         (folder / "report.json").write_text(text)
 
+    for data in seeds(target):
+        one(data)
     (_atheris if engine == "atheris" else _hypothesis)(target, one, inputs, seed)
     report()
 

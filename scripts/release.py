@@ -27,7 +27,15 @@ def release(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; remove what is in it")
-    words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+    words = [
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(ROOT),
+    ]
     subprocess.run([sys.executable, "-m", "pip", *words], check=True)
     wheel = next(folder.glob("*.whl"))
     materials = wheel.with_name(f"{wheel.name.split('-py3')[0]}.cdx.json")

@@ -74,6 +74,11 @@ def test_streams_of_an_unknown_kind_are_left_out(tmp_path: Path) -> None:
         assert len(container.streams.video) == 1 and not container.streams.audio
 
 
+def test_a_video_whose_rest_cannot_be_found_ends_there() -> None:
+    reader = ClipReader(Path(__file__).parent / "fuzz" / "video" / "lost-rest")
+    assert len(list(reader.frames())) == 1
+
+
 def test_a_playlist_leads_to_no_other_file(tmp_path: Path) -> None:
     shutil.copy(DEMO, tmp_path / "other.mp4")
     for number, text in enumerate(
