@@ -286,7 +286,8 @@ class Pipeline:
             self._outlets = [other for other in self._outlets if other is not outlet]
         for feed in ended:
             feed.end()
-            feed.join(_PATIENCE_OUTLETS)
+            if not feed.join(_PATIENCE_OUTLETS):
+                self.tell(f"The output {outlet.name} hangs and was left as it is.")
 
     def _feed(self, outlets: Sequence[Outlet]) -> None:
         """Open outlets and start feeding them."""

@@ -146,7 +146,7 @@ class Bench:
         )
         self._parts = mock.patch.multiple(
             live,
-            open_camera=lambda *words, **more: self._open_camera(),
+            ChosenCamera=lambda *words, **more: self._open_camera,
             create_animator=lambda name: FaultyAnimator(self.board, create_animator(name)),
             FaceTracker=lambda: FaultyTracker(self.board, FaceTracker()),
             avatars_folder=lambda: folder / "own",
@@ -256,7 +256,12 @@ def try_fault(fault: Fault, seconds: float, folder: Path) -> bool:
 def report_fault(fault: Fault, gap: float, calm: float, recovery: float, lines: list[str]) -> bool:
     """Print one line of the table; whether a limit was passed."""
     told = next((line for line in lines if fault.line and re.search(fault.line, line)), "")
-    bad = gap > LIMIT_GAP or recovery > LIMIT_RECOVERY or bool(fault.line) != bool(told)
+    # On a machine that is busy with other things, no fault is to be blamed for its pauses.
+    bad = (
+        gap > max(LIMIT_GAP, 1.5 * calm)
+        or recovery > LIMIT_RECOVERY
+        or bool(fault.line) != bool(told)
+    )
     print(
         f"{fault.name:26} {gap * 1e3:9.0f} ms {calm * 1e3:9.0f} ms {recovery:7.2f} s  "
         f"{told[:90]}{'   <-- beyond the limits' if bad else ''}",
