@@ -52,10 +52,12 @@ def separate(photo: Image, landmarks: Floats) -> Layers:
     background[static] = person[static] = image[static]
     whole = photo.copy()
     whole[top:bottom, left:right] = np.rint(background)
+    # Rows in which nothing moves were needed to tell the person apart, but not for every frame.
+    rows = max(int(np.flatnonzero(~static.all(1)).max(initial=0)) + 1, 2)
     return Layers(
-        box,
-        np.clip(person, 0, 255).astype(np.uint8),
-        np.rint(matte * 255).astype(np.uint8),
+        (left, top, right, top + rows),
+        np.clip(person[:rows], 0, 255).astype(np.uint8),
+        np.rint(matte[:rows] * 255).astype(np.uint8),
         whole,
     )
 
