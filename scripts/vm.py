@@ -87,7 +87,10 @@ def prepare(cache: Path) -> Guest:
     missing = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
     if missing:
         raise UserError(f"The virtual machine needs {', '.join(missing)}; install them first.")
-    version = _depends("linux-image-amd64", r"linux-image-(\d\S+)")
+    version = _kernel()
+    if version is None and os.geteuid() == 0:
+        _run("apt-get", "-q", "update")
+        version = _kernel()
     if version is None:
         raise UserError("apt-get knows no package linux-image-amd64; run `apt-get update` first.")
     recipe = zlib.crc32(repr((_INIT, _BOOT_MODULES, _GUEST_MODULES)).encode())
@@ -183,6 +186,14 @@ def _run(*words: str, folder: Path | None = None, stdin: str | None = None) -> s
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise UserError(f"`{' '.join(words)[:120]}` failed: {' '.join(last)}")
     return done.stdout
+
+
+def _kernel() -> str | None:
+    """The release of Debian's present kernel, or None if apt has no list of packages."""
+    try:
+        return _depends("linux-image-amd64", r"linux-image-(\d\S+)")
+    except UserError:
+        return None
 
 
 def _depends(package: str, pattern: str) -> str | None:

@@ -115,6 +115,12 @@ def assert_colours(image: Image, tolerance: float = 5, grey: bool = False) -> No
         assert np.abs(seen - wanted).max() <= tolerance, f"{name}: {seen} instead of {wanted}"
 
 
+def assert_in_order(numbers: list[int]) -> None:
+    """No frame comes twice or late, and a reader as slow as here misses at most every second."""
+    assert all(one < other for one, other in zip(numbers, numbers[1:], strict=False)), numbers
+    assert numbers[-1] - numbers[0] <= 2 * (len(numbers) - 1), numbers
+
+
 class Writer:
     """Writes test cards with rising numbers to a sink from a thread of its own."""
 
@@ -211,11 +217,11 @@ def test_pixels_order_and_rate(fresh: None, device: str) -> None:
             # The first one may be from before the reader came.
             seen = pictures(capture, 12, skip=1)
         numbers = [number_of(image) for image in seen]
-        assert numbers == list(range(numbers[0], numbers[0] + 12)), "every frame once, in order"
+        assert_in_order(numbers)
         assert_colours(seen[-1])
-        seen = through_pyav(device, 6)
-        numbers = [number_of(image) for image in seen]
-        assert numbers == list(range(numbers[0], numbers[0] + 6))
+        # It keeps the first one from when it looked what there is to read.
+        seen = through_pyav(device, 9)[1:]
+        assert_in_order([number_of(image) for image in seen])
         assert_colours(seen[-1])
     assert writer.error is None
 
