@@ -29,11 +29,12 @@ def moves(device: str) -> None:
         first = vm.pictures(capture, 1, skip=2)[0]
         vm.assert_colours(first)
         seen = vm.number_of(first)
-        for picture in iter(lambda: vm.pictures(capture, 1)[0], None):
+        for picture in vm.pictures(capture, 20):
             number = vm.number_of(picture)
             assert number >= seen, f"{number} came after {seen}"
             if number > seen:
                 return
+        raise AssertionError("it stands still")
 
 
 class Events:
