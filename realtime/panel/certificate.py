@@ -9,11 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
-
 from models.errors import UserError
 
 _DAYS = 397
@@ -54,6 +49,12 @@ def self_made(folder: Path, names: Sequence[str]) -> Certificate:
     Raises:
         UserError: the folder cannot be written to.
     """
+    # Most runs need none of this.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
     paths = Certificate(folder / "panel-certificate.pem", folder / "panel-key.pem")
     now = datetime.datetime.now(datetime.UTC)
     wanted: list[x509.GeneralName] = []

@@ -135,7 +135,7 @@ class Panel:
                 ws_max_size=MAX_FRAME + 1,
                 ws_per_message_deflate=False,  # JPEG does not become smaller.
                 timeout_graceful_shutdown=1,
-                limit_concurrency=4 * _MAX_PAGES,
+                limit_concurrency=16 * _MAX_PAGES,
                 ssl_certfile=None if certificate is None else certificate.certificate,
                 ssl_keyfile=None if certificate is None else certificate.key,
             )

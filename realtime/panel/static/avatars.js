@@ -28,8 +28,14 @@ export class Avatars {
       }
     }
     const items = state.avatars.map((avatar, index) => this.tileOf(avatar, index, state));
+    items.push(...this.refused);
+    // Only a list that has changed is built anew: scroll position and focus stay.
+    const shown = [...$("list").children];
+    if (items.length === shown.length && items.every((item, at) => item === shown[at])) return;
     const focused = document.activeElement;
-    $("list").replaceChildren(...items, ...this.refused);
+    const top = $("list").scrollTop;
+    $("list").replaceChildren(...items);
+    $("list").scrollTop = top;
     if (focused && $("list").contains(focused)) focused.focus({ preventScroll: true });
   }
 
