@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import re
-import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -333,9 +332,13 @@ class Library:
         raise UserError(f"There are too many photos called {stem}; give it another name.")
 
     def _run(self) -> None:
-        _be_modest()
+        rest = 0.0
         while True:
             with self._work:
+                if self._wanted is None:
+                    # Half of the time is left to the live threads. A lower priority would not do
+                    # that: while it waits for a core, it may hold what all threads need.
+                    self._work.wait_for(lambda: self._wanted is not None or self._closed, rest)
                 job = self._next()
                 while job is None and not self._closed:
                     self._work.wait()
@@ -347,12 +350,14 @@ class Library:
                 if whole:
                     self._replace(entry.id, state=State.PREPARING)
             self.changed()
+            begun = time.perf_counter()
             if whole:
                 self._prepare(entry)
             else:
                 thumbnail = glimpse(entry.path)
                 with self._work:
                     self._replace(entry.id, thumbnail=thumbnail or b"")
+            rest = time.perf_counter() - begun
             self.changed()
 
     def _next(self) -> tuple[Entry, bool] | None:
@@ -421,10 +426,3 @@ def _jpeg(image: Image) -> bytes:
     file = io.BytesIO()
     PIL.Image.fromarray(np.asarray(small, np.uint8)).save(file, "JPEG", quality=82)
     return file.getvalue()
-
-
-def _be_modest() -> None:
-    """Let the live threads go first, where a thread can have a priority of its own."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

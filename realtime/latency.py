@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -64,10 +64,19 @@ class Series:
 
     def recent(self, percent: float, now: float | None = None) -> float | None:
         """The percentile (0..100) of the last seconds, or None where there is nothing."""
+        found = self.recents((percent,), now)
+        return None if found is None else found[0]
+
+    def recents(
+        self, percents: Sequence[float], now: float | None = None
+    ) -> tuple[float, ...] | None:
+        """As `recent`, several at once."""
         with self._lock:
             self._forget(time.perf_counter() if now is None else now)
             values = [value for _, value in self._recent]
-        return float(np.percentile(values, percent)) if values else None
+        if not values:
+            return None
+        return tuple(float(value) for value in np.percentile(values, percents))
 
     def overall(self, percent: float) -> float | None:
         """The percentile (0..100) of the whole run, or None where there is nothing."""

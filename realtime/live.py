@@ -44,7 +44,7 @@ from realtime.sinks.null import NullSink
 from realtime.sinks.registry import Output
 from realtime.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, photo_paths
 from realtime.status import StatusLine, summary
-from realtime.threads import cores, limit_threads
+from realtime.threads import cores, limit_threads, switch_quickly
 
 BROWSER = "browser"
 """What `--camera` says for the webcam of the panel's page."""
@@ -107,6 +107,7 @@ def build(choices: Choices, notify: Callable[[str], None], sealer: Sealer | None
         UserError: something is missing or cannot be used.
     """
     limit_threads()
+    switch_quickly()
     if choices.record is not None:
         check_writable(choices.record)
         _check_spared(choices.record, choices)

@@ -270,14 +270,14 @@ class Session:
             }
 
     def figures(self) -> dict[str, Any]:
-        """How the run is doing, for pages; durations in milliseconds."""
+        """How the run is doing, for pages; milliseconds. Stages only where they are shown."""
         status = asdict(self.status)
         times, search = self._parts.pipeline.times, self._parts.pipeline.animation.search
         stages = {}
         for name in STAGES:
-            middle, late = times[name].recent(50), times[name].recent(99)
-            if middle is not None and late is not None:
-                stages[name] = [round(middle * 1e3, 2), round(late * 1e3, 2)]
+            recent = times[name].recents((50, 99)) if self.settings.stages else None
+            if recent is not None:
+                stages[name] = [round(value * 1e3, 2) for value in recent]
         found = None if search is None else {"score": search.score, "best": search.best}
         return {**status, "stages": stages, "match": found}
 

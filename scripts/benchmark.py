@@ -179,7 +179,7 @@ def read_page(url: str) -> None:
     with connect(
         place, origin=Origin(address), subprotocols=protocols, compression=None, proxy=None
     ) as page:
-        wanted = {"output": {"width": 640, "fps": 15}, "camera": {"width": 320, "fps": 10}}
+        wanted = {"output": {"width": 640, "fps": 15}, "camera": {"width": 320, "fps": 8}}
         page.send(json.dumps({"show": wanted}))
         for data in page:
             if isinstance(data, bytes):

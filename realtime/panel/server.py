@@ -12,7 +12,6 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from typing import Any
@@ -264,15 +263,14 @@ class Panel:
             now = time.monotonic()
             if now - figures_at >= _FIGURES_EVERY:
                 figures_at = now
-                await self._send_text(page, await self._figures_text(now))
+                await self._send_text(page, self._figures_text(now))
             await asyncio.sleep(0.05)
 
-    async def _figures_text(self, now: float) -> str:
+    def _figures_text(self, now: float) -> str:
         """The figures as they are now, computed once for all pages."""
         made_at, text = self._figures
         if now - made_at >= 0.9 * _FIGURES_EVERY:
-            figures = await asyncio.to_thread(self._session.figures)
-            text = json.dumps({"figures": figures}, allow_nan=False)
+            text = json.dumps({"figures": self._session.figures()}, allow_nan=False)
             self._figures = now, text
         return text
 
@@ -290,11 +288,11 @@ class Panel:
             await asyncio.sleep(max(due - time.monotonic(), 0))
             if page.in_flight.get(kind, 0) >= _IN_FLIGHT:
                 continue
-            make: Callable[[bytes | None], bytes | None]
-            make = self._preview.camera
+            # A millisecond of OpenCV, which holds up no other thread; handing it to one costs more.
             if kind == _OUTPUT:
-                make = lambda old, width=width: self._preview.output(width, old)  # type: ignore[misc]  # noqa: E731
-            picture = await asyncio.to_thread(make, before)
+                picture = self._preview.output(width, before)
+            else:
+                picture = self._preview.camera(before)
             if picture is None:
                 continue
             before = picture

@@ -65,7 +65,7 @@ const webcam = new Webcam(link, tell);
 function choosePictures() {
   const seen = !document.hidden;
   const width = $("output").clientWidth * devicePixelRatio > 900 ? 1280 : 640;
-  link.want(seen ? { output: { width, fps: 15 }, camera: { width: 320, fps: 10 } } : {});
+  link.want(seen ? { output: { width, fps: 15 }, camera: { width: 320, fps: 8 } } : {});
 }
 
 document.addEventListener("visibilitychange", choosePictures);
