@@ -125,14 +125,21 @@ class Rig:
         return self.session.state()
 
     def next_frame(self) -> AvatarFrame:
-        """The second frame from now: what was asked for before must be in it."""
-        count = len(self.sink.frames) + 2
+        """The third frame from now: one may be on its way into the sink, and one wait for it."""
+        count = len(self.sink.frames) + 3
         wait(lambda: len(self.sink.frames) >= count)
         return self.sink.frames[count - 1]
 
     def level(self) -> int:
-        """The grey in the middle of what goes out."""
-        return int(self.next_frame().image[90, 160].mean())
+        """The grey in the middle of what comes of the next picture that the camera takes."""
+        start, now = len(self.sink.frames), time.perf_counter()
+
+        def first() -> AvatarFrame | None:
+            frames = self.sink.frames[start:]
+            return next((one for one in frames if one.captured_at and one.captured_at > now), None)
+
+        frame: AvatarFrame = wait(first)
+        return int(frame.image[90, 160].mean())
 
     def id_of(self, name: str) -> str:
         return next(entry.id for entry in self.library.entries if entry.name == name)
