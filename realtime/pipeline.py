@@ -42,8 +42,8 @@ _BACKOFF = (0.25, 0.5, 1.0)
 _PATIENCE_STAGES = 2.0
 """Seconds that are waited at the end for threads that may hang in a driver."""
 
-_PATIENCE_OUTLETS = 10.0
-"""The same for recordings that are being finished."""
+_PATIENCE_OUTLETS = 60.0
+"""The same for recordings that are being finished: a long one on a slow disk takes a while."""
 
 
 class Composer(Protocol):

@@ -28,6 +28,7 @@ from unittest import mock
 
 import cv2
 import numpy as np
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
@@ -482,12 +483,17 @@ def run_long(options: argparse.Namespace) -> int:
             if len(samples) % 6 == 0:
                 print(describe_sample(samples[-1]), flush=True)
 
-        made.pipeline.run(options.minutes * 60, tick)
+        failure: UserError | None = None
+        try:
+            made.pipeline.run(options.minutes * 60, tick)
+        except UserError as error:
+            failure = error
+            print(error)
         over.set()
         visitor.join(10)
         faults = made.pipeline.status().faults
     draw(samples, options.plot)
-    return judge(samples, faults)
+    return max(judge(samples, faults), int(failure is not None))
 
 
 def visit(panel: Panel, over: threading.Event) -> None:
@@ -512,7 +518,10 @@ def visit(panel: Panel, over: threading.Event) -> None:
         due = time.perf_counter()
         while not over.is_set():
             with suppress(TimeoutError):
-                told = socket.recv(timeout=1.0)
+                try:
+                    told = socket.recv(timeout=1.0)
+                except ConnectionClosed:
+                    return
                 if isinstance(told, bytes):
                     socket.send(json.dumps({"seen": told[0]}))
             if time.perf_counter() >= due:
