@@ -28,6 +28,8 @@ from pathlib import Path
 
 import platformdirs
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from models.errors import UserError
 
 PROGRAMS = ("qemu-system-x86_64", "apt-get", "dpkg", "depmod", "modprobe", "cpio", "make")
