@@ -161,6 +161,7 @@ class Pipeline:
         self._asked_to_stop = False
         self._stop = threading.Event()
         self._feeds: list[Feed] = []
+        self._leaving: list[Feed] = []
         self._changing = threading.Lock()  # For `_outlets` and `_feeds`, which are replaced whole.
         troubles = Troubles(self.tell)
         self._pictures, self._stages = PictureWatch(troubles), StageWatch(troubles)
@@ -279,15 +280,20 @@ class Pipeline:
         raise UserError("The run is over; start the program again.")
 
     def remove_outlet(self, outlet: Outlet) -> None:
-        """Close one place for frames, and wait for that; the run goes on, even with none left."""
+        """Close one place for frames; the run goes on, even with none left.
+
+        Waits a moment for it; what takes longer is waited for at the end of the run.
+        """
         with self._changing:
             ended = [feed for feed in self._feeds if feed.outlet is outlet]
             self._feeds = [feed for feed in self._feeds if feed.outlet is not outlet]
             self._outlets = [other for other in self._outlets if other is not outlet]
         for feed in ended:
             feed.end()
-            if not feed.join(_PATIENCE_OUTLETS):
-                self.tell(f"The output {outlet.name} hangs and was left as it is.")
+            if not feed.join(_PATIENCE_STAGES):
+                # Whoever asked has other things to do, such as hiding the picture.
+                self._leaving.append(feed)
+                self.tell(f"The output {outlet.name} is still being closed.")
 
     def _feed(self, outlets: Sequence[Outlet]) -> None:
         """Open outlets and start feeding them."""
@@ -313,7 +319,7 @@ class Pipeline:
                 with suppress(Exception):  # What kept the run from starting is raised.
                     outlet.sink.close()
         until = time.perf_counter() + _PATIENCE_OUTLETS
-        for feed in self._feeds:
+        for feed in [*self._feeds, *self._leaving]:
             patience = until - time.perf_counter()
             if not feed.join(min(patience, _PATIENCE_STAGES) if feed.outlet.retry else patience):
                 # It must not be closed under its driver's feet: its thread does so if it returns.

@@ -296,6 +296,33 @@ def test_a_sink_that_hangs_does_not_hold_up_the_others(monkeypatch: pytest.Monke
     hanging.free.set()
 
 
+def test_an_output_that_is_slow_to_close_is_waited_for_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("realtime.pipeline._PATIENCE_STAGES", 0.1)
+    may_end = threading.Event()
+
+    class Slow(FakeSink):
+        def close(self) -> None:
+            assert may_end.wait(20)
+            super().close()
+
+    slow = Slow("out.mp4", enough_at=5)
+    outlet = Outlet(lambda: slow)
+    rig = Rig(outlets=[Outlet(lambda: rig.sink, retry=True), outlet])
+
+    def stop_recording() -> None:
+        slow.enough.wait(20)
+        rig.pipeline.remove_outlet(outlet)
+        assert not slow.closed
+        threading.Timer(0.3, may_end.set).start()
+        rig.pipeline.stop()
+
+    threading.Thread(target=stop_recording, daemon=True).start()
+    rig.pipeline.run()
+    assert slow.closed and rig.notes == ["The output out.mp4 is still being closed."]
+
+
 def test_a_user_interface_that_hangs_does_not_hold_up_the_output() -> None:
     full, good = FakeSink("disk", fails_after=3), FakeSink(enough_at=60)
     rig = Rig(outlets=[Outlet(lambda: full), Outlet(lambda: good, retry=True)])
