@@ -142,7 +142,9 @@ class Webcam:
                     self._newest, self._heard = frame, time.perf_counter()
                     self._changed.notify_all()
         finally:
-            self._capture.release()
+            # OpenCV complains on the terminal about a device that is no longer there.
+            with _quiet_opencv():
+                self._capture.release()
             with self._changed:
                 self._failed = True
                 self._changed.notify_all()
