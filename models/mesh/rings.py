@@ -30,7 +30,7 @@ class Rings:
     head: (R * 36,) how much of the head's motion each vertex takes, 0..1.
     skin: (R * 36,) how much of the oval's expression (a dropped jaw) it takes, 0..1.
     round: (R * 36,) how much it is outline, 0..1: that of a round head stays where it is.
-    triangles: (T, 3), outermost first.
+    triangles: (T, 3), outermost first, without those that never move.
     """
 
     points: Floats
@@ -112,13 +112,15 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
             n = (k + 1) % spokes
             triangles.append((inner + k, outer + k, outer + n))
             triangles.append((inner + k, outer + n, inner + n))
+    moves = (np.concatenate(head) > 1e-3) | (np.concatenate(skin) > 1e-3)
+    faces = np.array(triangles)
     return Rings(
         np.concatenate(points).astype(np.float32),
         oval.astype(np.float32),
         np.concatenate(head).astype(np.float32),
         np.concatenate(skin).astype(np.float32),
         np.concatenate(outline).astype(np.float32),
-        np.array(triangles),
+        faces[moves[faces].any(1)],
     )
 
 
