@@ -338,14 +338,18 @@ class Animation:
 
     def _detect(self, image: Image, seconds: float) -> tuple[Keypoints | None, bool]:
         """The driving keypoints, and whether the reference has just been renewed."""
-        self.face_found = False
-        face = self._tracker.track(image)
-        if face is not None and not np.isfinite(face.landmarks).all():
-            raise Fault("the face tracker gave landmarks that are not numbers")
-        if face is None or not self._continuity.believes(face, seconds):
+        seen = False
+        try:
+            face = self._tracker.track(image)
+            if face is not None and not np.isfinite(face.landmarks).all():
+                raise Fault("the face tracker gave landmarks that are not numbers")
+            seen = face is not None and self._continuity.believes(face, seconds)
+        finally:
+            # Not before: the status is read at any time, and looking takes most of a frame's.
+            self.face_found = seen
+        if face is None or not seen:
             self._calibration.lost()
             return None, False
-        self.face_found = True
         if self._continuity.newcomer and self._calibration.reference is not None:
             # Against the reference of another person the avatar would be deformed.
             self._calibration.start_over()

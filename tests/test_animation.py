@@ -289,3 +289,16 @@ def test_frames_of_other_kinds_are_still_frames() -> None:
     assert run.animation.faults == 0
     torn: Any = None
     assert run.animation.step(CameraFrame(torn, 0.0, 0)).live and run.animation.faults == 1
+
+
+def test_a_face_counts_as_found_while_the_next_frame_is_looked_at() -> None:
+    """The status is read at any time, also in the middle of a frame."""
+    told: list[bool] = []
+
+    def look(index: int) -> Face | None:
+        told.append(run.animation.face_found)
+        return face() if index < 5 else None
+
+    run = Run(look)
+    run.steps(7)
+    assert told == [False, True, True, True, True, True, False]
