@@ -162,10 +162,15 @@ def _make_venv(folder: Path) -> None:
 
 
 def _trim(folder: Path) -> None:
-    """Remove what the wheel of c2pa-python brings along for linkers: 31 MB, on Windows 240 MB."""
+    """Remove what wheels bring along that nothing here loads.
+
+    c2pa-python: files for linkers, 31 MB, on Windows 240 MB. OpenCV: cascades, 10 MB.
+    """
     for path in folder.rglob("c2pa/libs/*"):
         if path.suffix in (".rlib", ".lib", ".d", ".pdb", ".exp"):
             path.unlink()
+    for path in folder.rglob("cv2/data/haarcascade_*.xml"):
+        path.unlink()
 
 
 def _link_project(python: str) -> None:

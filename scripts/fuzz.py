@@ -38,7 +38,8 @@ from models.errors import UserError  # noqa: E402
 SEEDS = ROOT / "tests" / "fuzz"
 MOST_SECONDS = 2.0
 MOST_BYTES = 1_000_000_000
-_HANG = 60
+_LONGEST_WORK = 30
+_LONGEST_WAIT = 600
 _CHUNK = 2000
 _EDIT = 8
 _NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63, -1)
@@ -360,7 +361,8 @@ def _atheris(target: str, call: Callable[[bytes], None], inputs: int, seed: int)
 def work(target: str, engine: str, inputs: int, seed: int, folder: Path) -> None:
     """Feed one target in this process and write report.json into `folder`."""
     faulthandler.enable()
-    faulthandler.register(signal.SIGALRM, chain=True)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        faulthandler.register(number, chain=True)
     inner = folder / "work"
     inner.mkdir()
     current = folder / "current"
@@ -371,16 +373,20 @@ def work(target: str, engine: str, inputs: int, seed: int, folder: Path) -> None
             call = TARGETS[target].load()
     else:
         call = TARGETS[target].load()
-    with suppress(Exception):
-        call(seeds(target)[0], inner)  # Imports what is imported late.
+    for data in seeds(target):  # Imports what is imported late, which takes long.
+        with suppress(Exception):
+            call(data, inner)
     watch = Watch(inner)
     done = 0
 
     def one(data: bytes) -> None:
         nonlocal done
         current.write_bytes(data)
-        signal.alarm(_HANG)
+        # Work is limited in processor time, since a busy machine makes everything wait.
+        signal.setitimer(signal.ITIMER_PROF, _LONGEST_WORK)
+        signal.alarm(_LONGEST_WAIT)
         watch.run(call, data)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
         done += 1
         if done % 100 == 0 or done >= inputs or watch.findings:

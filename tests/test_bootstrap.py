@@ -45,6 +45,7 @@ def write_wheel(project: Path) -> None:
             file.writestr(f"{module}.py", "")
         for library in ("libc2pa_c.so", "libc2pa_c.rlib", "c2pa_c.lib"):
             file.writestr(f"c2pa/libs/{library}", "")
+        file.writestr("cv2/data/haarcascade_eye.xml", "")
         file.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: everything\nVersion: 1.0\n")
         file.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -120,6 +121,7 @@ def test_two_first_calls_at_once_set_up_once(project: Path, tmp_path: Path) -> N
     assert told.count("goes on without this: The model could not be fetched.") == 1
     packages = next((project / ".venv").glob("lib/*/site-packages"))
     assert not (packages / "pip").exists()
+    assert not list(packages.rglob("*.xml"))
     assert [path.name for path in (packages / "c2pa" / "libs").iterdir()] == ["libc2pa_c.so"]
 
 
