@@ -2,9 +2,9 @@
 
     python scripts/soak_devices.py --minutes 60 --json soak.json
 
-With `--chromium` pages in Chromium read the virtual camera too, which an emulated processor makes
-very slow; `--accelerator kvm` helps where it works. OBS is not run: without a graphics card it has
-no place in such a guest.
+With `--chromium` pages in Chromium read the virtual camera too. That needs `--accelerator kvm`: on
+an emulated processor Chromium starts, but its page did not open within half a minute when this was
+tried. OBS is not run: without a graphics card it has no place in such a guest.
 """
 
 from __future__ import annotations
