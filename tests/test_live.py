@@ -55,6 +55,15 @@ def test_without_any_output_there_is_no_run(monkeypatch: pytest.MonkeyPatch) -> 
         names(Choices(Path("a.jpg")), [])
 
 
+def test_the_panel_is_enough_of_an_output_where_it_can_be_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs(monkeypatch, refuse)
+    notes: list[str] = []
+    assert names(Choices(Path("a.jpg"), panel_shows=True), notes) == ["the panel alone"]
+    assert len(notes) == 1 and "panel alone" in notes[0]
+
+
 def test_outputs_that_are_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     outputs(monkeypatch, lambda request: FakeSink(request.device or "auto"))
     record = tmp_path / "out.mp4"

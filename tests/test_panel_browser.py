@@ -303,9 +303,12 @@ def test_the_webcam_of_the_browser_drives_the_avatar(
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={webcam}",
+        "--ignore-certificate-errors",  # A user compares the fingerprint.
     )
     words = ("--source", str(asset_path("face.jpg")), "--camera", "browser", "--output", "none")
-    run = Run(tmp_path / "home", *words)
+    # As on a GPU machine in another room: open to others, encrypted, by this computer's address.
+    run = Run(tmp_path / "home", *words, "--panel", "0.0.0.0:0")
+    assert run.url.startswith("https://")
     try:
         with Browser(tmp_path / "profile", flags=flags) as browser:
             enter(browser, run.url)
