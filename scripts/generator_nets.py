@@ -47,8 +47,8 @@ class _Block(nn.Module):
 class RegionNet(nn.Module):
     """A small U-Net over a region's planes (B, 12, S, S), with answers in -1..1.
 
-    eyes: (B, 3, S, S), an offset of every pixel. mouth: (B, 6, S / 4, S / 4), a gain and an offset
-    of the light; it has no finer output, so that it can neither blur nor invent teeth.
+    eyes: (B, 2, S, S), light and contrast of every pixel. mouth: (B, 6, S / 4, S / 4), a gain and
+    an offset of the light; it has no finer output, so that it can neither blur nor invent teeth.
     """
 
     def __init__(self, name: str) -> None:
@@ -61,7 +61,7 @@ class RegionNet(nn.Module):
         self.deep = nn.Sequential(_Block(b, c, 2), _Block(c, c), _Block(c, c))
         self.up = _Block(c + b, b)
         self.fine = _Block(b + a, a) if name == "eyes" else None
-        self.answer = nn.Conv2d(a if self.fine else b, 12 if self.fine else 6, 3, 1, 1)
+        self.answer = nn.Conv2d(a if self.fine else b, 8 if self.fine else 6, 3, 1, 1)
         nn.init.normal_(self.answer.weight, std=1e-3)
         assert self.answer.bias is not None
         nn.init.zeros_(self.answer.bias)
@@ -81,9 +81,11 @@ def mended(name: str, planes: Tensor, prior: Tensor, answer: Tensor) -> Tensor:
     """The picture (B, 3, S, S) with an answer applied, as the live path does it."""
     drawn = planes[:, :3]
     if name == "eyes":
-        light = answer.mean(1, keepdim=True)
-        calm = light + regions.EYE_TINT * (answer - light)
-        return drawn + prior * calm * regions.EYE_BOUND
+        side = regions.EYE_MEAN
+        mean = functional.avg_pool2d(drawn, side, 1, side // 2, count_include_pad=False)
+        gain, share = (answer * prior).split(1, 1)
+        mixed = drawn + (mean - drawn) * share * regions.EYE_BLEND
+        return mixed * torch.exp(gain * regions.EYE_GAIN)
     small = functional.avg_pool2d(prior, regions.MOUTH_STEP)
     scaled = functional.interpolate(
         answer * small, scale_factor=regions.MOUTH_STEP, mode="bilinear", align_corners=False
@@ -195,7 +197,7 @@ def export(net: RegionNet) -> onnx.ModelProto:
     if net.fine is not None:
         x = blocks(graph.op("Concat", doubled(x), half, axis=1), net.fine)
         x = graph.op("DepthToSpace", conv(x, net.answer), blocksize=2, mode="CRD")
-        shape = (batch, 3, side, side)
+        shape = (batch, 2, side, side)
     else:
         x = conv(x, net.answer)
         shape = (batch, 6, side // regions.MOUTH_STEP, side // regions.MOUTH_STEP)

@@ -87,9 +87,9 @@ class Generator:
             for eye, source, gate in zip(EYES, known.eyes, gates, strict=True)
         ]
         answers = self._ask("eyes", seen)
-        for region, source, gate, answer in zip(seen, known.eyes, gates, answers, strict=True):
+        for region, gate, answer in zip(seen, gates, answers, strict=True):
             if gate:
-                regions.mend_eye(out, region, source, answer)
+                regions.mend_eye(out, region, answer)
 
     def _mend_mouth(self, out: Image, known: Known, target: Floats, head: Similarity) -> None:
         if "mouth" not in self._sessions:

@@ -23,10 +23,10 @@ PLANES = 12
 MOUTH_STEP = 4
 """The mouth's correction comes at 1/MOUTH_STEP of the region's size: light, not detail."""
 
-EYE_BOUND = 0.35
-"""The most by which an eye's colours change, in skin colours (skin itself is 0.5)."""
-EYE_TINT = 0.25
-"""How much of a correction's hue is kept: lids and lashes differ from skin in light."""
+EYE_GAIN, EYE_BLEND = 0.8, 0.8
+"""The most by which an eye's light changes, times exp(+-gain), and its contrast, against a mean."""
+EYE_MEAN = 9
+"""The side of the square of region pixels over which that mean goes."""
 MOUTH_GAIN, MOUTH_OFFSET = 0.5, 0.2
 """The most by which the mouth's colours are multiplied (1 +- gain) and shifted."""
 
@@ -165,20 +165,25 @@ def target_colours(picture: Image, region: Region, source: Source) -> Floats:
     return colours
 
 
-def mend_eye(out: Image, region: Region, source: Source, answer: Floats) -> None:
-    """Add the eye network's answer (3, S, S), -1..1, to the picture in place."""
-    share = region.prior * np.float32(2 * EYE_BOUND)
-    light = answer.mean(0)
-    calm = light + np.float32(EYE_TINT) * (answer - light)
-    offset = calm.transpose(1, 2, 0) * share[..., None] * source.skin
+def mend_eye(out: Image, region: Region, answer: Floats) -> None:
+    """Change light and contrast of the picture in place by the eye network's answer (2, S, S).
+
+    The hue of every pixel stays its own or that of its surroundings, so a lid gets no tint.
+    """
     box, inverse = _place(out, region.matrix, EYE_SIDE)
     if box is None:
         return
     left, top, right, bottom = box
     part = out[top:bottom, left:right]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    change = cv2.warpAffine(offset, inverse, (right - left, bottom - top), flags=flags)
-    part[:] = _rounded(part + change)
+    share = answer.transpose(1, 2, 0) * region.prior[..., None]
+    size, flags = (right - left, bottom - top), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    change = cv2.warpAffine(np.ascontiguousarray(share, np.float32), inverse, size, flags=flags)
+    scale = float(np.hypot(region.matrix[0, 0], region.matrix[1, 0]))
+    side = max(3, round((EYE_MEAN / scale - 1) / 2) * 2 + 1)
+    colours = part.astype(np.float32)
+    mean = cv2.blur(colours, (side, side))
+    colours += (mean - colours) * (change[..., 1:] * np.float32(EYE_BLEND))
+    part[:] = _rounded(colours * np.exp(change[..., :1] * np.float32(EYE_GAIN)))
 
 
 def mend_mouth(out: Image, region: Region, source: Source, answer: Floats) -> None:
