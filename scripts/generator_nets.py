@@ -83,9 +83,10 @@ def mended(name: str, planes: Tensor, prior: Tensor, answer: Tensor) -> Tensor:
     if name == "eyes":
         side = regions.EYE_MEAN
         mean = functional.avg_pool2d(drawn, side, 1, side // 2, count_include_pad=False)
-        gain, share = (answer * prior).split(1, 1)
+        light, share = (answer * prior).split(1, 1)
+        light = light * torch.where(light < 0, regions.EYE_DARKER, regions.EYE_BRIGHTER)
         mixed = drawn + (mean - drawn) * share * regions.EYE_BLEND
-        return mixed * torch.exp(gain * regions.EYE_GAIN)
+        return mixed * torch.exp(light)
     small = functional.avg_pool2d(prior, regions.MOUTH_STEP)
     scaled = functional.interpolate(
         answer * small, scale_factor=regions.MOUTH_STEP, mode="bilinear", align_corners=False

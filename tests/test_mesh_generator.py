@@ -118,7 +118,7 @@ def test_the_correction_is_bounded(avatar: MeshAvatar) -> None:
         drawn, out = mended(avatar, target, generator(value)[0])
         change = np.abs(out.astype(np.float32) - drawn)
         most = max(
-            (np.exp(regions.EYE_GAIN) - 1) * 255 + regions.EYE_BLEND * 255,
+            255 * (regions.EYE_DARKER + regions.EYE_BLEND),
             regions.MOUTH_GAIN * 255 + 2 * regions.MOUTH_OFFSET * known.mouth.skin.max(),
         )
         assert 20 < change.max() <= most + 1

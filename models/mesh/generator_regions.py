@@ -23,8 +23,9 @@ PLANES = 12
 MOUTH_STEP = 4
 """The mouth's correction comes at 1/MOUTH_STEP of the region's size: light, not detail."""
 
-EYE_GAIN, EYE_BLEND = 0.8, 0.8
-"""The most by which an eye's light changes, times exp(+-gain), and its contrast, against a mean."""
+EYE_DARKER, EYE_BRIGHTER, EYE_BLEND = 0.8, 0.15, 0.8
+"""The most by which an eye's light changes, times exp(-darker) to exp(brighter), and its contrast,
+against a mean. Brighter shadows would glow: those of paintings are full of colour."""
 EYE_MEAN = 9
 """The side of the square of region pixels over which that mean goes."""
 MOUTH_GAIN, MOUTH_OFFSET = 0.5, 0.2
@@ -183,7 +184,9 @@ def mend_eye(out: Image, region: Region, answer: Floats) -> None:
     colours = part.astype(np.float32)
     mean = cv2.blur(colours, (side, side))
     colours += (mean - colours) * (change[..., 1:] * np.float32(EYE_BLEND))
-    part[:] = _rounded(colours * np.exp(change[..., :1] * np.float32(EYE_GAIN)))
+    light = change[..., :1]
+    light *= np.where(light < 0, np.float32(EYE_DARKER), np.float32(EYE_BRIGHTER))
+    part[:] = _rounded(colours * np.exp(light))
 
 
 def mend_mouth(out: Image, region: Region, source: Source, answer: Floats) -> None:
