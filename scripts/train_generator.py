@@ -197,7 +197,7 @@ def judge(training: Training, samples: Samples, groups_of: dict[int, list[str]])
 
     distance = Perceptual() if training.plan.perceptual else None
     groups: dict[str, list[list[float]]] = defaultdict(list)
-    chosen = np.linspace(0, len(samples) - 1, min(len(samples), 400)).astype(np.int64)
+    chosen = np.linspace(0, len(samples) - 1, min(len(samples), 300)).astype(np.int64)
     for index in chosen:
         drawn, out, wanted, prior = (x[0] for x in training.answer(samples, [index]))
         inside = np.minimum(prior * 4, 1)

@@ -90,9 +90,12 @@ def mouth_source(photo: Image, landmarks: Floats) -> Source:
 
 
 def eye_gate(eye: Eye, source: Source, target: Floats) -> float:
-    """How far the eye has closed since the photo: 0 as open as there or wider, 1 by a third."""
+    """How far the eye has closed since the photo: 0 up to not quite half, 1 nearly closed.
+
+    Before, drawn lids are good, and the network would only blur what is seen.
+    """
     ratio = _lid_gap(eye, target) / max(source.gap, 1e-6)
-    return _step(1.0 - ratio, 0.08, 0.33)
+    return _step(1.0 - ratio, 0.4, 0.8)
 
 
 def mouth_gate(source: Source, width: float, target: Floats, head: Similarity) -> float:
@@ -132,7 +135,7 @@ def eye_region(picture: Image, eye: Eye, source: Source, target: Floats, gate: f
     # What is still seen of the eyeball stays as it is (its catchlight is not to be invented),
     # until little is left of it.
     seen = cv2.GaussianBlur(cv2.erode(opening, np.ones((3, 3), np.uint8)), (0, 0), 1.0)
-    kept = seen * np.float32((1 - _step(closing, 0.4, 0.8)) / 255)
+    kept = seen * np.float32((1 - _step(closing, 0.6, 0.95)) / 255)
     prior = cv2.GaussianBlur(near, (0, 0), 2.0) * (1 - kept) * np.float32(gate / 255)
     return Region(matrix, planes, _faded(prior))
 
