@@ -8,6 +8,7 @@ network should have made of it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,22 @@ _CHANNELS = 10
 _PHOTO_YAW = 0.3  # radians; heads that are turned further are no usual photos
 _HAIR = 2  # in the label maps of `scripts/render_heads.py`
 _TURNED = 0.8  # an eye or a mouth that faces further aside than this shows nothing to learn
+# Names of groups, each with the least value that belongs to it.
+_SKINS: tuple[tuple[str, float], ...] = (
+    ("very light", 55.0),
+    ("light", 41.0),
+    ("medium", 28.0),
+    ("tan", 10.0),
+    ("brown", -30.0),
+    ("dark", -math.inf),
+)
+_AGES: tuple[tuple[str, float], ...] = (
+    ("old", 0.75),
+    ("adult", 0.5),
+    ("young", 0.25),
+    ("child", -math.inf),
+)
+
 Bytes = NDArray[np.uint8]
 
 
@@ -149,11 +166,6 @@ def groups(data: Path, identity: int) -> list[str]:
         if value is not None:
             names.append(f"{key}: {next(name for name, least in limits if value >= least)}")
     return names
-
-
-_SKINS = (("very light", 55), ("light", 41), ("medium", 28), ("tan", 10), ("brown", -30),
-          ("dark", -np.inf))  # fmt: skip
-_AGES = (("old", 0.75), ("adult", 0.5), ("young", 0.25), ("child", -np.inf))
 
 
 class _Collector:

@@ -174,7 +174,11 @@ def mend_eye(out: Image, region: Region, answer: Floats) -> None:
 
     The hue of every pixel stays its own or that of its surroundings, so a lid gets no tint.
     """
-    box, inverse = _place(out, region.matrix, EYE_SIDE)
+    rows, columns = np.flatnonzero(region.prior.any(1)), np.flatnonzero(region.prior.any(0))
+    if not len(rows):
+        return
+    bounds = (columns[0] - 1, rows[0] - 1, columns[-1] + 1, rows[-1] + 1)
+    box, inverse = _place(out, region.matrix, bounds)
     if box is None:
         return
     left, top, right, bottom = box
@@ -202,7 +206,7 @@ def mend_mouth(out: Image, region: Region, source: Source, answer: Floats) -> No
     step = MOUTH_SIDE // small[0]
     to_small = region.matrix / step
     to_small[:, 2] += 0.5 / step - 0.5
-    box, inverse = _place(out, np.asarray(to_small, np.float32), small[0])
+    box, inverse = _place(out, np.asarray(to_small, np.float32), (0, 0, *small))
     if box is None:
         return
     left, top, right, bottom = box
@@ -342,11 +346,15 @@ def _step(value: float, low: float, high: float) -> float:
 
 
 def _place(
-    out: Image, matrix: Floats, side: int
+    out: Image, matrix: Floats, bounds: tuple[int, ...]
 ) -> tuple[tuple[int, int, int, int] | None, Floats]:
-    """Where in the picture a region lies, and the map from that part's pixels to the region's."""
+    """Where a region lies in the picture, and the map from that part's pixels to the region's.
+
+    bounds: left, top, right, bottom of what is wanted of the region. None: it is out of sight.
+    """
     back = cv2.invertAffineTransform(matrix)
-    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]], np.float32)
+    x0, y0, x1, y1 = bounds
+    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]], np.float32)
     places = corners @ back[:, :2].T + back[:, 2]
     height, width = out.shape[:2]
     left, top = np.clip(np.floor(places.min(0)), 0, [width, height]).astype(int).tolist()
