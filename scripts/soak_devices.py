@@ -4,7 +4,7 @@
 
 With `--chromium` pages in Chromium read the virtual camera too. That needs `--accelerator kvm`: on
 an emulated processor Chromium starts, but its page did not open within half a minute when this was
-tried. OBS is not run: without a graphics card it has no place in such a guest.
+tried. OBS is not part of this run and was not tried in such a guest.
 """
 
 from __future__ import annotations
