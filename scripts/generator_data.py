@@ -334,8 +334,11 @@ def _as_live(avatar: MeshAvatar, driving: Floats) -> Floats:
     live = fit_head(live, driving)(live)
     out = driving.copy()
     for eye in EYES:
-        gaps = [np.linalg.norm(p[eye.lower[2:5]] - p[eye.upper[2:5]]) for p in (live, driving)]
-        share = min(float(gaps[0] / max(gaps[1], 1e-6)), 1.0)
+        now, was = (
+            float(np.linalg.norm(points[eye.lower[2:5]] - points[eye.upper[2:5]]))
+            for points in (live, driving)
+        )
+        share = min(now / max(was, 1e-6), 1.0)
         out[eye.lower] = out[eye.upper] + (out[eye.lower] - out[eye.upper]) * np.float32(share)
         out[eye.iris] = live[eye.iris]
     return out
