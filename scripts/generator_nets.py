@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.fomm.graph import Graph
 from models.mesh import generator_regions as regions
+from models.quantization import to_integers
 from models.types import Floats
 from scripts.judges import Perceptual
 
@@ -210,30 +203,12 @@ def export(net: RegionNet) -> onnx.ModelProto:
 
 
 def quantize(model: onnx.ModelProto, target: Path, samples: Sequence[Floats]) -> None:
-    """Write a copy of `model` that computes with 8-bit integers.
+    """Write a copy of `model` that computes with 8-bit integers on any processor.
 
-    One bit of the weights is left out, so that processors without dot products of bytes do not
-    overflow. samples: inputs like those to come, for the ranges of what lies between.
+    samples: inputs like those to come, for the ranges of what lies between.
     """
-    source = target.with_suffix(".float.onnx")
-    onnx.save(model, source)
-    level = logging.root.level
-    try:
-        logging.root.setLevel(logging.ERROR)  # It advises steps that do not apply here.
-        quantize_static(
-            source,
-            target,
-            _Inputs(samples),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "Relu", "Concat", "Resize"],
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
-    finally:
-        logging.root.setLevel(level)
-        source.unlink(missing_ok=True)
+    inputs = ({"planes": sample} for sample in samples)
+    to_integers(model, target, inputs, ["Conv", "Relu", "Concat", "Resize"])
 
 
 def multiplications(model: onnx.ModelProto) -> int:
@@ -262,15 +237,3 @@ def _slope(x: Tensor, axis: int) -> Tensor:
 def _cut(x: Tensor, axis: int) -> Tensor:
     """As large as the slope of x."""
     return x.narrow(axis, 1, x.shape[axis] - 1)
-
-
-class _Inputs(CalibrationDataReader):  # type: ignore[misc]
-    """Gives the inputs one by one."""
-
-    def __init__(self, samples: Sequence[Floats]) -> None:
-        self._samples = iter(samples)
-
-    def get_next(self) -> Any:
-        """The next inputs, or None after the last."""
-        sample = next(self._samples, None)
-        return None if sample is None else {"planes": sample}

@@ -23,6 +23,9 @@ from scipy.spatial import cKDTree
 
 from scripts.heads import Colour, FloatArray, Head, HeadLibrary, IntArray, Part, Posed
 from scripts.heads_render import (
+    COLLAR,
+    SHADOW_FRAGMENT,
+    SHADOW_VERTEX,
     Camera,
     camera_matrix,
     collar,
@@ -120,32 +123,15 @@ float covered(sampler2DShadow map, vec3 q, vec3 right, vec3 up, vec3 dir, vec2 c
 }
 """.replace("RADIUS", str(_RADIUS))
 
-_BARE = """
-float collar(vec3 r) { return r.y - 5.85 + 0.40 * r.z - 0.45 * r.x * r.x; }
-bool bare(vec3 r) { return collar(r) > 0.0 && r.y > 5.0 && abs(r.x) < 1.2; }
+_BARE = (
+    COLLAR
+    + """
 bool hidden(int material, vec3 r) {
     if (material == 0) return collar(r) < -0.25 && r.y < 6.1;
     return material == 2 && bare(r);
 }
 """
-
-_SHADOW_VERTEX = """
-#version 330
-in vec3 pos, rest; in vec2 uv; out vec2 v_uv; out vec3 v_rest;
-uniform vec3 right, up, dir, centre; uniform float radius;
-void main() {
-    vec3 q = pos - centre;
-    gl_Position = vec4(dot(q, right), dot(q, up), -dot(q, dir), radius) / radius;
-    v_uv = uv; v_rest = rest;
-}"""
-_SHADOW_FRAGMENT = f"""
-#version 330
-{_BARE}
-in vec2 v_uv; in vec3 v_rest; uniform sampler2D tex; uniform int material;
-void main() {{
-    if (material == 3 && texture(tex, v_uv).a < 0.5) discard;
-    if (material == 2 && bare(v_rest)) discard;
-}}"""
+)
 
 _LABEL_VERTEX = """
 #version 330
@@ -461,7 +447,7 @@ class FastRenderer:
         self._dome = self._shadow_map(_DOME_TILE * _DOME_SIDE)
         self._key_target = gl.framebuffer([], self._key)
         self._dome_target = gl.framebuffer([], self._dome)
-        self._shadow = gl.program(vertex_shader=_SHADOW_VERTEX, fragment_shader=_SHADOW_FRAGMENT)
+        self._shadow = gl.program(vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT)
         # A program for each material: software drivers run every branch of a common one.
         self._shade = {
             (material, mode): gl.program(

@@ -190,12 +190,12 @@ float seen(int i, vec3 p, vec3 n, float lift) {
 """.replace("TILES", str(_TILES))
 
 # The height of a point above the shirt's edge, on the neutral base mesh (`collar` is its twin).
-_COLLAR = """
+COLLAR = """
 float collar(vec3 r) { return r.y - 5.85 + 0.40 * r.z - 0.45 * r.x * r.x; }
 bool bare(vec3 r) { return collar(r) > 0.0 && r.y > 5.0 && abs(r.x) < 1.2; }
 """
 
-_SHADOW_VERTEX = """
+SHADOW_VERTEX = """
 #version 330
 in vec3 pos, rest; in vec2 uv; out vec2 v_uv; out vec3 v_rest;
 uniform vec3 right, up, dir, centre; uniform float radius;
@@ -204,9 +204,9 @@ void main() {
     gl_Position = vec4(dot(q, right), dot(q, up), -dot(q, dir), radius) / radius;
     v_uv = uv; v_rest = rest;
 }"""
-_SHADOW_FRAGMENT = (
+SHADOW_FRAGMENT = (
     "#version 330"
-    + _COLLAR
+    + COLLAR
     + """
 in vec2 v_uv; in vec3 v_rest; uniform sampler2D tex; uniform int material;
 void main() {
@@ -239,7 +239,7 @@ void main() {
 
 _FRAGMENT = (
     _COMMON
-    + _COLLAR
+    + COLLAR
     + """
 in vec3 v_pos, v_n, v_rest, v_amb; in vec2 v_uv; in float v_open;
 out vec4 colour;
@@ -413,7 +413,7 @@ class HeadRenderer:
         self._atlas.compare_func = "<="
         self._atlas.filter = (moderngl.LINEAR, moderngl.LINEAR)
         self._shadow_target = gl.framebuffer([], self._atlas)
-        self._shadow = gl.program(vertex_shader=_SHADOW_VERTEX, fragment_shader=_SHADOW_FRAGMENT)
+        self._shadow = gl.program(vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT)
         self._shade = gl.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
         self._textures: dict[str, tuple[moderngl.Texture, float]] = {}
         self._buffers: dict[str, dict[str, Any]] = {}

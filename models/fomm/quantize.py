@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import onnx
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
 
+from models.quantization import to_integers
 from models.runtime import Feeds
 
 _MOST_INSIDE = 64
@@ -23,9 +16,6 @@ _MOST_INSIDE = 64
 
 def quantize(model: onnx.ModelProto, target: Path, frames: Sequence[Feeds], full: bool) -> None:
     """Write a copy of `model` whose convolutions compute with integers.
-
-    Weights get a scale for each output channel, activations one scale each, from the range that
-    they have in `frames`.
 
     Args:
         model: in float32, written without `winograd`.
@@ -42,26 +32,7 @@ def quantize(model: onnx.ModelProto, target: Path, frames: Sequence[Feeds], full
         and constants[node.input[1]][1] >= _MOST_INSIDE
         and constants[node.input[1]][2] <= 3
     ]
-    source = target.with_suffix(".float.onnx")
-    onnx.save(model, source)
-    level = logging.root.level
-    try:
-        logging.root.setLevel(logging.ERROR)  # It advises steps that do not apply here.
-        quantize_static(
-            source,
-            target,
-            _Frames(frames),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
-            nodes_to_quantize=chosen,
-            per_channel=True,
-            reduce_range=not full,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-        )
-    finally:
-        logging.root.setLevel(level)
-        source.unlink(missing_ok=True)
+    to_integers(model, target, frames, ["Conv"], nodes=chosen, full=full)
 
 
 def multiplies_bytes_fast() -> bool:
@@ -71,14 +42,3 @@ def multiplies_bytes_fast() -> bool:
     except OSError:
         return False
     return any(flag in text for flag in ("avx512_vnni", "avx_vnni", "asimddp"))
-
-
-class _Frames(CalibrationDataReader):  # type: ignore[misc]
-    """Gives the frames one by one."""
-
-    def __init__(self, frames: Sequence[Feeds]) -> None:
-        self._frames = iter(frames)
-
-    def get_next(self) -> Any:
-        """The next frame's inputs, or None after the last."""
-        return next(self._frames, None)
