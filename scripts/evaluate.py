@@ -373,11 +373,11 @@ def stillness(
         unfiltered.append(bare.values * moved)
     assert reference is not None
     stack = np.stack(pictures)
-    left, top, right, bottom = avatar.layers.box
+    left, top, right, bottom = avatar.person.layers.box
     outside = np.ones(avatar.still.shape[:2], bool)
     outside[top:bottom, left:right] = False
     spread = stack[:, top:bottom, left:right].astype(np.float32).std(axis=0).mean(axis=-1)
-    behind = cv2.dilate(avatar.layers.matte, np.ones((9, 9), np.uint8)) == 0
+    behind = cv2.dilate(avatar.person.layers.matte, np.ones((9, 9), np.uint8)) == 0
     again = animator.render(avatar, target)
     return {
         "jitter_px": measures.jitter(seen),

@@ -120,10 +120,10 @@ def test_lips_part_and_lids_close_when_the_drivers_do(played: Played) -> None:
 
 
 def test_the_background_does_not_move(played: Played) -> None:
-    left, top, right, bottom = played.avatar.layers.box
+    left, top, right, bottom = played.avatar.person.layers.box
     outside = np.ones(played.avatar.still.shape[:2], bool)
     outside[top:bottom, left:right] = False
-    far = cv2.dilate(played.avatar.layers.matte, np.ones((61, 61), np.uint8)) == 0
+    far = cv2.dilate(played.avatar.person.layers.matte, np.ones((61, 61), np.uint8)) == 0
     outside[top:bottom, left:right] |= far
     assert outside.sum() > 2000
     for picture in played.pictures:

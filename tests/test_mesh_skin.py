@@ -45,7 +45,7 @@ def test_mirroring_is_its_own_inverse() -> None:
 
 
 def test_the_picture_is_the_photo_where_the_face_looks_ahead(avatar: MeshAvatar) -> None:
-    shown = avatar.skin
+    shown = avatar.person.skin
     for point in (1, 9, 50, 280, 13):
         x, y = np.rint(shown.places[point]).astype(int)
         patch = shown.picture[y - 3 : y + 4, x - 3 : x + 4].mean((0, 1))

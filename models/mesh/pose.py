@@ -50,8 +50,9 @@ def fit_head(source: Floats, target: Floats) -> Similarity:
     """
     a, b = source[STABLE], target[STABLE]
     first = fit(a, b)
-    error = np.linalg.norm(first(a) - b, axis=1)
-    keep = error <= max(float(np.quantile(error, 0.7)), 1e-6)
+    error = ((first(a) - b) ** 2).sum(1)
+    most = np.partition(error, int(0.7 * len(error)))[int(0.7 * len(error))]
+    keep = error <= max(float(most), 1e-12)
     return fit(a[keep], b[keep])
 
 

@@ -1,0 +1,184 @@
+"""The person of a photo in another pose, over a background that stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.mesh import rings
+from models.mesh.layers import Layers, separate
+from models.mesh.pose import Similarity
+from models.mesh.raster import draw
+from models.mesh.skin import Skin, complete
+from models.mesh.topology import JAW, OVAL, Indices
+from models.types import Floats, Image
+
+_COARSE = 4  # the field around the face is drawn at this fraction of the size and enlarged
+_JUMP = 9.0  # source pixels between neighbours at half the size; smooth motion stays below
+_NOWHERE = np.float32(-1e6)
+_SUM = np.ones((1, 2), np.float32)
+_NEAR = np.ones((3, 3), np.uint8)
+
+
+@dataclass(frozen=True)
+class Person:
+    """What moves of a photo, and what stays.
+
+    landmarks: (478, 3) in pixels of the photo. colours: (h, w, 4) the moving box, RGB
+    premultiplied by the matte. still: (H, W, 3), the photo as its layers give it. moving: numbers
+    of the vertices of `rings` that are drawn. coarse: (ch, cw, 2) the identity field of
+    the box with one cell more on every side, at 1 / `_COARSE` of its size.
+    """
+
+    landmarks: Floats
+    layers: Layers
+    rings: rings.Rings
+    skin: Skin
+    colours: Image
+    still: Image
+    moving: Indices
+    coarse: Floats
+
+    @classmethod
+    def of(cls, photo: Image, landmarks: Floats) -> Person:
+        """Take `photo` (H, W, 3) apart, given the face's (478, 3) landmarks in pixels."""
+        layers = separate(photo, landmarks)
+        left, top, right, bottom = layers.box
+        colours = _premultiplied(layers.person, layers.matte)
+        still = layers.background.copy()
+        still[top:bottom, left:right] = _over(colours, still[top:bottom, left:right])
+        around = rings.build(landmarks, layers.matte, np.array([left, top], np.float32))
+        return cls(
+            landmarks=landmarks,
+            layers=layers,
+            rings=around,
+            skin=complete(layers, landmarks),
+            colours=colours,
+            still=still,
+            moving=np.unique(around.triangles),
+            coarse=_identity((bottom - top, right - left)),
+        )
+
+    def warp(self, head: Similarity, target: Floats) -> Image:
+        """(H, W, 3): the person with its landmarks at `target` (478, 3) and its skull at `head`."""
+        out = self.still.copy()
+        self._lay_surroundings(out, head, target)
+        self._lay_face(out, head, target)
+        return out
+
+    def _lay_surroundings(self, out: Image, head: Similarity, target: Floats) -> None:
+        """Draw hair, ears and neck, where any of it moves."""
+        left, top, right, bottom = self.layers.box
+        triangles = self.rings.triangles
+        places = self.rings.move(head, target[OVAL]) - np.array([left, top], np.float32)
+        moving = places[self.moving]
+        most = (right - left, bottom - top)
+        x0, y0 = (np.clip(moving.min(0), 0, most) // _COARSE).astype(int)
+        x1, y1 = (-(-np.clip(moving.max(0), 0, most) // _COARSE)).astype(int)
+        if x1 - x0 < 2 or y1 - y0 < 2:
+            return
+        # One cell more on every side: a field cannot be enlarged up to its own border.
+        field = self.coarse[y0 : y1 + 2, x0 : x1 + 2].copy()
+        values = self.rings.points[:, :2] - np.array([left, top], np.float32)
+        corner = np.array([x0 - 1, y0 - 1], np.float32) * _COARSE
+        draw(field, triangles, _at_scale(places - corner, _COARSE), values)
+        x0, y0, x1, y1 = (int(side) * _COARSE for side in (x0, y0, x1, y1))
+        x1, y1 = min(x1, most[0]), min(y1, most[1])
+        field = _enlarge(field, _COARSE, (x1 - x0 + _COARSE, y1 - y0 + _COARSE))
+        warped = cv2.remap(
+            self.colours,
+            field[_COARSE:, _COARSE:],
+            None,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        where = slice(top + y0, top + y1), slice(left + x0, left + x1)
+        out[where] = _over(warped, self.layers.background[where])
+
+    def _lay_face(self, out: Image, head: Similarity, target: Floats) -> None:
+        """Draw the face and the skin behind its jaw; the edge is soft."""
+        skin = self.skin
+        places = skin.vertices(target, head(skin.back), head(self.landmarks[JAW]))
+        height, width = out.shape[:2]
+        left, top = np.clip(places[:, :2].min(0) - 3, 0, [width, height]).astype(int) // 2 * 2
+        right, bottom = np.clip(places[:, :2].max(0) + 4, 0, [width, height]).astype(int)
+        if right - left < 4 or bottom - top < 4:
+            return
+        size = (int(right - left), int(bottom - top))
+        half = np.full((-(-size[1] // 2), -(-size[0] // 2), 2), _NOWHERE, np.float32)
+        far_first = np.argsort(-places[:, 2][skin.triangles].sum(1), kind="stable")
+        places[:, :2] -= (left, top)
+        draw(half, skin.triangles[far_first], _at_scale(places[:, :2], 2), skin.places)
+        covered = np.asarray(half[..., 0] > _NOWHERE, np.uint8) * np.uint8(255)
+        step = _steps(half, covered)
+        # Past the edge the field goes on, so that enlarging does not mix it with nothing.
+        cv2.copyTo(cv2.dilate(half, _NEAR), cv2.bitwise_not(covered), half)
+        field = _enlarge(half, 2, size)
+        picture = cv2.remap(
+            skin.picture, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        _soften(picture, step)
+        inner = cv2.subtract(cv2.blur(covered, (3, 3), borderType=cv2.BORDER_REPLICATE), 100)
+        weight = cv2.resize(inner, (inner.shape[1] * 2, inner.shape[0] * 2))[: size[1], : size[0]]
+        weight = np.minimum(weight.astype(np.float32) * np.float32(1 / 155), 1)
+        part = out[top:bottom, left:right]
+        part[:] = cv2.blendLinear(picture, np.ascontiguousarray(part), weight, 1 - weight)
+
+
+def _steps(half: Floats, covered: Image) -> Image:
+    """255 where the field jumps, as at the outline of a turned cheek or nose: (h, w)."""
+    jump = np.zeros(covered.shape, np.uint8)
+    jump[:, 1:] = cv2.transform(cv2.absdiff(half[:, 1:], half[:, :-1]), _SUM) > _JUMP
+    jump[1:] |= cv2.transform(cv2.absdiff(half[1:], half[:-1]), _SUM) > _JUMP
+    # The outer border is softened by its own weight.
+    return np.asarray(cv2.multiply(jump, cv2.erode(covered, _NEAR)), np.uint8)
+
+
+def _soften(picture: Image, step: Image) -> None:
+    """Smooth `picture` in place where the field, drawn at half the size, has a staircase."""
+    x, y, wide, tall = cv2.boundingRect(step)
+    if not wide:
+        return
+    left, top = max(2 * x - 6, 0), max(2 * y - 6, 0)
+    part = picture[top : 2 * (y + tall) + 6, left : 2 * (x + wide) + 6]
+    mask = cv2.dilate(step[top // 2 :, left // 2 :], _NEAR)
+    weight = cv2.resize(mask, (mask.shape[1] * 2, mask.shape[0] * 2)).astype(np.float32)
+    weight = np.ascontiguousarray(weight[: part.shape[0], : part.shape[1]])
+    weight = cv2.blur(weight * np.float32(1 / 255), (3, 3))
+    part[:] = cv2.blendLinear(
+        cv2.blur(part, (5, 5)), np.ascontiguousarray(part), weight, 1 - weight
+    )
+
+
+def _identity(shape: tuple[int, int]) -> Floats:
+    """The identity field at 1 / `_COARSE` of the size `shape`, with a cell more on every side."""
+    height, width = (-(-side // _COARSE) + 2 for side in shape)
+    ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.asarray((np.dstack([xs, ys]) - 1) * _COARSE + (_COARSE - 1) / 2, np.float32)
+
+
+def _at_scale(points: Floats, step: int) -> Floats:
+    """Pixel coordinates at full size to those at 1/step of it."""
+    return np.asarray((points - (step - 1) / 2) / step, np.float32)
+
+
+def _enlarge(field: Floats, factor: int, size: tuple[int, int]) -> Floats:
+    """A field, `factor` times larger, cut to (width, height)."""
+    height, width = field.shape[:2]
+    large = cv2.resize(field, (width * factor, height * factor), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large[: size[1], : size[0]], np.float32)
+
+
+def _premultiplied(colours: Image, matte: Image) -> Image:
+    """(h, w, 4): the colours times the matte, and the matte."""
+    weight = matte[..., None].astype(np.float32) * np.float32(1 / 255)
+    return np.dstack([np.rint(colours * weight).astype(np.uint8), matte])
+
+
+def _over(above: Image, below: Image) -> Image:
+    """RGB of `above` (premultiplied RGB and matte) over `below`."""
+    rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(above, 3)), cv2.COLOR_GRAY2RGB)
+    seen = cv2.multiply(np.ascontiguousarray(below), rest, scale=1 / 255)
+    return np.asarray(cv2.add(cv2.cvtColor(above, cv2.COLOR_RGBA2RGB), seen), np.uint8)
