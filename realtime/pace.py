@@ -7,6 +7,10 @@ import numpy as np
 _LATEST = 0.9
 """Share of a slot after which the last frame is repeated."""
 
+_STALE, _PATIENT = 0.6, 0.4
+"""Shares of a slot: a frame that has waited so long is not sent before a newer one was waited for,
+for so long. Otherwise a single late frame makes all that follow miss their slots."""
+
 _LOOK = 1.0
 _HOLD = 3.0
 _WORTH = 0.002
@@ -40,6 +44,15 @@ class Pace:
     def closes(self) -> float:
         """When it must be, with the last frame if there is no new one."""
         return self.opens + _LATEST * self._period
+
+    @property
+    def gives_up(self) -> float:
+        """Until when a newer frame than one that is `stale` is waited for."""
+        return self.opens + _PATIENT * self._period
+
+    def stale(self, waited: float) -> bool:
+        """Whether a frame that has `waited` so many seconds will soon have a successor."""
+        return waited > _STALE * self._period
 
     def served(self, now: float, waited: float | None) -> None:
         """The slot was served at `now` with a frame that had `waited` seconds (None: a repeat).

@@ -30,6 +30,10 @@ from realtime.watch import OutputWatch, PictureWatch, StageWatch, Troubles
 __all__ = ["Composer", "Outlet", "Pipeline", "Status", "face_centre"]
 
 _WAIT = 0.2  # Seconds after which a waiting thread looks whether it should stop.
+_BEHIND = 0.1
+"""Seconds for which the next frame is not followed while the last one waits to be drawn: it would
+only be replaced, and following it takes computing time from drawing."""
+
 _POLL = 0.05  # The same for the thread that called `run`.
 _TICK = 0.25
 _ABSENT = 1.0
@@ -418,6 +422,7 @@ class Pipeline:
         self.animation.warm_up()
         heard, easing = time.perf_counter(), False
         while not self._stop.is_set():
+            self._followed.wait_empty(_BEHIND)
             captured = self._captured.take(_EASING if easing else _WAIT)
             now = time.perf_counter()
             if captured is None:
@@ -454,9 +459,14 @@ class Pipeline:
         while not self._stop.is_set():
             self._stop.wait(max(0.0, pace.opens - time.perf_counter()))
             item = self._rendered.take(max(0.0, pace.closes - time.perf_counter()))
+            taken = time.perf_counter()
+            if item is not None and pace.stale(taken - item.ready_at):
+                newer = self._rendered.take(max(0.0, pace.gives_up - taken))
+                if newer is not None:
+                    self._rendered.replaced += 1
+                    item, taken = newer, time.perf_counter()
             if self._stop.is_set():
                 break
-            taken = time.perf_counter()
             composed = current
             if item is not None:
                 self.times.add("wait", taken - item.ready_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from models.mesh.topology import STABLE
@@ -31,15 +32,23 @@ class Similarity:
 
 def fit(source: Floats, target: Floats) -> Similarity:
     """The similarity from source to target, (N, 3) each, least squares (Umeyama 1991)."""
-    source, target = source.astype(np.float64), target.astype(np.float64)
-    mean_s, mean_t = source.mean(0), target.mean(0)
+    count = len(source)
+    mean_s, mean_t = (points.sum(0, np.float64) / count for points in (source, target))
     centred_s, centred_t = source - mean_s, target - mean_t
-    u, d, vt = np.linalg.svd(centred_t.T @ centred_s)
-    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * sign) @ vt
-    scale = float((d * sign).sum() / max((centred_s**2).sum(), 1e-12))
+    d, u, vt = cv2.SVDecomp(centred_t.T @ centred_s)
+    d, rotation = d[:, 0], u @ vt
+    if _determinant(rotation) < 0:
+        # The nearest rotation instead of the nearest reflection.
+        d[2], u[:, 2] = -d[2], -u[:, 2]
+        rotation = u @ vt
+    scale = float(d.sum()) / max(float((centred_s**2).sum()), 1e-12)
     shift = mean_t - scale * rotation @ mean_s
     return Similarity(scale, rotation.astype(np.float32), shift.astype(np.float32))
+
+
+def _determinant(matrix: Floats) -> float:
+    (a, b, c), (d, e, f), (g, h, i) = matrix.tolist()
+    return float(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
 
 
 def fit_head(source: Floats, target: Floats) -> Similarity:
