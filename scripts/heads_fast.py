@@ -323,6 +323,7 @@ void main() {{
         vec3 w = (vec3(dot(n, lamp_dir[i])) + wrap) / ((1.0 + wrap) * (1.0 + wrap));
         w = clamp(w, 0.0, 1.0);
         float seen = i == 0 ? s : v_open;
+        if (material == 4) seen = mix(seen, 1.0, 0.45);  // Enamel passes light on from its front.
         vec3 soft = material == 0 ? pow(vec3(max(seen, 1e-4)), vec3(0.75, 1.0, 1.1)) : vec3(seen);
         diffuse += w * soft * lamp_tint[i];
         if (material != 2) spec += lobe(n, v, lamp_dir[i], rough) * seen * lamp_tint[i];
@@ -334,7 +335,7 @@ void main() {{
     vec3 bounce = (sky + ground) * vec3(0.08, 0.05, 0.045) * (1.0 - v_open);
     vec3 sum = albedo * (diffuse + v_amb + bounce) + spec * gloss * (material == 0 ? 1.8 : 2.4);
     if (material == 4 || material == 5 || deep > 0.0) {{  // The mouth is a dark room.
-        float dark = mix(0.5, 1.0, clamp(v_open * 2.5, 0.0, 1.0)) * (material == 4 ? 1.25 : 1.0);
+        float dark = mix(0.6, 1.0, clamp(v_open * 3.0, 0.0, 1.0)) * (material == 4 ? 1.5 : 1.15);
         // What light there is has met lips and gums before.
         sum *= mix(vec3(1.12, 0.93, 0.84), vec3(1.0), clamp(v_open * 1.6, 0.0, 1.0));
         sum *= mix(1.0, dark, material == 0 ? deep : 1.0);
