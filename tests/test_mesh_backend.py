@@ -217,6 +217,18 @@ def test_layers_give_the_photo_back(astronaut: Image, landmarker_bundle: Path) -
     assert layers.matte[30 - top, max(0, left + 4 - left)] == 0
 
 
+def test_a_collar_goes_around_the_neck(landmarker_bundle: Path) -> None:
+    photo = cv2.cvtColor(cv2.imread(str(asset_path("face.jpg"))), cv2.COLOR_BGR2RGB)
+    photo = np.asarray(cv2.resize(photo, (512, 512), interpolation=cv2.INTER_AREA), np.uint8)
+    face = FaceTracker(landmarker_bundle).find_faces(photo)[0]
+    layers = separate(photo, face.landmarks)
+    collar = np.median(photo[352:362, 340:356].reshape(-1, 3), axis=0)
+    behind = np.median(layers.background[352:362, 220:300].reshape(-1, 3), axis=0)
+    wall = np.median(layers.background[280:300, 220:300].reshape(-1, 3), axis=0)
+    assert np.abs(behind - collar).max() < 12
+    assert np.abs(wall - collar).max() > 24
+
+
 @pytest.mark.parametrize("clip", ["d0.mp4", "d18.mp4"])
 @pytest.mark.parametrize("source", ["s9.jpg", "s5.jpg"])
 def test_paintings_follow_real_people(

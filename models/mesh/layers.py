@@ -43,7 +43,9 @@ def separate(photo: Image, landmarks: Floats) -> Layers:
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     points = (landmarks[:, :2] - (left, top)) * np.array([size[0] / width, size[1] / height])
     mask = _segment(small, points.astype(np.float32))
-    behind = _fill_behind(image, small, mask)
+    chin = float(landmarks[152, 1] - top) * size[1] / height
+    tall = float(np.linalg.norm(landmarks[152, :2] - landmarks[10, :2])) * scale
+    behind = _fill_behind(image, small, mask, round(chin - 0.15 * tall))
     matte = _strands(image, behind, _refine(image, mask))
     background = _keep_far(image, behind, matte)
     person = _own_colours(image.astype(np.float32), background, matte[..., None])
@@ -173,8 +175,11 @@ def _refine(image: Image, mask: Image) -> Floats:
     return np.asarray(np.where(inside > 0, 1.0, np.where(outside, 0.0, matte)), np.float32)
 
 
-def _fill_behind(image: Image, small: Image, mask: Image) -> Floats:
-    """The background continued behind the person; smooth, since only its rim is ever seen."""
+def _fill_behind(image: Image, small: Image, mask: Image, neck: int) -> Floats:
+    """The background continued behind the person; smooth, since only its rim is ever seen.
+
+    neck: the row of `small` from which on clothes may be seen on both sides.
+    """
     height, width = image.shape[:2]
     hole = cv2.dilate(mask, np.ones((13, 13), np.uint8))
     if hole.all():
@@ -183,8 +188,30 @@ def _fill_behind(image: Image, small: Image, mask: Image) -> Floats:
         filled = cv2.inpaint(small, hole, 4, cv2.INPAINT_TELEA)
         soft = cv2.GaussianBlur(filled, (0, 0), 3.0)
         filled = np.where(cv2.erode(hole, np.ones((5, 5), np.uint8))[..., None] > 0, soft, filled)
+        filled = _fill_collar(filled.astype(np.float32), small, mask, neck)
     wide = cv2.resize(filled, (width, height), interpolation=cv2.INTER_CUBIC)
     return np.asarray(np.clip(wide, 0, 255), np.float32)
+
+
+def _fill_collar(filled: Floats, small: Image, mask: Image, neck: int) -> Floats:
+    """Continue what is the same on both sides of the neck behind it: a collar goes around.
+
+    Its ends are too narrow for `inpaint`, which has to stay clear of the person's soft edge.
+    """
+    person = cv2.dilate(mask, np.ones((5, 5), np.uint8)) > 0
+    wanted, share = filled.copy(), np.zeros(mask.shape, np.float32)
+    for y in range(max(neck, 0), len(mask)):
+        inside = np.flatnonzero(person[y])
+        if not inside.size or inside[0] < 3 or inside[-1] > mask.shape[1] - 4:
+            continue
+        left, right = inside[0], inside[-1] + 1
+        ends = [small[y, at : at + 3].mean(0) for at in (left - 3, right)]
+        alike = float(np.exp(-((np.abs(ends[0] - ends[1]).max() / 40) ** 2)))
+        way = np.linspace(0, 1, right - left, dtype=np.float32)[:, None]
+        wanted[y, left:right] = ends[0] * (1 - way) + ends[1] * way
+        share[y, left:right] = alike
+    wanted, share = cv2.GaussianBlur(wanted, (0, 0), 1.0), cv2.GaussianBlur(share, (0, 0), 1.5)
+    return np.asarray(filled + (wanted - filled) * share[..., None], np.float32)
 
 
 def _strands(image: Image, behind: Floats, matte: Floats) -> Floats:
