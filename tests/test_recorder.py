@@ -20,8 +20,9 @@ from models.types import Image
 from realtime.cameras.clip import ClipReader
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.sinks.base import SinkError
+from realtime.sinks.fragments import drop_torn_end
 from realtime.sinks.recorder import Recorder
-from realtime.sinks.video_writer import VideoWriter, drop_torn_end
+from realtime.sinks.video_writer import VideoWriter
 
 SIZE = (160, 90)
 

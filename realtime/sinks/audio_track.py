@@ -12,6 +12,7 @@ import av
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
 
@@ -114,7 +115,7 @@ class AudioTrack:
 
     def _copy(self) -> Generator[_Timed, None, None]:
         """The source's own packets, moved to the new clock."""
-        for packet in self._source.demux(self._stream):
+        for packet in self._plain():
             if packet.pts is None or packet.time_base is None:
                 continue
             shift = round(self._start / packet.time_base)
@@ -126,6 +127,19 @@ class AudioTrack:
             packet.dts = packet.pts
             packet.stream = self._target
             yield at, packet
+
+    def _plain(self) -> Iterator[Packet[Any]]:
+        """The source's packets as an MP4 holds them: AAC without the headers of a stream."""
+        if self._stream.codec_context.name != "aac":
+            yield from self._source.demux(self._stream)
+            return
+        strip = BitStreamFilterContext("aac_adtstoasc", self._stream)
+        for packet in self._source.demux(self._stream):
+            if packet.size:
+                base = packet.time_base
+                for bare in strip.filter(packet):
+                    bare.time_base = base
+                    yield bare
 
     def _encode(self) -> Generator[_Timed, None, None]:
         """The decoded sound as AAC."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import struct
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -19,15 +18,16 @@ from models.types import Image
 from realtime.files import VIDEO_SUFFIX
 from realtime.sinks.audio_track import AudioTrack
 from realtime.sinks.base import SinkError
+from realtime.sinks.fragments import add_index, drop_torn_end
 
 _BT709 = 1
 _LIMITED_RANGE = 1
 _TICKS = 512
 """Clock ticks to a frame: fine enough for the times of a clip with a variable frame rate."""
 
-_FRAGMENTED = "hybrid_fragmented+frag_keyframe+default_base_moof"
-"""While it grows, the file consists of playable fragments of one second; at the end FFmpeg makes
-it an ordinary MP4 that players seek in at once."""
+_FRAGMENTED = "frag_keyframe+default_base_moof+delay_moov+skip_trailer"
+"""While it grows, the file consists of playable fragments of one second, so that memory does not
+grow with it; at the end it becomes an ordinary MP4 (`fragments`)."""
 
 MARK = "AI avatar: a photo animated with avatarify-like"
 """The comment in every file, also in one whose signature was never written."""
@@ -142,25 +142,18 @@ class VideoWriter:
         """
         if self._closed:
             return
-        if self.frames == 0:
-            # FFmpeg's hybrid MP4 writer crashes on a file without a single frame.
+        if self.frames == 0 and not self._failed:
+            # A file without a single frame would not open.
             self.write(np.zeros((self._given[1], self._given[0], 3), np.uint8))
         self._closed = True
-        try:
-            self._container.mux(self._stream.encode(None))
-        except (av.FFmpegError, OSError) as error:
-            raise self._stopped(error) from None
-        finally:
-            if self._audio is not None:
-                self._audio.close()
+        refused: Exception | None = None
+        for step in (self._flush, self._container.close, self._finish):
             try:
-                self._container.close()
+                step()
             except (av.FFmpegError, OSError) as error:
-                raise self._stopped(error) from None
-            finally:
-                if self._failed:
-                    with contextlib.suppress(OSError):
-                        drop_torn_end(self.path)
+                self._failed, refused = True, refused or error
+        if refused is not None:
+            raise self._stopped(refused) from None
 
     def __enter__(self) -> VideoWriter:
         """Return itself."""
@@ -194,36 +187,26 @@ class VideoWriter:
         context.color_trc = _BT709
         context.color_range = _LIMITED_RANGE
 
+    def _flush(self) -> None:
+        """Write what the encoder still holds."""
+        if self._audio is not None:
+            self._audio.close()
+        self._container.mux(self._stream.encode(None))
+
+    def _finish(self) -> None:
+        """Make an ordinary MP4 of the file, or of what a fault left of it."""
+        if self._failed:
+            drop_torn_end(self.path)
+        # Fragments that cannot be read play as they are.
+        with contextlib.suppress(ValueError):
+            add_index(self.path)
+
     def _stopped(self, error: Exception) -> SinkError:
         self._failed = True
         return SinkError(
             f"The recording {self.name} stopped: {_reason(error)}; what was recorded before is "
             "kept, make room or choose another place."
         )
-
-
-def drop_torn_end(path: Path) -> None:
-    """Cut off a fragment at the end of an MP4 file that was not written to its end.
-
-    Raises:
-        OSError: the file cannot be read or changed.
-    """
-    with path.open("r+b") as file:
-        length = file.seek(0, os.SEEK_END)
-        at = whole = 0
-        while at + 8 <= length:
-            file.seek(at)
-            size, kind = struct.unpack(">I4s", file.read(8))
-            if size == 1:
-                size = int.from_bytes(file.read(8), "big")
-            if size < 8 or at + size > length:
-                break
-            at += size
-            if kind != b"moof":  # It belongs to what follows it.
-                whole = at
-        # Without one whole fragment there is nothing to keep that plays better alone.
-        if 0 < whole < length:
-            file.truncate(whole)
 
 
 def _check_target(path: Path, source: Path | None) -> None:
