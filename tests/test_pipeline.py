@@ -518,6 +518,29 @@ def test_the_output_keeps_its_rate_and_frames_hardly_wait(camera_fps: float, pha
     assert len(waits) >= 60 * min(30, camera_fps) - 3
 
 
+@pytest.mark.parametrize("patient", [True, False])
+def test_one_late_frame_delays_no_others(patient: bool) -> None:
+    """30 frames a second, ready 5 ms into their slots, but the thirtieth 32 ms later."""
+    ready = [i / 30 + 0.005 + (0.032 if i == 30 else 0) for i in range(60)]
+    pace, waits, dropped = Pace(30, 0.0), [], 0
+    now, index = 0.0, 0
+    while index < len(ready):
+        now = max(now, pace.opens)
+        while index + 1 < len(ready) and ready[index + 1] <= now:
+            index, dropped = index + 1, dropped + 1
+        waited = None
+        now = max(now, min(ready[index], pace.closes))
+        if ready[index] <= now:
+            waited, index = now - ready[index], index + 1
+            if patient and pace.stale(waited) and ready[index] <= pace.gives_up:
+                now, index, dropped = ready[index], index + 1, dropped + 1
+                waited = 0.0
+            waits.append(waited)
+        pace.served(now, waited)
+    assert (max(waits[33:50]) < 0.01) is patient
+    assert dropped == patient
+
+
 def test_waiting_frames_move_the_clock_once() -> None:
     pace = Pace(30, 0.0)
     now = 0.0
