@@ -31,6 +31,7 @@ EYE_MEAN = 9
 MOUTH_GAIN, MOUTH_OFFSET = 0.5, 0.2
 """The most by which the mouth's colours are multiplied (1 +- gain) and shifted."""
 
+_LINE = 0.9  # how much of the lid's drawn line stays
 _EYE_OUTER, _EYE_INNER = (13.0, 37.0), (51.0, 37.0)  # where the eye's corners are in its region
 _MOUTH_SPAN = 0.52  # of the region's side: the photo's mouth, as wide as it was
 # fmt: off
@@ -90,12 +91,12 @@ def mouth_source(photo: Image, landmarks: Floats) -> Source:
 
 
 def eye_gate(eye: Eye, source: Source, target: Floats) -> float:
-    """How far the eye has closed since the photo: 0 up to not quite half, 1 nearly closed.
+    """How far the eye has closed since the photo: 0 up to half, 1 nearly closed.
 
     Before, drawn lids are good, and the network would only blur what is seen.
     """
     ratio = _lid_gap(eye, target) / max(source.gap, 1e-6)
-    return _step(1.0 - ratio, 0.4, 0.8)
+    return _step(1.0 - ratio, 0.5, 0.9)
 
 
 def mouth_gate(source: Source, width: float, target: Floats, head: Similarity) -> float:
@@ -136,6 +137,9 @@ def eye_region(picture: Image, eye: Eye, source: Source, target: Floats, gate: f
     # until little is left of it.
     seen = cv2.GaussianBlur(cv2.erode(opening, np.ones((3, 3), np.uint8)), (0, 0), 1.0)
     kept = seen * np.float32((1 - _step(closing, 0.6, 0.95)) / 255)
+    # Lashes and the lids' line are drawn better than a network can redraw them.
+    line = cv2.GaussianBlur(cv2.dilate(edge, np.ones((5, 3), np.uint8)), (0, 0), 1.0)
+    kept = np.maximum(kept, line * np.float32(_LINE / 255))
     prior = cv2.GaussianBlur(near, (0, 0), 2.0) * (1 - kept) * np.float32(gate / 255)
     return Region(matrix, planes, _faded(prior))
 
