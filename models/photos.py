@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 from PIL import ImageCms, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from models.errors import UserError
 from models.types import Face, Image, Photo
@@ -19,8 +20,14 @@ from models.types import Face, Image, Photo
 MAX_PIXELS = 64_000_000
 """More than any usual camera has."""
 
-_MAX_PIXELS_OF = {"WEBP": 48_000_000}
-"""Where the decoder needs 16 bytes for each."""
+_MAX_PIXELS_OF = {
+    "PNG": 50_000_000,
+    "HEIF": 50_000_000,
+    "WEBP": 40_000_000,
+    "AVIF": 40_000_000,
+}
+"""Where the decoder is slow, or needs 16 bytes for each (WebP): two seconds, 1 GB at most."""
+
 MIN_SIDE = 64
 MIN_FACE_HEIGHT = 40.0
 """Pixels; below, landmarks and picture are too coarse to be animated."""
@@ -31,14 +38,16 @@ _SUFFIXES = frozenset(
 # Only formats of pictures: Pillow would also run Ghostscript on a PostScript file.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF", "PPM")
 _MAX_BYTES = 600_000_000
-_KEPT_PIXELS = 24_000_000
-"""Larger pictures are shrunk as soon as they are decoded: the avatar is at most 720 high."""
+_KEPT_PIXELS = 32_000_000
+"""Larger pictures are halved as soon as they are decoded, or while: the avatar is at most 720
+high, and what comes after the decoder would take longer than it."""
 
 _SCANNED_PIXELS = 1_500_000_000
 """Pixels times passes over them: a progressive JPEG may ask for thousands of passes."""
 
 _BACKGROUND = (240, 240, 240)
 _SCAN = b"\xff\xda"
+_STRIPS, _TILES = 273, 324
 _SMALL_FACE = 0.22
 _CROP_SIDE = 3.2
 
@@ -70,10 +79,13 @@ def decode_image(data: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Image
             picture = _open(data)
             limit = min(max_pixels, _MAX_PIXELS_OF.get(picture.format or "", max_pixels))
             _check_size(path, *picture.size, limit)
-            if data.count(_SCAN) * picture.width * picture.height > _SCANNED_PIXELS:
+            if _scanned(picture, data) > _SCANNED_PIXELS:
                 raise UserError(
                     f"{path} would take minutes to decode; save it anew as an ordinary JPEG."
                 )
+            if picture.width * picture.height > _KEPT_PIXELS:
+                # What a JPEG would lose by being halved is not even decoded.
+                picture.draft(None, (picture.width // 2, picture.height // 2))
             picture.load()
             ImageOps.exif_transpose(picture, in_place=True)
             pixels = _to_rgb(_shrunk(picture))
@@ -233,18 +245,29 @@ def _check_size(path: Path, width: int, height: int, limit: int) -> None:
         )
 
 
+def _scanned(picture: PIL.Image.Image, data: bytes) -> int:
+    """How many pixels a decoder of JPEG goes over, in all passes; 0 for other formats."""
+    if isinstance(picture, TiffImageFile):
+        if picture.info.get("compression") not in ("jpeg", "tiff_jpeg"):
+            return 0
+        places = picture.tag_v2.get(_STRIPS) or picture.tag_v2.get(_TILES) or (0,)
+        parts = max(len(places), 1)
+    elif picture.format in ("JPEG", "MPO"):
+        parts = 1
+    else:
+        return 0
+    return data.count(_SCAN) * picture.width * picture.height // parts
+
+
 def _shrunk(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """The picture with at most `_KEPT_PIXELS` pixels."""
-    pixels = picture.width * picture.height
-    if pixels <= _KEPT_PIXELS:
+    """The picture itself, or half as wide and high where it has more than `_KEPT_PIXELS`."""
+    if picture.width * picture.height <= _KEPT_PIXELS:
         return picture
     if picture.mode in ("1", "P", "PA"):
         picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
     elif picture.mode.startswith("I;"):
         picture = picture.convert("I")
-    scale = (_KEPT_PIXELS / pixels) ** 0.5
-    size = max(int(picture.width * scale), 1), max(int(picture.height * scale), 1)
-    return picture.resize(size, PIL.Image.Resampling.BILINEAR)
+    return picture.reduce(2)
 
 
 def _too_large(path: Path, limit: int) -> UserError:
