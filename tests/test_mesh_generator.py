@@ -127,7 +127,7 @@ def test_the_correction_is_bounded(avatar: MeshAvatar) -> None:
 
 
 def test_the_eyeball_that_is_seen_stays_as_it_is(avatar: MeshAvatar) -> None:
-    target = closed(avatar.landmarks, 0.5)
+    target = closed(avatar.landmarks, 0.62)
     drawn, out = mended(avatar, target, generator(1.0)[0])
     assert not np.array_equal(drawn, out), "the lids do change"
     for eye in EYES:
@@ -135,6 +135,16 @@ def test_the_eyeball_that_is_seen_stays_as_it_is(avatar: MeshAvatar) -> None:
         spot = (slice(y - 1, y + 2), slice(x - 1, x + 2))
         change = np.abs(drawn[spot].astype(int) - out[spot])
         assert change.max() <= 6, "a catchlight is not to be washed out"
+
+
+def test_the_line_of_a_closed_lid_stays(avatar: MeshAvatar) -> None:
+    target = closed(avatar.landmarks, 1.0)
+    drawn, out = mended(avatar, target, generator(1.0)[0])
+    assert not np.array_equal(drawn, out), "the lid's skin does change"
+    for eye in EYES:
+        x, y = target[eye.upper[2:5], :2].round().astype(int).T
+        change = np.abs(drawn[y, x].astype(int) - out[y, x])
+        assert change.max() <= 20, "lashes are not to be washed out"
 
 
 def test_an_open_mouth_changes_the_mouth_only(avatar: MeshAvatar) -> None:
