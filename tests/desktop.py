@@ -104,17 +104,20 @@ class Desktop:
 
     def objects(self) -> list[dict[str, Any]]:
         """Everything that PipeWire knows of."""
-        found: list[dict[str, Any]] = json.loads(self.run("pw-dump"))
-        return found
+        for _ in range(10):
+            # While things change, it may print two lists, or one that is cut.
+            with contextlib.suppress(json.JSONDecodeError):
+                found: list[dict[str, Any]] = json.loads(self.run("pw-dump"))
+                return found
+        raise RuntimeError("pw-dump gave no JSON")
 
     def cameras(self) -> dict[str, int]:
         """The serial number of each camera by its name for people."""
-        found = {}
-        for item in self.objects():
-            properties = (item.get("info") or {}).get("props") or {}
-            if properties.get("media.class") == "Video/Source":
-                found[properties.get("node.description", "")] = int(properties["object.serial"])
-        return found
+        return {name: int(each["object.serial"]) for name, each in self._cameras().items()}
+
+    def camera_node(self, name: str) -> str:
+        """What programs call a camera whose name for people is this."""
+        return str(self._cameras()[name]["node.name"])
 
     def stop_pipewire(self) -> None:
         """End PipeWire and its session manager, as an update of the system does."""
@@ -154,6 +157,15 @@ class Desktop:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _cameras(self) -> dict[str, dict[str, Any]]:
+        """What PipeWire knows of each camera, by its name for people."""
+        found = {}
+        for item in self.objects():
+            properties = (item.get("info") or {}).get("props") or {}
+            if properties.get("media.class") == "Video/Source":
+                found[properties.get("node.description", "")] = properties
+        return found
 
     def _start_all(self) -> None:
         self.environment["DISPLAY"] = self._announced(
@@ -204,7 +216,7 @@ class Desktop:
     def _is_managed(self) -> bool:
         try:
             objects = self.objects()
-        except (subprocess.CalledProcessError, json.JSONDecodeError):
+        except (subprocess.CalledProcessError, RuntimeError):
             return False
         names = [
             ((item.get("info") or {}).get("props") or {}).get("application.name")

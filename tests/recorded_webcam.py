@@ -13,12 +13,14 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
+from models.face.tracker import FaceTracker
 from models.types import Image
 from realtime.assets import asset_path
 from realtime.cameras.clip import ClipCamera
 from realtime.frames import AvatarFrame
 from realtime.sinks.base import Sink
 from realtime.sinks.pipewire import PipeWireSink
+from scripts.measures import MOTIONS, agreement, motions
 from tests import timecode
 from tests.desktop import Desktop
 
@@ -68,6 +70,46 @@ def webcam(pictures: list[Image]) -> Iterator[dict[int, int]]:
     """The camera; gives what `shown` gives. The session is that of our own environment."""
     with PipeWireSink(SIZE, FPS, NAME) as sink, shown(sink, pictures) as log:
         yield log
+
+
+def agreements(
+    driver: list[Image], shown: dict[int, int], received: list[Image]
+) -> tuple[int, dict[str, float | None]]:
+    """In how many pictures of the avatar there is a face, and how it goes with the driver's.
+
+    Args:
+        driver: what the webcam shows.
+        shown: from `webcam`.
+        received: of the avatar, with the times of the webcam's pictures.
+
+    Returns:
+        The number of faces, and for mouth and yaw the correlation (None: too little to tell).
+    """
+    moved, answers = _followed(driver), _followed(received)
+    codes = [timecode.read(picture) for picture in received]
+    found = {}
+    for name in ("mouth", "yaw"):
+        pairs = [
+            (motion[name], answer[name])
+            for code, answer in zip(codes, answers, strict=True)
+            if code in shown and answer is not None
+            for motion in [moved[shown[code]]]
+            if motion is not None
+        ]
+        before, after = ([pair[side] for pair in pairs] for side in (0, 1))
+        found[name] = agreement(before, after, MOTIONS[name]).correlation
+    return sum(answer is not None for answer in answers), found
+
+
+def _followed(pictures: list[Image]) -> list[dict[str, float] | None]:
+    """The motions of the face in each picture, None where there is none."""
+    tracker = FaceTracker()
+    faces = [tracker.track(picture) for picture in pictures]
+    neutral = next((face for face in faces if face is not None), None)
+    return [
+        None if face is None or neutral is None else motions(face.landmarks, neutral.landmarks)
+        for face in faces
+    ]
 
 
 def start_tool(desktop: Desktop, *arguments: str) -> subprocess.Popen[bytes]:

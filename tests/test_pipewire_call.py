@@ -14,10 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.face.tracker import FaceTracker
-from models.types import Image
 from realtime.sinks.pipewire import LABEL, PipeWireSink
-from scripts.measures import MOTIONS, agreement, motions
 from tests import recorded_webcam, timecode
 from tests.camera_page import CameraPage
 from tests.desktop import Desktop
@@ -35,14 +32,6 @@ def desktop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desktop]:
     with tempfile.TemporaryDirectory(prefix="pw") as folder, Desktop(Path(folder)) as desktop:
         monkeypatch.setenv("XDG_RUNTIME_DIR", desktop.environment["XDG_RUNTIME_DIR"])
         yield desktop
-
-
-def followed(pictures: list[Image]) -> list[dict[str, float] | None]:
-    """The motions of the face in each picture, None where there is none."""
-    tracker = FaceTracker()
-    faces = [tracker.track(picture) for picture in pictures]
-    neutral = next(face for face in faces if face is not None)
-    return [None if face is None else motions(face.landmarks, neutral.landmarks) for face in faces]
 
 
 def test_a_page_sees_the_avatar_move_like_the_driver(desktop: Desktop, tmp_path: Path) -> None:
@@ -77,21 +66,10 @@ def test_a_page_sees_the_avatar_move_like_the_driver(desktop: Desktop, tmp_path:
     assert order == sorted(order)
 
     assert len(received) >= PICTURES
-    codes_kept = [timecode.read(picture) for _, picture in received]
-    driver = followed(pictures)
-    avatar = followed([picture for _, picture in received])
-    assert sum(face is not None for face in avatar) > 0.95 * len(avatar)
-    for name in ("mouth", "yaw"):
-        pairs = [
-            (moved[name], answer[name])
-            for code, answer in zip(codes_kept, avatar, strict=True)
-            if code is not None and answer is not None
-            for moved in [driver[shown[code]]]
-            if moved is not None
-        ]
-        before, after = ([pair[side] for pair in pairs] for side in (0, 1))
-        found = agreement(before, after, MOTIONS[name])
-        assert found.correlation is not None and found.correlation > 0.8, name
+    faces, found = recorded_webcam.agreements(pictures, shown, [picture for _, picture in received])
+    assert faces > 0.95 * len(received)
+    for name, correlation in found.items():
+        assert correlation is not None and correlation > 0.8, name
 
 
 def test_a_page_sees_the_right_colours(desktop: Desktop, tmp_path: Path) -> None:
