@@ -145,10 +145,14 @@ def soak(
                 visit = random.choice(kinds)
                 done[visit.__name__] += 1
                 trouble = judge(visit, shown)
+                print(visit.__name__, trouble or "well", flush=True)
                 if trouble:
                     report["troubles"].append(f"{visit.__name__}: {trouble}")
+                if tool.process.poll() is not None:
+                    log = desktop.log("pw-v4l2").read_text(errors="replace")[-2000:]
+                    report["troubles"].append(f"the tool has ended: {log}")
+                    break
                 usage.append(use_of(tool.process.pid))
-                print(visit.__name__, trouble or "well", usage[-1], flush=True)
         finally:
             tool.stop()
     return {**report, **found, "visits": dict(done), "usage": usage}

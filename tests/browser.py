@@ -61,6 +61,8 @@ class Browser:
         headless: bool = True,
         size: tuple[int, int] = (1280, 800),
         environment: Mapping[str, str] | None = None,
+        programs: Sequence[str] = ("chromium", "chromium-browser"),
+        patience: float = _PATIENCE,
     ) -> None:
         """Start the browser; skips the test where there is none (fails in CI).
 
@@ -70,8 +72,11 @@ class Browser:
             headless: without a window; with one it needs an X server (Xvfb).
             size: (width, height) of the window.
             environment: the browser's environment, or None for ours.
+            programs: what it may be called; the first that there is.
+            patience: seconds that one answer may take, unless a call says something else.
         """
-        program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+        self._patience = patience
+        program = next(filter(None, map(shutil.which, programs)), None)
         if program is None:
             absent("needs chromium")
         command = [
@@ -119,7 +124,7 @@ class Browser:
             self.close()
             raise
 
-    def open(self, address: str, patience: float = _PATIENCE) -> None:
+    def open(self, address: str, patience: float | None = None) -> None:
         """Go to an address and wait until its document is complete.
 
         Raises:
@@ -130,12 +135,12 @@ class Browser:
             raise BrowserError(f"{address}: {answer['errorText']}")
         self.wait("document.readyState === 'complete'", patience)
 
-    def run(self, script: str, patience: float = _PATIENCE) -> Any:
+    def run(self, script: str, patience: float | None = None) -> Any:
         """The value of a JavaScript expression in the page; a promise is awaited.
 
         Args:
             script: an expression, whose value must be JSON (or undefined: None).
-            patience: seconds to wait for it.
+            patience: seconds to wait for it; None: as the browser was made.
 
         Raises:
             BrowserError: it threw, or took too long.
@@ -152,13 +157,13 @@ class Browser:
             raise BrowserError(_exception(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
-    def wait(self, script: str, patience: float = _PATIENCE) -> Any:
+    def wait(self, script: str, patience: float | None = None) -> Any:
         """The first value of an expression that counts as true.
 
         Raises:
             BrowserError: it did not become true in time.
         """
-        until = time.monotonic() + patience
+        until = time.monotonic() + (patience or self._patience)
         while True:
             # While a page is being replaced its scripts fail.
             with contextlib.suppress(BrowserError):
@@ -186,7 +191,7 @@ class Browser:
         """The page as a PNG file."""
         return base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"])
 
-    def command(self, method: str, patience: float = _PATIENCE, **parameters: Any) -> Any:
+    def command(self, method: str, patience: float | None = None, **parameters: Any) -> Any:
         """Send one command of the DevTools protocol and return its answer.
 
         Raises:
@@ -205,9 +210,10 @@ class Browser:
             except (OSError, ValueError) as error:
                 raise BrowserError(f"the browser is gone: {self._last_words()}") from error
         try:
-            found = answer.get(timeout=patience)
+            found = answer.get(timeout=patience or self._patience)
         except queue.Empty:
-            raise BrowserError(f"no answer to {method} in {patience:.0f} s") from None
+            seconds = patience or self._patience
+            raise BrowserError(f"no answer to {method} in {seconds:.0f} s") from None
         finally:
             self._answers.pop(number, None)
         if "error" in found:

@@ -111,6 +111,8 @@ class CameraPage:
         profile: Path,
         environment: Mapping[str, str] | None = None,
         flags: tuple[str, ...] = PIPEWIRE_FLAGS,
+        programs: tuple[str, ...] = ("chromium", "chromium-browser"),
+        patience: float = 30.0,
     ) -> None:
         """Start a server for the page, and the browser on it.
 
@@ -118,7 +120,10 @@ class CameraPage:
             profile: an empty folder.
             environment: that of the browser.
             flags: further switches of the browser.
+            programs: what it may be called.
+            patience: seconds that it may take for one answer.
         """
+        self._patience = patience
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         try:
@@ -126,11 +131,22 @@ class CameraPage:
                 profile,
                 flags=("--use-fake-ui-for-media-stream", *flags),
                 environment=environment,
+                programs=programs,
+                patience=patience,
             )
         except BaseException:
             self._stop_server()
             raise
         self.browser.open(f"http://127.0.0.1:{self._server.server_port}/")
+
+    def cameras(self) -> list[str]:
+        """The names of the cameras that the page may choose from."""
+        return list(
+            self.browser.run(
+                "navigator.mediaDevices.enumerateDevices().then((list) => list.filter("
+                "(device) => device.kind === 'videoinput').map((device) => device.label))"
+            )
+        )
 
     def join(self, label: str, size: tuple[int, int], tries: int = 40) -> dict[str, object]:
         """Open the camera of this name; gives the settings of the track.
@@ -139,7 +155,7 @@ class CameraPage:
             BrowserError: it was not there after all tries.
         """
         words = ", ".join(map(json.dumps, (label, tries, *size)))
-        answer: dict[str, object] = self.browser.run(f"join({words})", patience=60)
+        answer: dict[str, object] = self.browser.run(f"join({words})", patience=2 * self._patience)
         self.browser.run(f"look({timecode.CELL}, {timecode.BITS})")
         return answer
 
