@@ -2,9 +2,8 @@
 
     python scripts/soak_devices.py --minutes 60 --json soak.json
 
-With `--chromium` pages in Chromium read the virtual camera too. That needs `--accelerator kvm`: on
-an emulated processor Chromium starts, but its page did not open within half a minute when this was
-tried. OBS is not part of this run and was not tried in such a guest.
+With `--chromium` pages in Chromium read the virtual camera too; needs Debian's package
+chromium-headless-shell. On an emulated processor such a page takes a few minutes.
 """
 
 from __future__ import annotations
@@ -50,6 +49,7 @@ def main() -> None:
             Path(folder),
             folder=Path(__file__).resolve().parent.parent,
             timeout=seconds * 1.2 + BOOT,
+            memory=4096 if arguments.chromium else 2048,
             accelerator=arguments.accelerator,
         )
         print(printed, end="")

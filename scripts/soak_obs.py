@@ -107,12 +107,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here")
     parser.add_argument("--pictures", type=Path, help="a folder for two of OBS's screenshots")
     options = parser.parse_args()
-    random.seed(options.seed)
+    order = random.Random(options.seed)
     with tempfile.TemporaryDirectory(prefix="pw") as name, Desktop(Path(name) / "s") as desktop:
         os.environ["XDG_RUNTIME_DIR"] = desktop.environment["XDG_RUNTIME_DIR"]
         command = shlex.split(options.obs)
         try:
-            report = soak(desktop, command, options.minutes * 60, options.pictures)
+            report = soak(desktop, command, options.minutes * 60, order, options.pictures)
         except ObsError as error:
             sys.exit(str(error))
     print(json.dumps({key: value for key, value in report.items() if key != "usage"}))
@@ -122,7 +122,11 @@ def main() -> None:
 
 
 def soak(
-    desktop: Desktop, command: Sequence[str], seconds: float, folder: Path | None
+    desktop: Desktop,
+    command: Sequence[str],
+    seconds: float,
+    order: random.Random,
+    folder: Path | None,
 ) -> dict[str, Any]:
     """All of it, and what came of it; screenshots go into the folder."""
     done: Counter[str] = Counter()
@@ -142,15 +146,14 @@ def soak(
                 kinds.append(visits.tool_again)
             end = time.monotonic() + seconds
             while time.monotonic() < end:
-                visit = random.choice(kinds)
+                visit = order.choice(kinds)
                 done[visit.__name__] += 1
                 trouble = judge(visit, shown)
                 print(visit.__name__, trouble or "well", flush=True)
                 if trouble:
                     report["troubles"].append(f"{visit.__name__}: {trouble}")
                 if tool.process.poll() is not None:
-                    log = desktop.log("pw-v4l2").read_text(errors="replace")[-2000:]
-                    report["troubles"].append(f"the tool has ended: {log}")
+                    report["troubles"].append("the tool has ended")
                     break
                 usage.append(use_of(tool.process.pid))
         finally:
