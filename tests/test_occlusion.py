@@ -154,6 +154,33 @@ def test_nothing_before_the_face_makes_the_avatar_jump(
     assert all(found[-15:]), "it is back"
 
 
+def test_a_turn_to_the_profile_and_back_does_not_make_it_jump(
+    shared: Path, landmarker_bundle: Path
+) -> None:
+    """A real head: from the front to one side, past the front to the other, nearly a profile."""
+    clip = ClipReader(shared / "real" / "head-pose-face-detection-female.gif")
+    images = [np.ascontiguousarray(image) for image, _ in clip.frames()]
+    assert len(images) == 23
+    front, profile = [21, 22, 21, 20] * 6, [1, 2, 3, 4, 3, 2] * 3
+    there = front + list(range(19, 0, -1)) + profile
+    order = there + list(range(1, 20)) + front
+    animation = Animation(AllPoints(), FaceTracker(landmarker_bundle), rest())
+    poses, found = [], []
+    for index, number in enumerate(order):
+        followed = animation.follow(CameraFrame(images[number], index / 12.5, index))
+        assert followed.pose is not None
+        poses.append(followed.pose.values)
+        found.append(animation.face_found)
+    steps = [np.linalg.norm(b - a, axis=1).max() for a, b in zip(poses, poses[1:], strict=False)]
+    assert animation.calibration_state is not State.WAITING and animation.faults == 0
+    assert max(steps) < 0.3, "it jumps: the head itself moves its points by 0.2 a frame"
+    still = steps[len(there) - len(profile) : len(there) - 1]
+    assert max(still) < 0.15, "nor does a profile that hardly moves"
+    assert np.abs(poses[len(there) - 1] - poses[len(front) - 1]).max() > 0.3, "it follows"
+    assert all(found[-len(front) :])
+    assert np.abs(poses[-1] - poses[len(front) - 1]).max() < 0.15, "it is back"
+
+
 def squeezed(width: float) -> Face:
     points = face().landmarks.copy()
     points[:, 0] = 320 + (points[:, 0] - 320) * width
