@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from models.errors import UserError  # noqa: E402
+from scripts import fuzz_checkpoints  # noqa: E402
 
 SEEDS = ROOT / "tests" / "fuzz"
 MOST_SECONDS = 2.0
@@ -50,11 +51,16 @@ Call = Callable[[bytes, Path], None]
 
 @dataclass(frozen=True)
 class Target:
-    """Something that reads files. load: imports it and returns the call."""
+    """Something that reads files.
+
+    load: imports it and returns the call. make: builds an input out of up to 200 random bytes, for
+    half of all inputs, where edits of the seeds do not get far.
+    """
 
     load: Callable[[], Call]
     needs: tuple[str, ...] = ()
     share: float = 1.0
+    make: Callable[[bytes], bytes] | None = None
 
 
 def _photo() -> Call:
@@ -171,7 +177,7 @@ TARGETS: dict[str, Target] = {
     "photo": Target(_photo),
     "video": Target(_video),
     "sound": Target(_sound, share=0.5),
-    "checkpoint": Target(_checkpoint, ("torch", "onnx"), share=0.5),
+    "checkpoint": Target(_checkpoint, ("torch", "onnx"), make=fuzz_checkpoints.made),
     "manifest": Target(_manifest),
     "signed": Target(_signed),
     "key": Target(_key, share=0.5),
@@ -330,6 +336,10 @@ def _hypothesis(target: str, call: Callable[[bytes], None], inputs: int, seed: i
     # Few draws, since each costs more than most calls: eight bytes are one edit.
     choices = st.tuples(st.integers(0, len(known) - 1), st.binary(max_size=_EDIT * 6))
     damaged = choices.map(lambda drawn: _damaged(known, *drawn))
+    kinds = [damaged, damaged, damaged, st.binary(max_size=400)]
+    make = TARGETS[target].make
+    if make is not None:
+        kinds += [st.binary(min_size=20, max_size=200).map(make)] * 4
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -339,7 +349,7 @@ def _hypothesis(target: str, call: Callable[[bytes], None], inputs: int, seed: i
         phases=[hypothesis.Phase.generate],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(st.one_of(damaged, damaged, damaged, st.binary(max_size=400)))
+    @hypothesis.given(st.one_of(kinds))
     def feed(data: bytes) -> None:
         call(data)
 

@@ -321,6 +321,27 @@ def test_a_checkpoint_cannot_start_a_program(kind: str, tmp_path: Path) -> None:
         assert proof.exists()
 
 
+@pytest.mark.parametrize(
+    ("seed", "words"),
+    [
+        ("repeated", "w is not an array"),  # One number, repeated ten thousand million times.
+        ("buffer", "cannot be read"),  # It asks for a buffer of 8 GB.
+        ("unsized", "does not fit"),
+        ("names", "does not fit"),
+    ],
+)
+def test_a_checkpoint_that_asks_for_too_much_is_refused(
+    seed: str, words: str, tmp_path: Path
+) -> None:
+    from models.fomm.checkpoint import load
+
+    path = tmp_path / "vox-cpk.pth.tar"
+    path.write_bytes((Path(__file__).parent / "fuzz" / "checkpoint" / seed).read_bytes())
+    with pytest.raises(UserError, match=words) as caught:
+        load(path)
+    assert str(caught.value).isprintable()
+
+
 def test_an_archive_that_grows_when_it_is_unpacked_is_refused(tmp_path: Path) -> None:
     import zipfile
 

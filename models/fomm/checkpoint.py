@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import pickletools
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,23 @@ from models.fomm.config import CONFIGS, KEYPOINTS, Config, config_named, guess_c
 from models.fomm.official import OFFICIAL, WHERE
 
 if TYPE_CHECKING:
+    import torch
+
     from models.fomm.graph import Weights  # Needs onnx, which may be missing.
 
 EXTRA = "install torch onnx"
 PARTS = ("generator", "kp_detector")
+
+_NAMED = frozenset(
+    ["collections OrderedDict", "collections Counter", "collections defaultdict"]
+    + [f"torch._utils _rebuild_{kind}" for kind in ("tensor", "tensor_v2", "parameter")]
+    + [f"torch {kind}Storage" for kind in ("Float", "Half", "BFloat16", "Double", "Long", "Int")]
+    + ["torch ShortStorage", "torch ByteStorage", "torch BoolStorage", "torch CharStorage"]
+)
+"""What the pickle of a checkpoint may name: tensors and dictionaries."""
+
+_OLD_PICKLES = 5
+"""How many there are one after the other at the start of an older checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +79,14 @@ def load(path: Path, config_name: str | None = None) -> tuple[Checkpoint, Config
     data = _read(path)
     lacking = [part for part in PARTS if not isinstance(data.get(part), Mapping)]
     if lacking:
-        keys = ", ".join(sorted(map(str, data))[:6]) or "nothing"
+        keys = ", ".join(sorted(map(_shown, data))[:6]) or "nothing"
         raise UserError(
             f"{path.name} is not a First Order Motion Model checkpoint: it has no "
             f"{' and no '.join(lacking)}, but {keys}; {_advice()}"
         )
     parts = {part: _arrays(path, data[part]) for part in PARTS}
     rows = parts["kp_detector"].get("jacobian.weight")
-    config = _config(path, config_name, rows is not None and len(rows) == 4)
+    config = _config(path, config_name, rows is not None and rows.shape[:1] == (4,))
     for part, arrays in parts.items():
         _compare(path, part, arrays, config)
     return Checkpoint(**parts), config
@@ -84,12 +98,14 @@ def _read(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise UserError(f"There is no file {path}; {_advice()}")
     size = path.stat().st_size
-    _check_unpacked(path)
     official = OFFICIAL.get(path.name)
     try:
+        if zipfile.is_zipfile(path):
+            _check_unpacked(path)
+        _check_pickles(path)
         # A checkpoint is a pickle: anything but tensors and plain values in it is refused.
         data = torch.load(path, map_location="cpu", weights_only=True)
-    except MemoryError:
+    except (MemoryError, UserError):
         raise
     except Exception as error:  # A damaged pickle raises nearly anything.
         known = f", where the official file has {official.size:,}" if official else ""
@@ -110,17 +126,45 @@ def _check_unpacked(path: Path) -> None:
 
     Raises:
         UserError: it is one.
+        OSError, ValueError, ...: it is damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(entry.file_size for entry in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return  # The older kind of checkpoint, or nothing of the sort.
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > path.stat().st_size:
         raise UserError(
             f"{path.name} is packed in a way that PyTorch never does and would take "
             f"{unpacked:,} bytes; {_advice()}"
         )
+
+
+def _check_pickles(path: Path) -> None:
+    """Refuse pickles that name anything that no checkpoint of this kind needs.
+
+    PyTorch refuses what runs code, but makes an array or a buffer of any size that it is asked for.
+
+    Raises:
+        ValueError: it is such a file.
+        OSError, ...: it is damaged.
+    """
+    with path.open("rb") as file:
+        packed = file.read(4) == b"PK\x03\x04"
+        if not packed:
+            file.seek(0)
+            for _ in range(_OLD_PICKLES):
+                _check_names(pickletools.genops(file))
+    if packed:
+        with zipfile.ZipFile(path) as archive:
+            for entry in archive.infolist():
+                if entry.filename.endswith(".pkl"):
+                    _check_names(pickletools.genops(archive.read(entry)))
+
+
+def _check_names(steps: Iterable[tuple[pickletools.OpcodeInfo, Any, int | None]]) -> None:
+    for step, name, _ in steps:
+        if step.name in ("STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4") or (
+            step.name == "GLOBAL" and name not in _NAMED
+        ):
+            raise ValueError(f"it names {name}")
 
 
 def _advice() -> str:
@@ -135,10 +179,19 @@ def _arrays(path: Path, part: Mapping[Any, Any]) -> dict[str, Any]:
     for key, value in part.items():
         if str(key).endswith("num_batches_tracked"):
             continue
-        if not isinstance(value, torch.Tensor):
-            raise UserError(f"{path.name} is damaged: {key} is not an array; {_advice()}")
+        if not isinstance(value, torch.Tensor) or not _is_plain(value):
+            raise UserError(f"{path.name} is damaged: {_shown(key)} is not an array; {_advice()}")
         arrays[str(key)] = value.detach().to(torch.float32).numpy()
     return arrays
+
+
+def _is_plain(value: torch.Tensor) -> bool:
+    """Whether an array is stored as it is, and not, say, as one number that is repeated."""
+    import torch
+
+    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _config(path: Path, name: str | None, single: bool) -> Config:
@@ -203,4 +256,9 @@ def _compare(path: Path, part: str, arrays: Mapping[str, Any], config: Config) -
 
 def _some(keys: list[str]) -> str:
     more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
-    return ", ".join(keys[:4]) + more
+    return ", ".join(map(_shown, keys[:4])) + more
+
+
+def _shown(key: object) -> str:
+    """A name as it can be shown in one line, whatever is in it."""
+    return str(key)[:100].encode("unicode_escape").decode()
