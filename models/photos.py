@@ -21,7 +21,7 @@ MAX_PIXELS = 64_000_000
 """More than any usual camera has."""
 
 _MAX_PIXELS_OF = {
-    "PNG": 50_000_000,
+    "PNG": 36_000_000,
     "HEIF": 50_000_000,
     "WEBP": 40_000_000,
     "AVIF": 40_000_000,
