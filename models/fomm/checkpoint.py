@@ -102,7 +102,10 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         if zipfile.is_zipfile(path):
             _check_unpacked(path)
-        _check_pickles(path)
+        try:
+            _check_pickles(path)
+        except MemoryError as error:  # A text that is said to be longer than any file.
+            raise ValueError("it has a text of an impossible length") from error
         # A checkpoint is a pickle: anything but tensors and plain values in it is refused.
         data = torch.load(path, map_location="cpu", weights_only=True)
     except (MemoryError, UserError):
