@@ -232,9 +232,12 @@ def _codes(obs: Obs, since: int | None = None) -> list[int]:
     codes: list[int] = []
     end = time.monotonic() + 60
     while len(codes) < 12 and time.monotonic() < end:
-        code = timecode.read(obs.screenshot("jpg"))
-        new = code is not None and (since is None or timecode.age(since, code) < 1 << 23)
-        if code is not None and new:
+        try:
+            code = timecode.read(obs.screenshot("jpg"))
+        except ObsError:
+            time.sleep(0.2)  # It has no picture while the camera is away.
+            continue
+        if code is not None and (since is None or timecode.age(since, code) < 1 << 23):
             codes.append(code)
     return codes
 
