@@ -60,6 +60,7 @@ exec $b switch_root /root /bin/sh /mnt/.start
 
 _START = """export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root OUT=/mnt XDG_CACHE_HOME=/tmp/cache PYTHONDONTWRITEBYTECODE=1
+ln -s /proc/self/fd /dev/fd
 cd {folder}
 ( {command} ) >/mnt/.log 2>&1
 echo $? >/mnt/.status
