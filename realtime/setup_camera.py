@@ -223,12 +223,12 @@ def _linux(host: Host, devices: Sequence[Device], root: Path, sudo: tuple[str, .
     if options_file is None:
         path = root / "etc/modprobe.d/avatarify-like.conf"
         text = f"options v4l2loopback {_OPTIONS}\n"
-        steps.append(Step("how the camera is made", (*sudo, "tee", str(path)), text))
+        steps += _written(path, "how the camera is made", text, sudo)
     elif not listed:
         by_hand.append(f"Write exclusive_caps=1 into {options_file}: Chrome and Zoom ask for it.")
     if not _loaded_at_start(root):
         path = root / "etc/modules-load.d/avatarify-like.conf"
-        steps.append(Step("at every start", (*sudo, "tee", str(path)), "v4l2loopback\n"))
+        steps += _written(path, "at every start", "v4l2loopback\n", sudo)
     if loopbacks and not any(device.exclusive for device in loopbacks):
         words = (*sudo, "modprobe", "-r", "v4l2loopback")
         steps.append(Step("it was loaded without exclusive_caps=1", words))
@@ -243,6 +243,14 @@ def _linux(host: Host, devices: Sequence[Device], root: Path, sudo: tuple[str, .
         steps.append(Step("to be allowed to use it", (*sudo, "usermod", "-aG", "video", user)))
         by_hand.append("Log in again.")
     return Plan(tuple(steps), tuple(by_hand), blocked)
+
+
+def _written(path: Path, what: str, text: str, sudo: tuple[str, ...]) -> list[Step]:
+    """The commands that write a file, whose folder a small system may lack."""
+    steps = [Step(what, (*sudo, "tee", str(path)), text)]
+    if not path.parent.is_dir():
+        steps.insert(0, Step("its folder", (*sudo, "mkdir", "-p", str(path.parent))))
+    return steps
 
 
 def _install(host: Host, root: Path, sudo: tuple[str, ...]) -> tuple[list[Step], str]:

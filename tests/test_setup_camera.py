@@ -250,3 +250,16 @@ def test_without_yes_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     with pytest.raises(UserError, match="no virtual camera came"):
         setup_camera.setup_camera(True, told.append)
     assert len(ran) == 1
+
+
+def test_a_small_system_gets_the_folders_that_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian without systemd has no /etc/modules-load.d; writing there failed."""
+    host = computer(tmp_path, monkeypatch, DEBIAN, module=True)
+    (tmp_path / "etc/modules-load.d").rmdir()
+    todo = plan(host, [], tmp_path, as_root=True)
+    perform([step for step in todo.steps if step.words[0] in ("mkdir", "tee")], print)
+    written = tmp_path / "etc/modules-load.d/avatarify-like.conf"
+    assert written.read_text() == "v4l2loopback\n"
+    assert sum(step.words[0] == "mkdir" for step in todo.steps) == 1
