@@ -252,6 +252,7 @@ def test_without_yes_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert len(ran) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="runs mkdir and tee")
 def test_a_small_system_gets_the_folders_that_it_lacks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
