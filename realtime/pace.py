@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 _LATEST = 0.9
 """Share of a slot after which the last frame is repeated."""
 
-_STALE, _PATIENT = 0.6, 0.4
-"""Shares of a slot: a frame that has waited so long is not sent before a newer one was waited for,
-for so long. Otherwise a single late frame makes all that follow miss their slots."""
+_STALE, _PATIENT = 0.25, 0.8
+"""Shares of a slot: a frame that has waited longer is not sent while its successor is due so soon.
+Otherwise a single late frame makes all that follow miss their slots."""
+
+_AS_FAST = 1.1
+"""A camera whose frames are at most so many slots apart is as fast as the output. Of a slower one
+no frame is given up."""
+
+_REMEMBERED = 15
+"""Frames from which the usual time between two is taken."""
 
 _LOOK = 1.0
 _HOLD = 3.0
@@ -32,6 +41,8 @@ class Pace:
         self._start = start
         self._slot = 0
         self._waits: list[float] = []
+        self._ready = 0.0
+        self._between: deque[float] = deque(maxlen=_REMEMBERED)
         self._looked = start
         self._moved = start - _HOLD
 
@@ -45,14 +56,18 @@ class Pace:
         """When it must be, with the last frame if there is no new one."""
         return self.opens + _LATEST * self._period
 
-    @property
-    def gives_up(self) -> float:
-        """Until when a newer frame than one that is `stale` is waited for."""
-        return self.opens + _PATIENT * self._period
-
-    def stale(self, waited: float) -> bool:
-        """Whether a frame that has `waited` so many seconds will soon have a successor."""
-        return waited > _STALE * self._period
+    def successor(self, ready_at: float, now: float) -> float | None:
+        """Until when to wait for a newer frame than the one `ready_at`; None: send this one."""
+        if self._ready:
+            self._between.append(ready_at - self._ready)
+        self._ready = ready_at
+        if len(self._between) < _REMEMBERED or now - ready_at <= _STALE * self._period:
+            return None
+        usual = float(np.median(self._between))
+        latest = self.opens + _PATIENT * self._period
+        if usual > _AS_FAST * self._period or ready_at + usual > latest:
+            return None
+        return latest
 
     def served(self, now: float, waited: float | None) -> None:
         """The slot was served at `now` with a frame that had `waited` seconds (None: a repeat).

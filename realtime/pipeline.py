@@ -460,8 +460,9 @@ class Pipeline:
             self._stop.wait(max(0.0, pace.opens - time.perf_counter()))
             item = self._rendered.take(max(0.0, pace.closes - time.perf_counter()))
             taken = time.perf_counter()
-            if item is not None and pace.stale(taken - item.ready_at):
-                newer = self._rendered.take(max(0.0, pace.gives_up - taken))
+            until = None if item is None else pace.successor(item.ready_at, taken)
+            if until is not None:
+                newer = self._rendered.take(max(0.0, until - taken))
                 if newer is not None:
                     self._rendered.replaced += 1
                     item, taken = newer, time.perf_counter()

@@ -68,7 +68,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     kinds = parser.add_subparsers(dest="kind", required=True)
     faults = kinds.add_parser("faults", help="every fault, measured")
-    faults.add_argument("--seconds", type=float, default=3.0, help="each fault lasts")
+    faults.add_argument("--seconds", type=float, default=6.0, help="each fault lasts")
     faults.add_argument("--only", default="", help="those whose name holds this")
     leak = kinds.add_parser("leak", help="hunt for the camera's picture in the output")
     leak.add_argument("--frames", type=int, default=100_000)

@@ -518,10 +518,8 @@ def test_the_output_keeps_its_rate_and_frames_hardly_wait(camera_fps: float, pha
     assert len(waits) >= 60 * min(30, camera_fps) - 3
 
 
-@pytest.mark.parametrize("patient", [True, False])
-def test_one_late_frame_delays_no_others(patient: bool) -> None:
-    """30 frames a second, ready 5 ms into their slots, but the thirtieth 32 ms later."""
-    ready = [i / 30 + 0.005 + (0.032 if i == 30 else 0) for i in range(60)]
+def play(ready: list[float], patient: bool = True) -> tuple[list[float], int]:
+    """Put out frames that become ready at these times: how long each waited, how many were lost."""
     pace, waits, dropped = Pace(30, 0.0), [], 0
     now, index = 0.0, 0
     while index < len(ready):
@@ -531,14 +529,32 @@ def test_one_late_frame_delays_no_others(patient: bool) -> None:
         waited = None
         now = max(now, min(ready[index], pace.closes))
         if ready[index] <= now:
+            until = pace.successor(ready[index], now) if patient else None
+            if until is not None and index + 1 < len(ready):
+                now = max(now, min(ready[index + 1], until))
+                if ready[index + 1] <= now:
+                    index, dropped = index + 1, dropped + 1
             waited, index = now - ready[index], index + 1
-            if patient and pace.stale(waited) and ready[index] <= pace.gives_up:
-                now, index, dropped = ready[index], index + 1, dropped + 1
-                waited = 0.0
             waits.append(waited)
         pace.served(now, waited)
-    assert (max(waits[33:50]) < 0.01) is patient
+    return waits, dropped
+
+
+@pytest.mark.parametrize("phase", [0.005, 0.015])
+@pytest.mark.parametrize("patient", [True, False])
+def test_one_late_frame_delays_no_others(patient: bool, phase: float) -> None:
+    """30 frames a second, ready this late in their slots, but the thirtieth a whole slot later."""
+    ready = [i / 30 + phase + (0.031 if i == 30 else 0) for i in range(60)]
+    waits, dropped = play(ready, patient)
+    assert (max(waits[33:50]) < 0.008) is patient
     assert dropped == patient
+
+
+@pytest.mark.parametrize("camera_fps", [15.0, 24.0, 25.0])
+def test_no_frame_of_a_slower_camera_is_given_up(camera_fps: float) -> None:
+    waits, dropped = play([i / camera_fps + 0.002 for i in range(300)])
+    assert dropped == 0
+    assert max(waits) < 1 / 30
 
 
 def test_waiting_frames_move_the_clock_once() -> None:
