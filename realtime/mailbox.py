@@ -46,6 +46,11 @@ class Mailbox(Generic[T]):
             self._changed.notify_all()
             return item
 
+    @property
+    def full(self) -> bool:
+        """Whether an item waits."""
+        return self._item is not None
+
     def wait_empty(self, timeout: float) -> bool:
         """Wait at most `timeout` seconds until the item was taken; whether it was."""
         with self._changed:

@@ -34,6 +34,7 @@ _BEHIND = 0.1
 """Seconds for which the next frame is not followed while the last one waits to be drawn: it would
 only be replaced, and following it takes computing time from drawing."""
 
+_DRAWING = "Drawing the avatar"
 _POLL = 0.05  # The same for the thread that called `run`.
 _TICK = 0.25
 _ABSENT = 1.0
@@ -445,10 +446,14 @@ class Pipeline:
             if posed is None:
                 continue
             self.times.add("queue", posed.queued + time.perf_counter() - posed.ready_at)
-            with self._works("Drawing the avatar"):
+            with self._works(_DRAWING):
                 frame = self.animation.draw(posed.followed)
             avatar = posed.followed.scene.avatar
             self._rendered.put(_Rendered(frame, avatar, time.perf_counter()))
+
+    def _drawing(self) -> bool:
+        """Whether a new frame is being drawn or about to be."""
+        return self._busy.get(_DRAWING) is not None or self._followed.full
 
     def _output(self) -> None:
         avatar = self.animation.avatar
@@ -458,14 +463,10 @@ class Pipeline:
         sent: Image | None = None
         while not self._stop.is_set():
             self._stop.wait(max(0.0, pace.opens - time.perf_counter()))
-            item = self._rendered.take(max(0.0, pace.closes - time.perf_counter()))
+            item = self._rendered.take(max(0.0, pace.closes() - time.perf_counter()))
+            if item is None and self._drawing():
+                item = self._rendered.take(max(0.0, pace.closes(True) - time.perf_counter()))
             taken = time.perf_counter()
-            until = None if item is None else pace.successor(item.ready_at, taken)
-            if until is not None:
-                newer = self._rendered.take(max(0.0, until - taken))
-                if newer is not None:
-                    self._rendered.replaced += 1
-                    item, taken = newer, time.perf_counter()
             if self._stop.is_set():
                 break
             composed = current
