@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from models.errors import UserError
 from models.face.bundle import Bundle
-from models.face.convert import tflite_to_onnx
+from models.face.convert import _Converter, tflite_to_onnx
 from models.face.detector import FaceDetector
 from models.face.landmarker import Landmarker, Region
 from models.face.network import OnnxNetwork, OpenCVNetwork, load_network
+from models.face.tflite import Graph, Operator, Tensor
 from models.types import Image
 from realtime.assets import asset_path
 
@@ -116,7 +117,7 @@ def test_each_processor_gets_its_engine(bundle: Bundle, monkeypatch: pytest.Monk
 
 # Single operators against plain NumPy, in files written with the flatbuffers package.
 
-_CONV, _DEPTHWISE, _POOL, _RESHAPE, _PAD, _PRELU = 3, 4, 17, 22, 34, 54
+_ADD, _CONV, _DEPTHWISE, _POOL, _RESHAPE, _PAD, _PRELU = 0, 3, 4, 17, 22, 34, 54
 Options = list[tuple[int, str, int]]  # field of the options' table, its kind, its value
 
 
@@ -225,6 +226,60 @@ def test_prelu_with_any_slopes(slopes: list[float]) -> None:
     data = _file(_PRELU, [], [1, 4, 4, 3], [constant], [1, 4, 4, 3])
     expected = np.where(picture > 0, picture, picture * constant)
     assert np.allclose(_run(data, picture)[0], expected, atol=1e-4)
+
+
+class _Step(Operator):
+    """An operator of stride 1, kernels of 1 x 1 and no activation."""
+
+    def option(self, field: int, kind: str = "i", default: int = 0) -> int:
+        return 1 if kind == "i" and field in (1, 2, 3, 4) else default
+
+
+@pytest.mark.parametrize("add_plain", [True, False])
+def test_negated_channels_are_put_right_by_whatever_takes_them(add_plain: bool) -> None:
+    """Steep PReLU, depthwise and dense convolution, sum, steep PReLU; then a sum or a pool."""
+    rng = np.random.default_rng(0)
+    picture = _picture(4, 4, 3)
+    steep = [np.array(slopes, np.float32).reshape(1, 1, 3) for slopes in ([3, 0.2, 2], [0, 4, -1])]
+    deep, dense = rng.normal(size=(2, 3)).astype(np.float32), rng.normal(size=(3, 3))
+    bias, dense = rng.normal(size=(2, 3)).astype(np.float32), dense.astype(np.float32)
+
+    values: list[tuple[list[int], NDArray[Any] | None]] = [([1, 4, 4, 3], None)]
+    steps: list[Operator] = []
+
+    def constant(value: NDArray[Any]) -> int:
+        values.append((list(value.shape), value))
+        return len(values) - 1
+
+    def step(code: int, *inputs: int) -> int:
+        values.append(([1, 4, 4, 3], None))
+        steps.append(_Step(code, inputs, (len(values) - 1,), None))
+        return len(values) - 1
+
+    bent = step(_PRELU, 0, constant(steep[0]))
+    weights = constant(deep[0].reshape(1, 1, 1, 3)), constant(bias[0])
+    inner = step(_DEPTHWISE, bent, *weights)
+    outer = step(_CONV, inner, constant(dense.reshape(3, 1, 1, 3)), constant(bias[1]))
+    summed = step(_ADD, bent, outer)
+    bent_again = step(_PRELU, summed, constant(steep[1]))
+    last = step(_ADD, bent_again, 0) if add_plain else step(_POOL, bent_again)
+    tensors = tuple(
+        Tensor("out" if i == last else str(i), tuple(shape), data)
+        for i, (shape, data) in enumerate(values)
+    )
+    converter = _Converter(Graph(tensors, tuple(steps), (0,)))
+    converted, names = converter.convert(["out"])
+
+    def prelu(x: NDArray[Any], slopes: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(np.where(x > 0, x, x * slopes))
+
+    first = prelu(picture, steep[0])
+    total = first + (first * deep[0] + bias[0]) @ dense.T + bias[1]
+    expected = prelu(total, steep[1]) + (picture if add_plain else 0)
+    session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
+    out = session.run(names, {"input": picture.transpose(2, 0, 1)[None]})[0]
+    assert (converter._signs[bent] == [-1, 1, -1]).all(), "else this tests nothing"
+    assert np.allclose(out[0], expected, atol=1e-4)
 
 
 def test_padding_adds_empty_channels_and_nothing_else() -> None:

@@ -33,13 +33,26 @@ def tflite_to_onnx(data: bytes, outputs: Sequence[str]) -> tuple[bytes, list[str
         ) from error
 
 
+_ADD = 0  # TFLite's BuiltinOperator
+_SIGNED = {_ADD, 3, 4, 34, 54}  # what takes negated channels: sums, convolutions, pads, PReLU
+
+
 class _Converter:
-    """One conversion. Values of four axes are held as NCHW, all others as they are."""
+    """One conversion. Values of four axes are held as NCHW, all others as they are.
+
+    A channel may be held negated where that saves a step (see `prelu`); what takes it from there
+    heeds `_signs`, which costs nothing where it has weights.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._writer = OnnxWriter()
         self._names: dict[int, str] = {}  # tensor's index -> name of the computed value
+        self._signs: dict[int, Array] = {}  # -1 for each channel held negated; absent: none is
+        self._takers: dict[int, list[Operator]] = {}
+        for op in graph.operators:
+            for i in op.inputs:
+                self._takers.setdefault(i, []).append(op)
         self._constants = {
             i: tensor.data for i, tensor in enumerate(graph.tensors) if tensor.data is not None
         }
@@ -68,11 +81,13 @@ class _Converter:
     def convolution(self, op: Operator) -> None:
         """Dense weights are (out, height, width, in)."""
         weights = self._constants[op.inputs[1]].transpose(_TO_NCHW)
+        weights = weights * self._sign(op.inputs[0], weights.shape[1])[None, :, None, None]
         self._convolve(op, weights, 1, activation=op.option(3, "b"), dilation_field=4)
 
     def depthwise(self, op: Operator) -> None:
         """Depthwise weights are (1, height, width, out)."""
         weights = self._constants[op.inputs[1]].transpose(3, 0, 1, 2)
+        weights = weights * self._sign(op.inputs[0], len(weights))[:, None, None, None]
         groups = self._shape(op.inputs[0])[3]
         self._convolve(op, weights, groups, activation=op.option(4, "b"), dilation_field=5)
 
@@ -84,12 +99,17 @@ class _Converter:
         kernel = [
             (size - 1) * step + 1 for size, step in zip(weights.shape[2:], dilations, strict=True)
         ]
+        bias = self._constants[op.inputs[2]]
+        signs = None if activation else self._asked_for(op.outputs[0])
+        if signs is not None:
+            weights, bias = weights * signs[:, None, None, None], bias * signs
+            self._signs[op.outputs[0]] = signs
         out = self._writer.node(
             "Conv",
             [
                 self._names[op.inputs[0]],
                 self._writer.constant(weights),
-                self._writer.constant(self._constants[op.inputs[2]]),
+                self._writer.constant(bias),
             ],
             strides=strides,
             dilations=dilations,
@@ -98,11 +118,29 @@ class _Converter:
         )
         self._names[op.outputs[0]] = self._activated(out, activation)
 
+    def _sign(self, index: int, channels: int) -> Array:
+        """-1 for each channel of a value that is held negated, 1 for the others."""
+        return self._signs.get(index, np.ones(channels, np.float32))
+
+    def _plain(self, index: int) -> str:
+        """A value with no channel negated."""
+        signs = self._signs.get(index)
+        name = self._names[index]
+        return name if signs is None else self._scaled(name, signs)
+
+    def _asked_for(self, index: int) -> Array | None:
+        """The signs a value is to have because it is only added to another one that has them."""
+        takers = self._takers.get(index, [])
+        if len(takers) != 1 or takers[0].code != _ADD:
+            return None
+        others = [i for i in takers[0].inputs if i != index]
+        return self._signs.get(others[0]) if len(others) == 1 else None
+
     def max_pool(self, op: Operator) -> None:
         kernel, strides = (op.option(4), op.option(3)), (op.option(2), op.option(1))
         out = self._writer.node(
             "MaxPool",
-            [self._names[op.inputs[0]]],
+            [self._plain(op.inputs[0])],
             kernel_shape=kernel,
             strides=strides,
             pads=self._pads(op, kernel, strides),
@@ -123,34 +161,47 @@ class _Converter:
         return before + after
 
     def prelu(self, op: Operator) -> None:
-        """With slope a, PReLU(x) = a x + (1 - a) max(x, 0).
+        """With slope a, PReLU(x) = a x + (1 - a) max(x, 0); of a negated x, -x + (1 - a) max(x, 0).
 
         ONNX Runtime keeps convolutions, sums and ReLU in blocks of channels, which makes them
         fast, but leaves that layout for its own PRelu. Scaling as a 1 x 1 depthwise convolution
-        makes the landmark network twice as fast.
+        makes the landmark network twice as fast. Where 1 - a is not negative, max(x, 0) scaled is
+        the scaled x cut off, which is one step less; so channels with a > 1 are held negated.
         """
-        x = self._names[op.inputs[0]]
-        slopes = self._constants[op.inputs[1]].reshape(-1)
-        rest = 1 - slopes
-        if (rest >= 0).all():  # max(x, 0) scaled is the scaled x cut off, which is one step
-            bent = self._writer.node("Relu", [self._scaled(x, rest)])
+        x, slopes = op.inputs[0], self._constants[op.inputs[1]].reshape(-1)
+        linear, rest = np.where(self._sign(x, slopes.size) < 0, -1, slopes), 1 - slopes
+        out, value = op.outputs[0], self._names[x]
+        takers = self._takers.get(out, [])
+        if (rest < 0).any() and takers and all(taker.code in _SIGNED for taker in takers):
+            signs = np.where(rest < 0, -1, 1).astype(np.float32)
+            self._signs[out] = signs
+            linear, rest = linear * signs, rest * signs
+        if (rest >= 0).all():
+            bent = self._writer.node("Relu", [self._scaled(value, rest)])
         else:
-            bent = self._scaled(self._writer.node("Relu", [x]), rest)
-        self._names[op.outputs[0]] = self._writer.node("Add", [self._scaled(x, slopes), bent])
+            bent = self._scaled(self._writer.node("Relu", [value]), rest)
+        self._names[out] = self._writer.node("Add", [self._scaled(value, linear), bent])
 
     def _scaled(self, value: str, factors: Array) -> str:
-        weights = self._writer.constant(factors.reshape(-1, 1, 1, 1))
+        weights = self._writer.constant(factors.reshape(-1, 1, 1, 1).astype(np.float32))
         return self._writer.node("Conv", [value, weights], group=factors.size)
 
     def relu(self, op: Operator) -> None:
-        self._names[op.outputs[0]] = self._writer.node("Relu", [self._names[op.inputs[0]]])
+        self._names[op.outputs[0]] = self._writer.node("Relu", [self._plain(op.inputs[0])])
 
     def logistic(self, op: Operator) -> None:
-        self._names[op.outputs[0]] = self._writer.node("Sigmoid", [self._names[op.inputs[0]]])
+        self._names[op.outputs[0]] = self._writer.node("Sigmoid", [self._plain(op.inputs[0])])
 
     def add(self, op: Operator) -> None:
-        out = self._writer.node("Add", [self._names[i] for i in op.inputs])
-        self._names[op.outputs[0]] = self._activated(out, op.option(0, "b"))
+        activation = op.option(0, "b")
+        one, other = (self._signs.get(i) for i in op.inputs)
+        terms = [self._names[i] for i in op.inputs]
+        if one is not None and other is not None and (one == other).all() and not activation:
+            self._signs[op.outputs[0]] = one
+        else:
+            terms = [self._plain(i) for i in op.inputs]
+        out = self._writer.node("Add", terms)
+        self._names[op.outputs[0]] = self._activated(out, activation)
 
     def pad(self, op: Operator) -> None:
         """New channels of zeros at the end, as a convolution: Pad would leave the fast layout."""
@@ -159,6 +210,7 @@ class _Converter:
             raise ValueError("it pads other than after the channels, which is not supported")
         channels = self._shape(op.inputs[0])[3]
         weights = np.eye(channels + int(widths[3, 1]), channels, dtype=np.float32)[..., None, None]
+        weights = weights * self._sign(op.inputs[0], channels)[None, :, None, None]
         self._names[op.outputs[0]] = self._writer.node(
             "Conv", [self._names[op.inputs[0]], self._writer.constant(weights)]
         )
@@ -177,7 +229,7 @@ class _Converter:
         axis = op.option(0) % axes
         out = self._writer.node(
             "Concat",
-            [self._names[i] for i in op.inputs],
+            [self._plain(i) for i in op.inputs],
             axis=_TO_NCHW.index(axis) if axes == 4 else axis,
         )
         self._names[op.outputs[0]] = self._activated(out, op.option(1, "b"))
@@ -189,7 +241,7 @@ class _Converter:
 
     def _as_tflite(self, index: int) -> str:
         """The value with its axes in TFLite's order."""
-        name = self._names[index]
+        name = self._plain(index)
         if len(self._shape(index)) != 4:
             return name
         return self._writer.node("Transpose", [name], perm=_TO_NHWC)
