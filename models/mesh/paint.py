@@ -60,9 +60,12 @@ def smooth_line(points: Floats) -> Floats:
 
 def similarity(source: Floats, target: Floats) -> Floats:
     """(2, 3): turn, scale and shift that bring two points onto two others."""
-    s, t = source[1] - source[0], target[1] - target[0]
-    norm = max(float(s @ s), 1e-9)
-    a, b = float(s @ t) / norm, float(s[0] * t[1] - s[1] * t[0]) / norm
-    linear = np.array([[a, -b], [b, a]], np.float32)
-    shift = target.mean(0) - linear @ source.mean(0)
-    return np.concatenate([linear, shift[:, None]], 1).astype(np.float32)
+    # Plain numbers: for so few, NumPy's calls would take longer than the sums.
+    (sx, sy), (sx2, sy2) = source.tolist()
+    (tx, ty), (tx2, ty2) = target.tolist()
+    along, across, wide, tall = sx2 - sx, sy2 - sy, tx2 - tx, ty2 - ty
+    norm = max(along * along + across * across, 1e-9)
+    a = (along * wide + across * tall) / norm
+    b = (along * tall - across * wide) / norm
+    x, y, u, v = (sx + sx2) / 2, (sy + sy2) / 2, (tx + tx2) / 2, (ty + ty2) / 2
+    return np.array([[a, -b, u - a * x + b * y], [b, a, v - b * x - a * y]], np.float32)
