@@ -159,6 +159,11 @@ def _series(faces: Sequence[Floats | None], neutral: Floats) -> dict[str, list[f
     return {name: [row[name] for row in rows] for name in measures.MOTIONS}
 
 
+def _only(values: Sequence[float], kept: Sequence[bool]) -> list[float]:
+    """The values with NaN where they are not to be counted."""
+    return [value if keep else float("nan") for value, keep in zip(values, kept, strict=True)]
+
+
 def _chosen(count: int, most: int) -> set[int]:
     return {int(n) for n in np.linspace(0, count - 1, min(most, count)).round()}
 
@@ -295,12 +300,14 @@ def cross_reenactment(
     found = [tracker.track(picture) for picture in pictures]
     faces = [None if face is None else face.landmarks for face in found]
     ours, theirs = _series(faces, neutral), driver.motions()
+    within = [not measures.beyond({k: v[n] for k, v in theirs.items()}) for n in range(len(faces))]
     figures: Figures = {
-        name: asdict(measures.agreement(theirs[name], ours[name], least))
+        name: asdict(measures.agreement(_only(theirs[name], within), ours[name], least))
         for name, least in measures.MOTIONS.items()
     }
     corners = [measures.corner_change(picture, avatar.still) for picture in pictures]
     figures |= {"lost": sum(face is None for face in faces), "corners": max(corners)}
+    figures["beyond"] = within.count(False)
     if judges.identity is not None:
         figures |= _persons(judges.identity, avatar, driver, pictures, faces)
     return figures | {"frames": len(pictures)}, pictures
@@ -537,9 +544,9 @@ def _follow(cell: Figures) -> str:
 def goals(figures: Figures) -> dict[str, tuple[int, int]]:
     """How many of the goals are met, and of how many, by what they are about.
 
-    follows: correlation and gain of every motion that the driver makes, of photos other than the
-    driver's own. skin tones: no more than 1.2 times the best. still: jitter under 0.1 px at 512.
-    corners: mean change under 1 of 255. faces: none lost.
+    follows: correlation and gain of every motion that the driver makes within the limits, of
+    photos other than the driver's own. skin tones: no more than 1.2 times the best. still: jitter
+    under 0.1 px at 512. corners: mean change under 1 of 255. faces: none lost.
     """
     rows = [
         row
@@ -611,8 +618,9 @@ def report(figures: Figures) -> None:
         ],
     )
     _print(
-        "Cross-reenactment (correlation x gain; still: the driver moves too little to tell)",
-        ["photo by clip", *measures.MOTIONS, "identity", "to driver", "corners", "lost"],
+        "Cross-reenactment (correlation x gain; still: the driver moves too little to tell; "
+        "beyond: frames turned further than is to be followed, not counted in either)",
+        ["photo by clip", *measures.MOTIONS, "identity", "to driver", "corners", "beyond", "lost"],
         [
             [
                 f"{source} by {_short(clip)}",
@@ -620,6 +628,7 @@ def report(figures: Figures) -> None:
                 _number(row.get("identity")),
                 _number(row.get("identity_to_driver")),
                 _number(row["corners"]),
+                str(row["beyond"]),
                 str(row["lost"]),
             ]
             for source, clips in figures["cross"].items()

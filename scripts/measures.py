@@ -5,7 +5,7 @@ Landmarks are (478, 3) in pixels, MediaPipe's numbering, as the face tracker fin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -36,6 +36,9 @@ MOTIONS = {
 """What is compared between driver and result, and the least range (2nd to 98th percentile, in the
 unit given) from which on landmark noise does not decide the comparison."""
 
+
+FOLLOWED = {"yaw": 35.0, "pitch": 25.0}
+"""Degrees from the neutral pose up to which a photo is to follow; further turns end softly."""
 
 _HIDES_AN_EYE = 32.0  # degrees of yaw from the camera
 
@@ -76,6 +79,11 @@ def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
     }
     angles = np.degrees(euler(axes.T @ head.rotation @ axes)).tolist()
     return values | dict(zip(("yaw", "pitch", "roll"), angles, strict=True))
+
+
+def beyond(motion: Mapping[str, float]) -> bool:
+    """Whether a head is turned further than a photo is to follow."""
+    return any(abs(motion[name]) > most for name, most in FOLLOWED.items())
 
 
 @cache

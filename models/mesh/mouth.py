@@ -130,7 +130,7 @@ def build(photo: Image, landmarks: Floats, teeth: int | None = None) -> Mouth:
         upper=upper,
         lower=lower,
         tongue=tongue,
-        deep=lip * np.array([0.42, 0.2, 0.2], np.float32) + 5,
+        deep=lip * np.array([0.52, 0.27, 0.27], np.float32) + 5,
         middle=landmarks[[13, 14]].mean(0),
         across=place.rotation[:, 0],
         width=float(np.linalg.norm(landmarks[78] - landmarks[308])),
@@ -172,6 +172,9 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
         aside = (part.points - mouth.middle) @ mouth.across
         points = part.points + (wider * aside)[:, None] * mouth.across + moves * part.swing * jaw
         part.draw(inside, head(points) - corner)
+        if part is mouth.tongue:
+            # It lies deeper than the teeth and gets its light through the opening.
+            inside = cv2.convertScaleAbs(inside, alpha=min(1.0, 0.4 + 0.8 * gap / width))
     shaded = (inside * _lip_shadow(mask, width, gap)[..., None]).astype(np.uint8)
     edge = soft(mask, max(0.7, 0.012 * width))
     blend(out[top:bottom, left:right], shaded, np.rint(edge * strength).astype(np.uint8))
@@ -386,8 +389,8 @@ def _tongue(place: Similarity, light: Floats, lip: Floats) -> Part:
     side = 48
     y, x = np.mgrid[0:side, 0:side] / (side - 1)
     off = np.abs(x - 0.5) * 2
-    form = 1.15 - 0.4 * off**2 - 0.1 * np.exp(-((off / 0.12) ** 2)) - 0.8 * y
-    colour = 0.5 * lip + 0.5 * np.array([225, 120, 115], np.float32) * light
+    form = 1.15 - 0.4 * off**2 - 0.1 * np.exp(-((off / 0.12) ** 2)) - 0.68 * y
+    colour = 0.5 * lip + 0.5 * np.array([215, 115, 120], np.float32) * light
     matte = np.clip((1 - off) / 0.25, 0, 1) * np.clip(y / 0.1, 0, 1) * np.clip((1 - y) / 0.45, 0, 1)
     rgb = np.clip(form, 0.05, 1)[..., None] * colour * matte[..., None]
     return Part(

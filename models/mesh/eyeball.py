@@ -1,0 +1,218 @@
+"""What lies behind the lids: a white that stays between them, and an iris that moves over it.
+
+The white keeps the lids' shadows and the pink of the corners, which do not turn with the eye.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from models.mesh.paint import fill
+from models.types import Floats, Image
+
+_WHITE = 1.15  # radii of the iris from its middle to where the white begins
+_CORNER = 0.38  # eye widths from the middle; beyond, the white may be skin
+
+
+@dataclass(frozen=True)
+class Eyeball:
+    """One eye of a photo without its lids, as pictures of the same size.
+
+    white: (h, w, 3), without an iris. iris: (h, w, 4), RGB premultiplied by the matte: the whole
+    disc. seen: (h, w, 3), the eye as it looks in the photo, continued behind the lids. lashes:
+    (h, w, 4), RGB premultiplied by the matte: the dark edges of the lids.
+    """
+
+    white: Image
+    iris: Image
+    seen: Image
+    lashes: Image
+
+    @classmethod
+    def cut(cls, picture: Image, outline: Floats, corners: Floats, rim: Floats) -> Eyeball:
+        """Take an eye apart.
+
+        picture: (h, w, 3), around the eye. outline: (N, 2), the lids' edges. corners: (2, 2) of
+        the lids. rim: (5, 2), the iris: its middle, then four points around. All in pixels.
+        """
+        inside = np.zeros(picture.shape[:2], np.uint8)
+        middle = outline.mean(0)
+        # The lids' edges are lashes, not eye.
+        fill(inside, middle + (outline - middle) * np.array([0.97, 0.86]))
+        lens = _Lens(picture.shape[:2], corners, rim[0], _radius(picture, inside, rim))
+        sigma = max(lens.width * 0.015, 0.5)
+        sure = cv2.GaussianBlur(np.asarray(inside > 0, np.float32), (0, 0), sigma)[..., None]
+        sure = np.clip(sure * 2 - 0.5, 0, 1)
+        colours = picture.astype(np.float32)
+        white = _white(colours, inside > 200, lens)
+        # What lies behind the upper lid is in its shadow when the lid parts from it.
+        white *= 1 - 0.2 * _ramp(-lens.down, 0.0, 0.15)
+        # Of what is seen beside the iris, lashes and shadows of the lid would stay behind it.
+        lightness = _level(colours) / np.maximum(_level(white), 1)
+        known = sure * np.clip((lens.away - _WHITE) / 0.1 + 0.5, 0, 1)
+        known *= np.maximum(_ramp(lightness, 0.6, 0.85), _ramp(np.abs(lens.along), _CORNER, 0.45))
+        white = colours * known + white * (1 - known)
+        iris = _whole_iris(colours, sure * _belongs(colours, white, lens), lens)
+        matte = lens.disc
+        behind = white * (1 - matte) + iris * matte
+        seen = colours * sure + behind * (1 - sure)
+        edge = np.zeros(picture.shape[:2], np.uint8)
+        fill(edge, middle + (outline - middle) * 1.1)
+        edges = np.asarray(edge, np.float32)[..., None] / 255 * (1 - sure)
+        disc, lashes = (
+            _rounded(np.dstack([part * share, share * 255]))
+            for part, share in ((iris, matte), (colours, edges))
+        )
+        return cls(_rounded(white), disc, _rounded(seen), lashes)
+
+    def draw(self, place: Floats, shift: Floats, wider: float, size: tuple[int, int]) -> Image:
+        """(h, w, 3): the eye brought to its place, with its iris moved.
+
+        place: (2, 3), from this eye's pixels to those drawn. shift: (2,), of the iris, in pixels
+        that are drawn. wider: by how much the lids are further apart, of their distance in the
+        photo. size: width and height.
+        """
+        turned = place.copy()
+        turned[:, 2] += shift
+        white, iris, seen, lashes = (
+            cv2.warpAffine(part, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+            for part, matrix, border in (
+                (self.white, place, cv2.BORDER_REPLICATE),
+                (self.iris, turned, cv2.BORDER_CONSTANT),
+                (self.seen, place, cv2.BORDER_REPLICATE),
+                (self.lashes, place, cv2.BORDER_CONSTANT),
+            )
+        )
+        # Where it looks as in the photo it is as in the photo.
+        scale = float(np.hypot(place[0, 0], place[1, 0]))
+        aside = min(float(np.hypot(*shift)) / (0.02 * scale * self.white.shape[1]), 1.0)
+        eye = cv2.addWeighted(_over(iris, white), aside, seen, 1 - aside, 0)
+        # Lids that have parted further have taken their edges along.
+        stay = max(1 - wider / 0.15, 0.0)
+        if stay < 1:
+            lashes = cv2.convertScaleAbs(lashes, alpha=stay)
+        return _over(lashes, np.asarray(eye, np.uint8))
+
+
+class _Lens:
+    """Where each pixel lies. All but `width` are (h, w, 1).
+
+    along: from the middle of the eye towards its second corner, in eye widths. down: from the
+    iris's middle, in eye widths. away: the distance from there, in radii of the iris. disc: 1
+    within the iris, with a soft edge.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], corners: Floats, centre: Floats, radius: float
+    ) -> None:
+        ys, xs = np.mgrid[0 : shape[0], 0 : shape[1]].astype(np.float32)
+        a, b = corners
+        self.width = max(float(np.linalg.norm(b - a)), 1.0)
+        axis = (b - a) / self.width
+        middle = (a + b) / 2
+        self.along = ((xs - middle[0]) * axis[0] + (ys - middle[1]) * axis[1])[..., None]
+        self.along /= self.width
+        down = (ys - centre[1]) * axis[0] - (xs - centre[0]) * axis[1]
+        self.down = down[..., None] / self.width * np.sign(axis[0])
+        self.centre = centre
+        self.away = np.hypot(xs - centre[0], ys - centre[1])[..., None] / radius
+        edge = max(0.16, 0.8 / radius)
+        self.disc = np.clip((1.04 - self.away) / edge + 0.5, 0, 1)
+
+
+def _radius(picture: Image, inside: Image, rim: Floats) -> float:
+    """The iris's radius in pixels: where, near the landmarks' guess, it gets light on both sides.
+
+    As in Daugman 1993, the largest change of the mean brightness along arcs left and right.
+    """
+    guess = max(float(np.linalg.norm(rim[1:] - rim[0], axis=1).mean()), 0.5)
+    shares = np.arange(0.85, 1.5, 0.05)
+    angles = np.radians(np.arange(-30, 31, 6))
+    angles = np.concatenate([angles, angles + np.pi])
+    reach = guess * shares[:, None]
+    x = np.asarray(rim[0, 0] + reach * np.cos(angles), np.float32)
+    y = np.asarray(rim[0, 1] + reach * np.sin(angles), np.float32)
+    grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), (0, 0), 0.7)
+    level = cv2.remap(grey, x, y, cv2.INTER_LINEAR).astype(np.float32)
+    seen = cv2.remap(inside, x, y, cv2.INTER_LINEAR) > 200
+    change = level[2:] - level[:-2]
+    both = seen[2:] & seen[:-2]
+    change = np.where(both, change, 0).sum(1) / np.maximum(both.sum(1), 4)
+    # The guess is seldom far off.
+    change *= np.exp(-(((shares[1:-1] - 1.08) / 0.25) ** 2) / 2)
+    best = int(np.argmax(change))
+    return guess * float(shares[1 + best]) if change[best] > 6 else guess
+
+
+def _white(colours: Floats, inside: Floats, lens: _Lens) -> Floats:
+    """(h, w, 3): the white of the eye everywhere, from what is seen of it at the same height."""
+    usable = inside[..., None] & (lens.away > _WHITE) & (np.abs(lens.along) < _CORNER)
+    if usable.sum() < 6:
+        usable = inside[..., None]  # Hardly any white is seen: the whole eye is its colour.
+    if not usable.any():
+        return colours
+    share = usable.astype(np.float32)
+    level = _level(colours)
+    # Lashes and the iris's rim are darker than the white they lie in.
+    typical = float(np.quantile(level[usable], 0.6))
+    share *= np.maximum(_ramp(level / max(typical, 1.0), 0.55, 0.85), 1e-3)
+    total, weight = np.zeros_like(colours), np.zeros(share.shape, np.float32)
+    for spread, trust in ((0.06, 1.0), (0.2, 1e-2), (0.6, 1e-4)):
+        across, down = spread * lens.width, 0.35 * spread * lens.width
+        total += trust * cv2.GaussianBlur(
+            colours * share, (0, 0), sigmaX=max(across, 0.8), sigmaY=max(down, 0.5)
+        )
+        weight[..., 0] += trust * cv2.GaussianBlur(
+            share, (0, 0), sigmaX=max(across, 0.8), sigmaY=max(down, 0.5)
+        )
+    return np.asarray(total / np.maximum(weight, 1e-9), np.float32)
+
+
+def _belongs(colours: Floats, white: Floats, lens: _Lens) -> Floats:
+    """(h, w, 1), 0..1: 0 for what is as light as the white at the rim of the iris's disc.
+
+    The disc is a guess and may reach over lids and white. In the middle such is a catchlight.
+    """
+    middle = lens.away < 0.8
+    typical = float(np.median(_level(colours)[middle])) if middle.any() else 0.0
+    contrast = np.maximum(_level(white) - typical, 1)
+    light = _ramp((_level(colours) - typical) / contrast, 0.35, 0.6)
+    return np.asarray(1 - light * _ramp(lens.away, 0.5, 0.7), np.float32)
+
+
+def _level(colours: Floats) -> Floats:
+    return np.asarray(colours.mean(2, keepdims=True), np.float32)
+
+
+def _ramp(values: Floats, low: float, high: float) -> Floats:
+    """0 up to `low`, 1 from `high`."""
+    return np.asarray(np.clip((values - low) / (high - low), 0, 1), np.float32)
+
+
+def _whole_iris(colours: Floats, sure: Floats, lens: _Lens) -> Floats:
+    """(h, w, 3): the iris with the part that the lids hide, which looks like the opposite one."""
+    known = sure * lens.disc
+    opposite = np.array([[1, 0, 0], [0, -1, 2 * lens.centre[1]]], np.float32)
+    size = colours.shape[1::-1]
+    other = cv2.warpAffine(colours, opposite, size, borderMode=cv2.BORDER_REPLICATE)
+    other_known = cv2.warpAffine(known, opposite, size).reshape(known.shape)
+    filled = colours * known + other * (other_known * (1 - known))
+    weight = known + other_known * (1 - known)
+    # What neither shows: what is nearest of it.
+    spread = max(0.05 * lens.width, 1.0)
+    blurred = cv2.GaussianBlur(filled, (0, 0), spread)
+    around = np.maximum(cv2.GaussianBlur(weight, (0, 0), spread), 1e-6).reshape(known.shape)
+    return np.asarray(filled + blurred / around * (1 - weight), np.float32)
+
+
+def _over(above: Image, below: Image) -> Image:
+    """RGB of `above` (premultiplied RGB and matte) over `below`."""
+    rest = 255 - above[..., 3:].astype(np.uint16)
+    return np.asarray(above[..., :3] + (below * rest // 255).astype(np.uint8), np.uint8)
+
+
+def _rounded(values: Floats) -> Image:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
