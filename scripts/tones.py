@@ -1,4 +1,6 @@
-"""One rendered head in several skins, from very light to very dark; everything else is equal.
+"""One rendered head in several skins, from very light to very dark.
+
+All else is equal, but for the exposure, which follows the picture halfway, as a webcam's does.
 
 Needs what `scripts/render_demo.py` needs: anny, moderngl and scipy.
 """
@@ -12,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from models.types import Image
-from scripts.heads import HeadLibrary
+from scripts.heads import Head, HeadLibrary
 from scripts.heads_render import Camera, HeadRenderer, Scene
 from scripts.render_demo import driver_at
 
@@ -25,8 +27,11 @@ TONES = {
 }
 """Texture and gain (linear RGB) of each skin."""
 
-MOMENTS = (0.0, 1.4, 2.8, 4.2, 5.6, 6.3)
+MOMENTS = tuple(np.linspace(0.0, 6.3, 13).round(2).tolist())
 """Seconds of the demo clip's performance."""
+
+_MIDDLE = 0.2
+"""Linear brightness of the picture's middle that a webcam aims at."""
 
 
 def heads_by_tone(parts: Path, side: int = 320) -> Iterator[tuple[str, list[Image]]]:
@@ -42,9 +47,19 @@ def heads_by_tone(parts: Path, side: int = 320) -> Iterator[tuple[str, list[Imag
     scene = replace(Scene(), camera=camera)
     posed = [library.pose(head) for head in heads]
     for tone, (skin, gain) in TONES.items():
-        pictures = []
-        for head, pose in zip(heads, posed, strict=True):
-            tinted = replace(head, skin=skin, skin_gain=gain)
-            pictures.append(np.asarray(renderer.render_posed(tinted, pose, scene).rgb, np.uint8))
-        yield tone, pictures
+        tinted = [replace(head, skin=skin, skin_gain=gain) for head in heads]
+
+        def shot(number: int, lit: Scene, tinted: list[Head] = tinted) -> Image:
+            picture = renderer.render_posed(tinted[number], posed[number], lit)
+            return np.asarray(picture.rgb, np.uint8)
+
+        lit = replace(scene, light=replace(scene.light, exposure=_exposure(shot(0, scene))))
+        yield tone, [shot(number, lit) for number in range(len(heads))]
     renderer.close()
+
+
+def _exposure(picture: Image) -> float:
+    """What brings the middle of a picture that was taken with 1.0 halfway to `_MIDDLE`."""
+    side = len(picture) // 3
+    middle = picture[side : 2 * side, side : 2 * side].astype(np.float32) / 255
+    return float(np.clip((_MIDDLE / (middle**2.2).mean()) ** 0.5, 0.5, 2.0))
