@@ -305,6 +305,8 @@ def cross_reenactment(
         name: asdict(measures.agreement(_only(theirs[name], within), ours[name], least))
         for name, least in measures.MOTIONS.items()
     }
+    if not measures.irises_show(avatar.still, avatar.landmarks):
+        figures["gaze"] |= {"correlation": None, "gain": None}
     corners = [measures.corner_change(picture, avatar.still) for picture in pictures]
     figures |= {"lost": sum(face is None for face in faces), "corners": max(corners)}
     figures["beyond"] = within.count(False)
@@ -618,8 +620,8 @@ def report(figures: Figures) -> None:
         ],
     )
     _print(
-        "Cross-reenactment (correlation x gain; still: the driver moves too little to tell; "
-        "beyond: frames turned further than is to be followed, not counted in either)",
+        "Cross-reenactment (correlation x gain; still: the driver moves too little to tell, or the "
+        "photo has no irises; beyond: frames turned further than is to be followed, not counted)",
         ["photo by clip", *measures.MOTIONS, "identity", "to driver", "corners", "beyond", "lost"],
         [
             [

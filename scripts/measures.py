@@ -114,6 +114,25 @@ def _gaze(landmarks: Floats) -> float:
     return total / 2
 
 
+def irises_show(image: Image, landmarks: Floats) -> bool:
+    """Whether a photo's irises are darker than the white around: those of a statue are not."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    for eye in EYES:
+        centre, *rim = landmarks[eye.iris, :2]
+        radius = float(np.linalg.norm(np.array(rim) - centre, axis=1).mean())
+        outline, inside = landmarks[eye.opening, :2], np.zeros_like(grey)
+        middle = outline.mean(0)
+        smaller = middle + (outline - middle) * np.array([0.95, 0.8])
+        cv2.fillPoly(inside, [np.rint(smaller).astype(np.int32)], 255)
+        ys, xs = np.nonzero(inside)
+        away = np.hypot(xs - centre[0], ys - centre[1]) / max(radius, 1e-6)
+        level = grey[ys, xs].astype(np.float32)
+        iris, white = level[away < 0.9], level[away > 1.25]
+        if len(iris) > 3 and len(white) > 3 and np.median(iris) < 0.85 * np.median(white):
+            return True
+    return False
+
+
 def agreement(driver: Sequence[float], result: Sequence[float], least: float) -> Agreement:
     """Compare one motion over many frames; frames where either is NaN are left out.
 

@@ -74,6 +74,28 @@ def test_closed_eyes_have_no_gaze(neutral: Floats) -> None:
     assert np.isnan(found["gaze"])
 
 
+def test_turns_beyond_the_limits_are_told_apart(neutral: Floats) -> None:
+    for yaw, pitch, far in ((34, 0, False), (36, 0, True), (0, -24, False), (0, 26, True)):
+        turn = from_euler(*np.radians([yaw, pitch, 0.0]))
+        middle = neutral.mean(0)
+        turned = np.asarray((neutral - middle) @ turn.T + middle, np.float32)
+        assert measures.beyond(measures.motions(turned, neutral)) is far
+
+
+def test_a_statue_has_no_irises_and_a_photo_has(neutral: Floats) -> None:
+    stone = np.full((400, 400, 3), 140, np.uint8)
+    assert not measures.irises_show(stone, neutral)
+    person, points = stone.copy(), neutral.copy()
+    for eye in EYES:
+        width = float(np.linalg.norm(points[eye.corners[0]] - points[eye.corners[1]]))
+        centre = points[eye.iris[0], :2]
+        around = 0.18 * width * np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32)
+        points[eye.iris[1:], :2] = centre + around
+        cv2.circle(person, np.rint(centre).astype(int).tolist(), round(0.18 * width), 60, -1)
+        person[..., 1:] = person[..., :1]
+    assert measures.irises_show(person, points)
+
+
 def test_the_slope_ignores_a_few_failures() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(0, 1, 100)
