@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.mesh.paint import fill
 from models.types import Floats, Image
@@ -47,9 +48,11 @@ class Eyeball:
         sure = cv2.GaussianBlur(np.asarray(inside > 0, np.float32), (0, 0), sigma)[..., None]
         sure = np.clip(sure * 2 - 0.5, 0, 1)
         colours = picture.astype(np.float32)
-        white = _white(colours, inside > 200, lens)
-        # What lies behind the upper lid is in its shadow when the lid parts from it.
-        white *= 1 - 0.2 * _ramp(-lens.down, 0.0, 0.15)
+        edge = np.zeros(picture.shape[:2], np.uint8)
+        fill(edge, middle + (outline - middle) * 1.1)
+        below = colours[(edge == 0) & (lens.down[..., 0] > 0.1) & (lens.down[..., 0] < 0.35)]
+        skin = float(np.median(below)) if len(below) else 0.0
+        white = _white(colours, inside > 200, skin, lens)
         # Of what is seen beside the iris, lashes and shadows of the lid would stay behind it.
         lightness = _level(colours) / np.maximum(_level(white), 1)
         known = sure * np.clip((lens.away - _WHITE) / 0.1 + 0.5, 0, 1)
@@ -59,8 +62,6 @@ class Eyeball:
         matte = lens.disc
         behind = white * (1 - matte) + iris * matte
         seen = colours * sure + behind * (1 - sure)
-        edge = np.zeros(picture.shape[:2], np.uint8)
-        fill(edge, middle + (outline - middle) * 1.1)
         edges = np.asarray(edge, np.float32)[..., None] / 255 * (1 - sure)
         disc, lashes = (
             _rounded(np.dstack([part * share, share * 255]))
@@ -147,8 +148,11 @@ def _radius(picture: Image, inside: Image, rim: Floats) -> float:
     return guess * float(shares[1 + best]) if change[best] > 6 else guess
 
 
-def _white(colours: Floats, inside: Floats, lens: _Lens) -> Floats:
-    """(h, w, 3): the white of the eye everywhere, from what is seen of it at the same height."""
+def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, lens: _Lens) -> Floats:
+    """(h, w, 3): the white of the eye everywhere, from what is seen of it at the same height.
+
+    inside: (h, w), where the eye is seen. skin: how light the skin around is, 0..255.
+    """
     usable = inside[..., None] & (lens.away > _WHITE) & (np.abs(lens.along) < _CORNER)
     if usable.sum() < 6:
         usable = inside[..., None]  # Hardly any white is seen: the whole eye is its colour.
@@ -168,7 +172,12 @@ def _white(colours: Floats, inside: Floats, lens: _Lens) -> Floats:
         weight[..., 0] += trust * cv2.GaussianBlur(
             share, (0, 0), sigmaX=max(across, 0.8), sigmaY=max(down, 0.5)
         )
-    return np.asarray(total / np.maximum(weight, 1e-9), np.float32)
+    white = total / np.maximum(weight, 1e-9)
+    # Of narrow eyes little but lashes is seen; yet no white is much darker than skin.
+    dim = np.clip(0.8 * skin / np.maximum(_level(white), 1), 1.0, 1.6)
+    # What lies behind the upper lid is in its shadow when the lid parts from it.
+    shadow = 1 - 0.2 * _ramp(-lens.down, 0.0, 0.15)
+    return np.asarray(white * dim * shadow, np.float32)
 
 
 def _belongs(colours: Floats, white: Floats, lens: _Lens) -> Floats:
@@ -193,19 +202,18 @@ def _ramp(values: Floats, low: float, high: float) -> Floats:
 
 
 def _whole_iris(colours: Floats, sure: Floats, lens: _Lens) -> Floats:
-    """(h, w, 3): the iris with the part that the lids hide, which looks like the opposite one."""
-    known = sure * lens.disc
-    opposite = np.array([[1, 0, 0], [0, -1, 2 * lens.centre[1]]], np.float32)
-    size = colours.shape[1::-1]
-    other = cv2.warpAffine(colours, opposite, size, borderMode=cv2.BORDER_REPLICATE)
-    other_known = cv2.warpAffine(known, opposite, size).reshape(known.shape)
-    filled = colours * known + other * (other_known * (1 - known))
-    weight = known + other_known * (1 - known)
-    # What neither shows: what is nearest of it.
-    spread = max(0.05 * lens.width, 1.0)
-    blurred = cv2.GaussianBlur(filled, (0, 0), spread)
-    around = np.maximum(cv2.GaussianBlur(weight, (0, 0), spread), 1e-6).reshape(known.shape)
-    return np.asarray(filled + blurred / around * (1 - weight), np.float32)
+    """(h, w, 3): the iris with what the lids hide of it, which looks as it does left and right."""
+    known = sure * (lens.away < 1.1)
+    rings = np.minimum((lens.away * 8).astype(int), 9)[..., 0]
+    weight = np.bincount(rings.ravel(), known.ravel(), 10)
+    if weight.sum() < 3:
+        return colours
+    lit = (colours * known).reshape(-1, 3).T
+    sums = [np.bincount(rings.ravel(), channel, 10) for channel in lit]
+    seen = np.flatnonzero(weight > 0.5)
+    at = np.clip(lens.away[..., 0] * 8 - 0.5, seen[0], seen[-1])
+    ringed = np.dstack([np.interp(at, seen, total[seen] / weight[seen]) for total in sums])
+    return np.asarray(colours * known + ringed * (1 - known), np.float32)
 
 
 def _over(above: Image, below: Image) -> Image:
