@@ -88,7 +88,7 @@ class Eyeball:
             )
         )
         # Where it looks as in the photo it is as in the photo.
-        scale = float(np.hypot(place[0, 0], place[1, 0]))
+        scale = max(float(np.hypot(place[0, 0], place[1, 0])), 1e-6)
         aside = min(float(np.hypot(*shift)) / (0.02 * scale * self.white.shape[1]), 1.0)
         eye = cv2.addWeighted(_over(iris, white), aside, seen, 1 - aside, 0)
         # Lids that have parted further have taken their edges along.
