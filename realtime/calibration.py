@@ -22,6 +22,12 @@ _FOREHEAD, _CHIN, _RIGHT, _LEFT = 10, 152, 234, 454
 _UNLIKE = 2.0
 """The difference at which a match counts 1/e; two people who look ahead differ by 0.1 to 0.4."""
 
+_GAZE, _BLINK = 5.0, 20.0
+"""Weights of the gaze (in eye widths) and of the lids (their opening in eye widths)."""
+
+_EYES_DIFFER = 0.1
+"""By how much the opening of two persons' eyes differs without a blink."""
+
 _BETTER = 0.01
 
 _PITCH_AT_REST = math.radians(10)
@@ -100,12 +106,16 @@ def _aside(points: Floats, left: int, right: int, iris: int) -> float:
 
 
 def difference(one: Face, other: Face) -> float:
-    """How much two faces differ in pose and expression, as the FOMM demo measures it; 0 if alike.
+    """How much two faces differ in pose and expression; 0 if they are alike.
 
-    The sum over the landmarks' squared distances after taking away their mean and the size of
-    their hull.
+    As the FOMM demo measures it, the sum over the landmarks' squared distances after taking away
+    their mean and the size of their hull; and gaze and blinks, which hardly move landmarks: with
+    a reference that looks aside, the avatar would look the other way all the time.
     """
-    return float(((_normalised(one) - _normalised(other)) ** 2).sum())
+    a, b = Moment.of(one), Moment.of(other)
+    blink = max(abs(a.eyes - b.eyes) - _EYES_DIFFER, 0.0)
+    apart = float(((_normalised(one) - _normalised(other)) ** 2).sum())
+    return apart + _GAZE * (a.gaze - b.gaze) ** 2 + _BLINK * blink**2
 
 
 def _normalised(face: Face) -> Floats:

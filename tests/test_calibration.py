@@ -8,7 +8,7 @@ import pytest
 
 from models.face.tracker import FaceTracker
 from models.types import Crop, Face, Keypoints
-from realtime.calibration import Calibration, Moment, State
+from realtime.calibration import Calibration, Moment, State, difference
 from realtime.cameras.clip import ClipReader
 from tests.fakes import face, keypoints
 
@@ -37,6 +37,15 @@ def test_a_face_is_measured() -> None:
     for fault in (face(mouth=0.08), face(eyes=0.05), face(yaw=25), face(gaze=0.2)):
         assert not Moment.of(fault).good
         assert Moment.of(fault).badness > Moment.of(face()).badness
+
+
+def test_a_look_aside_or_a_blink_is_a_difference() -> None:
+    wanted = face()
+    slightly_turned = difference(wanted, face(yaw=4))
+    for unlike in (face(gaze=0.2), face(eyes=0.03)):
+        assert difference(wanted, unlike) > slightly_turned
+    assert difference(wanted, face()) == 0
+    assert difference(wanted, face(eyes=0.25)) < slightly_turned, "eyes of another shape"
 
 
 def test_it_takes_the_first_steady_moment() -> None:
