@@ -299,7 +299,7 @@ def _lip_shadow(mask: Image, width: float, gap: float) -> Floats:
     open_sky = cv2.GaussianBlur(lowered, (0, 0), sigma).astype(np.float32) / 255
     # Little light falls through lips that are hardly parted.
     least = 0.45 * min(1.0, 0.3 + gap / (0.22 * width))
-    most = min(1.0, 0.45 + gap / (0.28 * width))
+    most = min(1.0, 0.35 + gap / (0.28 * width))
     return np.asarray(least + (most - least) * np.clip(open_sky * 1.5 - 0.25, 0, 1), np.float32)
 
 
@@ -317,9 +317,11 @@ def _light(photo: Image, landmarks: Floats, visible: Image) -> Floats:
     places = np.rint(landmarks[_CHEEKS, :2]).astype(int).clip(0, [width - 1, height - 1])
     skin = np.median(photo[places[:, 1], places[:, 0]].astype(np.float32), axis=0)
     level = 0.32 + 0.56 * float(skin.max()) / 255
-    # Half of the skin's cast is the light's; the other half is the skin's own colour.
+    # Half of the skin's cast is the light's; the other half is the skin's own colour, and dark
+    # skin has more of it.
     cast = skin / max(float(skin.max()), 1.0)
-    typical = np.array([1.0, 0.76, 0.64], np.float32)
+    lightness = float(np.clip((skin.max() - 100) / 120, 0, 1))
+    typical = np.array([1.0, 0.67 + 0.12 * lightness, 0.51 + 0.18 * lightness], np.float32)
     cast = np.clip(cast / typical, 0.45, 1.0)
     return np.asarray(level * cast**0.7 * _ENAMEL, np.float32)
 
