@@ -29,6 +29,12 @@ LIDS = (
 )  # fmt: skip
 IRISES = tuple(range(468, 478))
 
+_WATCHED = 1.0
+"""Seconds over which the noise of a camera is measured."""
+
+_MARGIN = 2.0
+"""Noise exceeds its root mean square now and then."""
+
 
 @dataclass(frozen=True)
 class Smoothing:
@@ -36,7 +42,8 @@ class Smoothing:
 
     still: cutoff in Hz of a keypoint at rest. quick: the same for lips, lids and irises.
     beta: Hz added for each unit per second above the noise.
-    noise: how far a keypoint at rest appears to move between two frames (root mean square).
+    noise: how far a keypoint at rest appears to move between two frames (root mean square), at
+    least; what a grainy camera or a small face add is measured, up to noise_most.
     release: Hz; how quickly the filter closes after a motion.
     reach: radius of the neighbourhood whose speed is shared.
     shape_cutoff, shape_beta: the same for blendshapes, which are 0..1.
@@ -46,6 +53,7 @@ class Smoothing:
     quick: float = 2.5
     beta: float = 80.0
     noise: float = 0.003
+    noise_most: float = 0.02
     release: float = 3.0
     reach: float = 0.05
     shape_cutoff: float = 3.0
@@ -79,6 +87,8 @@ class KeypointFilter:
         self._cutoff = np.zeros(0, np.float32)
         self._speed = np.zeros(0, np.float32)
         self._shape_speed = np.zeros(0, np.float32)
+        self._moved = np.zeros((0, 2), np.float32)
+        self._turns = 0.0
 
     def reset(self) -> None:
         """Forget the past: the next keypoints go through as they are."""
@@ -110,14 +120,16 @@ class KeypointFilter:
         if len(points) == FACE_POINTS:
             self._cutoff[list(LIPS + LIDS + IRISES)] = settings.quick
         self._speed = np.zeros(len(points), np.float32)
+        self._moved, self._turns = np.zeros((len(points), 2), np.float32), 0.0
         self._shape_speed = np.zeros(
             0 if keypoints.blendshapes is None else keypoints.blendshapes.size, np.float32
         )
 
     def _step(self, last: Keypoints, raw: Keypoints, now: Keypoints, elapsed: float) -> Keypoints:
         settings = self._settings
-        moved = ((now.values[:, :2] - raw.values[:, :2]) ** 2).sum(1)
-        excess = np.sqrt(self._neighbours @ moved) - settings.noise
+        moved = now.values[:, :2] - raw.values[:, :2]
+        noise = self._noise(moved, elapsed)
+        excess = np.sqrt(self._neighbours @ (moved**2).sum(1)) - noise
         decay = np.float32(np.exp(-2 * np.pi * settings.release * elapsed))
         self._speed = np.maximum(excess / elapsed, self._speed * decay).astype(np.float32)
         weight = _weight(self._cutoff + settings.beta * self._speed, elapsed)
@@ -134,6 +146,20 @@ class KeypointFilter:
             gain = _weight(settings.shape_cutoff + settings.shape_beta * self._shape_speed, elapsed)
             shapes = last.blendshapes + gain * (shapes - last.blendshapes)
         return Keypoints(values, jacobians, shapes)
+
+    def _noise(self, moved: Floats, elapsed: float) -> float:
+        """How far keypoints at rest appear to move, from how all moved (N, 2) since the last frame.
+
+        Noise turns back: of steps that are due to it, the next one's scalar product with the last
+        is on average minus half a step's square. That of a motion is positive, so that a moving
+        face makes the answer smaller, not larger.
+        """
+        turns = float((moved * self._moved).sum(1).mean())
+        self._turns += (turns - self._turns) * (1 - np.exp(-elapsed / _WATCHED))
+        self._moved = moved
+        settings = self._settings
+        found = _MARGIN * float(np.sqrt(max(-2 * self._turns, 0.0)))
+        return min(max(found, settings.noise), settings.noise_most)
 
 
 def smooth_sequence(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.types import Crop, Floats, Keypoints
-from realtime.smoothing import LIDS, KeypointFilter, blend, smooth_sequence
+from realtime.smoothing import LIDS, KeypointFilter, Smoothing, blend, smooth_sequence
 from tests.fakes import face
 
 FPS = 30.0
@@ -19,8 +19,8 @@ def real_like(count: int, noise_px: float, seed: int = 0) -> tuple[Floats, float
     return (base + noise).astype(np.float32), crop.half
 
 
-def run(frames: Floats, fps: float = FPS) -> Floats:
-    smooth = KeypointFilter()
+def run(frames: Floats, fps: float = FPS, settings: Smoothing | None = None) -> Floats:
+    smooth = KeypointFilter(settings)
     values = [smooth(Keypoints(one), i / fps).values for i, one in enumerate(frames)]
     return np.stack(values)
 
@@ -34,11 +34,42 @@ def test_a_still_face_comes_out_still(fps: float) -> None:
     assert jitter < (0.1 if fps >= 30 else 0.12)
 
 
-def blink(depth_px: float = 8.0, frames: int = 40) -> tuple[Floats, Floats, float]:
-    """A noisy still face whose upper and lower lids move by a blink of five frames at 20."""
-    values, pixels = real_like(frames, 0.2)
+UNMEASURED = Smoothing(noise_most=Smoothing().noise)
+
+
+def test_a_grainy_camera_is_filtered_more_and_a_clean_one_as_before() -> None:
+    grainy, pixels = real_like(120, 1.5)
+    jitter, before = (
+        run(grainy, settings=one)[40:, :, :2].std(axis=0).mean() * pixels
+        for one in (None, UNMEASURED)
+    )
+    assert jitter < 0.65 * before
+    clean, _ = real_like(60, 0.15)
+    assert np.array_equal(run(clean), run(clean, settings=UNMEASURED))
+
+
+def test_through_grain_blinks_and_turns_are_still_followed() -> None:
+    values, course, pixels = blink(10.0, 90, 1.0, 60)
+    lids = run(values)[:, list(LIDS), 1].mean(1) * pixels / 10.0
+    lids -= lids[40:60].mean()
+    assert lids[60:65].max() > 0.7
+    values, pixels = real_like(120, 1.0)
+    sweep = np.concatenate([np.zeros(60), np.linspace(0, 90, 30), np.full(30, 90.0)])
+    values[:, :, 0] += (sweep / pixels).astype(np.float32)[:, None]
+    late, before = (
+        np.abs((values - run(values, settings=one))[65:90, :, 0].mean(1)).mean() * pixels
+        for one in (None, UNMEASURED)
+    )
+    assert late < before + 1.5  # Of 3.1 pixels a frame: half a frame.
+
+
+def blink(
+    depth_px: float = 8.0, frames: int = 40, noise_px: float = 0.2, at: int = 20
+) -> tuple[Floats, Floats, float]:
+    """A noisy still face whose upper and lower lids move by a blink of five frames at `at`."""
+    values, pixels = real_like(frames, noise_px)
     course = np.zeros(frames, np.float32)
-    course[20:25] = (0.5, 1.0, 1.0, 0.7, 0.3)
+    course[at : at + 5] = (0.5, 1.0, 1.0, 0.7, 0.3)
     values[:, list(LIDS), 1] += course[:, None] * depth_px / pixels
     return values, course, pixels
 
