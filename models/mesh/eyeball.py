@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.mesh.paint import fill
+from models.mesh.paint import fill, over
 from models.types import Floats, Image
 
 _WHITE = 1.15  # radii of the iris from its middle to where the white begins
@@ -90,12 +90,12 @@ class Eyeball:
         # Where it looks as in the photo it is as in the photo.
         scale = max(float(np.hypot(place[0, 0], place[1, 0])), 1e-6)
         aside = min(float(np.hypot(*shift)) / (0.02 * scale * self.white.shape[1]), 1.0)
-        eye = cv2.addWeighted(_over(iris, white), aside, seen, 1 - aside, 0)
+        eye = cv2.addWeighted(over(iris, white), aside, seen, 1 - aside, 0)
         # Lids that have parted further have taken their edges along.
         stay = max(1 - wider / 0.15, 0.0)
         if stay < 1:
             lashes = cv2.convertScaleAbs(lashes, alpha=stay)
-        return _over(lashes, np.asarray(eye, np.uint8))
+        return over(lashes, np.asarray(eye, np.uint8))
 
 
 class _Lens:
@@ -118,7 +118,6 @@ class _Lens:
         self.along /= self.width
         down = (ys - centre[1]) * axis[0] - (xs - centre[0]) * axis[1]
         self.down = down[..., None] / self.width * np.sign(axis[0])
-        self.centre = centre
         self.away = np.hypot(xs - centre[0], ys - centre[1])[..., None] / radius
         edge = max(0.16, 0.8 / radius)
         self.disc = np.clip((1.04 - self.away) / edge + 0.5, 0, 1)
@@ -206,20 +205,14 @@ def _whole_iris(colours: Floats, sure: Floats, lens: _Lens) -> Floats:
     known = sure * (lens.away < 1.1)
     rings = np.minimum((lens.away * 8).astype(int), 9)[..., 0]
     weight = np.bincount(rings.ravel(), known.ravel(), 10)
-    if weight.sum() < 3:
+    seen = np.flatnonzero(weight > 0.5)
+    if not len(seen):
         return colours
     lit = (colours * known).reshape(-1, 3).T
     sums = [np.bincount(rings.ravel(), channel, 10) for channel in lit]
-    seen = np.flatnonzero(weight > 0.5)
     at = np.clip(lens.away[..., 0] * 8 - 0.5, seen[0], seen[-1])
     ringed = np.dstack([np.interp(at, seen, total[seen] / weight[seen]) for total in sums])
     return np.asarray(colours * known + ringed * (1 - known), np.float32)
-
-
-def _over(above: Image, below: Image) -> Image:
-    """RGB of `above` (premultiplied RGB and matte) over `below`."""
-    rest = 255 - above[..., 3:].astype(np.uint16)
-    return np.asarray(above[..., :3] + (below * rest // 255).astype(np.uint8), np.uint8)
 
 
 def _rounded(values: Floats) -> Image:

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from models.mesh.paint import WIDEST, blend, box, fill, smooth_loop, soft
+from models.mesh.paint import WIDEST, blend, box, fill, over, smooth_loop, soft
 from models.mesh.pose import Similarity, fit
 from models.mesh.raster import draw
 from models.mesh.topology import INNER_LIPS, LOWER_LIP, STABLE, UPPER_LIP, Indices
@@ -54,14 +54,13 @@ class Part:
         field = np.full((*inside.shape[:2], 2), -9, np.float32)
         far_first = np.argsort(-points[:, 2][self.triangles].sum(1), kind="stable")
         draw(field, self.triangles[far_first], points[:, :2], self.uv)
-        drawn = cv2.remap(self.colours, field[..., 0], field[..., 1], cv2.INTER_LINEAR)
+        drawn = cv2.remap(self.colours, field, None, cv2.INTER_LINEAR)
         if self.columns:
             step = self.colours.shape[1] / self.columns
             column = np.clip((field[..., 0] / step).astype(np.int32), 0, self.columns - 1)
             facing = self._facing(points)[column]
             drawn = (drawn * facing[..., None]).astype(np.uint8)
-        rest = 255 - drawn[..., 3:].astype(np.uint16)
-        inside[:] = drawn[..., :3] + (inside * rest // 255).astype(np.uint8)
+        inside[:] = over(np.asarray(drawn, np.uint8), inside)
 
     def _facing(self, points: Floats) -> Floats:
         """(columns,) 0..1: how much of each column of the grid is seen from outside."""

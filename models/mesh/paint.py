@@ -41,6 +41,13 @@ def blend(below: Image, above: Image, matte: Image) -> None:
     below[:] = mixed.astype(np.uint8)
 
 
+def over(above: Image, below: Image) -> Image:
+    """(h, w, 3): `above` (h, w, 4), RGB premultiplied by its matte, over `below` (h, w, 3)."""
+    rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(above, 3)), cv2.COLOR_GRAY2RGB)
+    seen = cv2.multiply(np.ascontiguousarray(below), rest, scale=1 / 255)
+    return np.asarray(cv2.add(cv2.cvtColor(above, cv2.COLOR_RGBA2RGB), seen), np.uint8)
+
+
 def smooth_loop(points: Floats) -> Floats:
     """A closed loop with its corners cut twice (Chaikin), through four times the points."""
     for _ in range(2):

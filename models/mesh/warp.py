@@ -9,6 +9,7 @@ import numpy as np
 
 from models.mesh import rings
 from models.mesh.layers import Layers, separate
+from models.mesh.paint import over
 from models.mesh.pose import Similarity
 from models.mesh.raster import draw
 from models.mesh.skin import Skin, complete
@@ -48,7 +49,7 @@ class Person:
         left, top, right, bottom = layers.box
         colours = _premultiplied(layers.person, layers.matte)
         still = layers.background.copy()
-        still[top:bottom, left:right] = _over(colours, still[top:bottom, left:right])
+        still[top:bottom, left:right] = over(colours, still[top:bottom, left:right])
         around = rings.build(landmarks, layers.matte, np.array([left, top], np.float32))
         return cls(
             landmarks=landmarks,
@@ -95,7 +96,7 @@ class Person:
             borderMode=cv2.BORDER_REPLICATE,
         )
         where = slice(top + y0, top + y1), slice(left + x0, left + x1)
-        out[where] = _over(warped, self.layers.background[where])
+        out[where] = over(warped, self.layers.background[where])
 
     def _lay_face(self, out: Image, head: Similarity, target: Floats) -> None:
         """Draw the face and the skin behind its jaw; the edge is soft."""
@@ -175,10 +176,3 @@ def _premultiplied(colours: Image, matte: Image) -> Image:
     """(h, w, 4): the colours times the matte, and the matte."""
     weight = matte[..., None].astype(np.float32) * np.float32(1 / 255)
     return np.dstack([np.rint(colours * weight).astype(np.uint8), matte])
-
-
-def _over(above: Image, below: Image) -> Image:
-    """RGB of `above` (premultiplied RGB and matte) over `below`."""
-    rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(above, 3)), cv2.COLOR_GRAY2RGB)
-    seen = cv2.multiply(np.ascontiguousarray(below), rest, scale=1 / 255)
-    return np.asarray(cv2.add(cv2.cvtColor(above, cv2.COLOR_RGBA2RGB), seen), np.uint8)
