@@ -69,3 +69,18 @@ def test_triangles_gone_wild_cost_no_more_than_a_few_canvases() -> None:
     shown = np.unique(canvas[..., 0].round())
     # Later triangles cover earlier ones, so it is the last that are kept.
     assert len(shown) > 1 and shown[shown > 0].min() > 60
+
+
+def test_bands_keep_pictures_apart() -> None:
+    """Two pictures of 10 rows: what reaches beyond one is cut off, not drawn into the other."""
+    places = np.array([[-5, -20], [40, 5], [-5, 30], [-5, -10], [40, 15], [-5, 40]], np.float32)
+    values = np.repeat(np.array([[1, 1], [2, 2]], np.float32), 3, axis=0)
+    triangles, rows = np.array([[0, 1, 2], [3, 4, 5]]), np.array([0, 10])
+    canvas = np.zeros((20, 12, 2), np.float32)
+    draw(canvas, triangles, places, values, (rows, rows + 10))
+    assert (canvas[:10] == 1).all() and (canvas[10:] == 2).all()
+    alone = np.zeros((10, 12, 2), np.float32)
+    draw(alone, triangles[:1], places, places)
+    together = np.zeros((20, 12, 2), np.float32)
+    draw(together, triangles, places, places, (rows, rows + 10))
+    assert np.abs(together[:10] - alone).max() < 1e-4

@@ -6,6 +6,7 @@ pose; they are lit and tinted like the photo's skin. Teeth that the photo itself
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -49,11 +50,11 @@ class Part:
     triangles: Indices
     columns: int
 
-    def draw(self, inside: Image, points: Floats) -> None:
-        """Draw the part into `inside` with its points at (N, 3) pixels of it."""
-        field = np.full((*inside.shape[:2], 2), -9, np.float32)
-        far_first = np.argsort(-points[:, 2][self.triangles].sum(1), kind="stable")
-        draw(field, self.triangles[far_first], points[:, :2], self.uv)
+    def draw(self, inside: Image, points: Floats, field: Floats) -> None:
+        """Draw the part into `inside` with its points at (N, 3) pixels of it.
+
+        field: (h, w, 2), where each pixel of `inside` is in `colours`.
+        """
         drawn = cv2.remap(self.colours, field, None, cv2.INTER_LINEAR)
         if self.columns:
             step = self.colours.shape[1] / self.columns
@@ -66,9 +67,30 @@ class Part:
         """(columns,) 0..1: how much of each column of the grid is seen from outside."""
         rows = len(points) // self.columns
         line = points[(rows // 2) * self.columns :][: self.columns]
-        along = np.gradient(line, axis=0)
-        facing = along[:, 0] / np.maximum(np.linalg.norm(along, axis=1), 1e-6)
+        along = np.empty_like(line)
+        along[1:-1] = line[2:] - line[:-2]
+        along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
+        facing = along[:, 0] / np.maximum(np.sqrt((along**2).sum(1)), 1e-6)
         return np.asarray(np.clip((facing - 0.12) / 0.35, 0, 1), np.float32)
+
+
+def _fields(parts: Sequence[Part], places: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
+    """(parts, h, w, 2): where each pixel of a picture (h, w) is in the colours of each part.
+
+    places: (N, 3) each, the parts' points in pixels of the picture.
+    """
+    height, width = shape
+    field = np.full((len(parts) * height, width, 2), -9, np.float32)
+    triangles, flat, first, count = [], [], [], 0
+    for number, (part, points) in enumerate(zip(parts, places, strict=True)):
+        far_first = np.argsort(-points[:, 2][part.triangles].sum(1), kind="stable")
+        triangles.append(part.triangles[far_first] + count)
+        flat.append(points[:, :2] + np.array([0, number * height], np.float32))
+        first.append(np.full(len(part.triangles), number * height))
+        count += len(points)
+    rows, uv = np.concatenate(first), np.concatenate([part.uv for part in parts])
+    draw(field, np.concatenate(triangles), np.concatenate(flat), uv, (rows, rows + height))
+    return field.reshape(len(parts), height, width, 2)
 
 
 @dataclass(frozen=True)
@@ -167,10 +189,14 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
     jaw = chin + (lip - chin) * max(0.4 - 1.6 * stretch, 0.0)
     jaw = _without_grin(jaw, source, stretch)
     wider = min(0.6 * stretch, 0.25)
-    for part, moves in ((mouth.tongue, 1.0), (mouth.lower, 1.0), (mouth.upper, 0.0)):
+    parts, moves = (mouth.tongue, mouth.lower, mouth.upper), (1.0, 1.0, 0.0)
+    places: list[Floats] = []
+    for part, share in zip(parts, moves, strict=True):
         aside = (part.points - mouth.middle) @ mouth.across
-        points = part.points + (wider * aside)[:, None] * mouth.across + moves * part.swing * jaw
-        part.draw(inside, head(points) - corner)
+        points = part.points + (wider * aside)[:, None] * mouth.across + share * part.swing * jaw
+        places.append(head(points) - corner)
+    for part, placed, field in zip(parts, places, _fields(parts, places, mask.shape), strict=True):
+        part.draw(inside, placed, field)
         if part is mouth.tongue:
             # It lies deeper than the teeth and gets its light through the opening.
             inside = cv2.convertScaleAbs(inside, alpha=min(1.0, 0.4 + 0.8 * gap / width))

@@ -10,12 +10,20 @@ from models.types import Floats
 _MOST_LAYERS = 4  # how many times over a canvas may be covered
 
 
-def draw(canvas: Floats, triangles: Indices, places: Floats, values: Floats) -> None:
+def draw(
+    canvas: Floats,
+    triangles: Indices,
+    places: Floats,
+    values: Floats,
+    bands: tuple[Indices, Indices] | None = None,
+) -> None:
     """Draw triangles, interpolating values linearly; later triangles cover earlier ones.
 
     canvas: (H, W, 2) float32, drawn into. triangles: (T, 3) vertex numbers in drawing order.
     places: (N, 2) x, y in canvas pixels, pixel centres at whole numbers. values: (N, 2).
     A pixel belongs to the one triangle that holds its centre, so shared edges leave no gap.
+    bands: (T,) each, the first row of the canvas that a triangle may touch, and that after the
+    last: so several pictures one below the other take one call.
     """
     height, width = canvas.shape[:2]
     px, py = np.ascontiguousarray(places.T, np.float32)
@@ -28,6 +36,8 @@ def draw(canvas: Floats, triangles: Indices, places: Floats, values: Floats) -> 
     xa, xb, xc = px[top], px[mid], px[low]
     ya, yb, yc = py[top], py[mid], py[low]
     first, middle, last = (_whole(y, height) for y in (ya, yb, yc))
+    if bands is not None:
+        first, middle, last = (np.clip(row, *bands) for row in (first, middle, last))
     ab_x, ab_y, ac_x, ac_y = xb - xa, yb - ya, xc - xa, yc - ya
     area = ab_x * ac_y - ab_y * ac_x
     flat = np.abs(area) <= 1e-6
