@@ -150,7 +150,9 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     if right - left < 2 or bottom - top < 2:
         return
     part = out[top:bottom, left:right]
-    strength = min(closing / 0.3, 1.0) if closing > 0 else min(-closing / 0.2, 0.7)
+    # From nothing on, so that no line comes and goes with the landmarks' noise.
+    strength = (abs(closing) - 0.05) / 0.25
+    strength = min(strength, 1.0) if closing > 0 else min(strength, 0.7)
     if closing > 0:
         move[:, 2] += move[:, :2] @ layer.origin - (left, top)
         skin = cv2.warpAffine(
