@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -42,9 +44,10 @@ def _cut(outline: Floats, guess: float = 1.0) -> tuple[Image, Eyeball]:
     return photo, Eyeball.cut(photo, outline, corners, np.vstack([MIDDLE, rim]).astype(np.float32))
 
 
-def _draw(eye: Eyeball, shift: float = 0.0, wider: float = 0.0) -> Image:
+def _draw(eye: Eyeball, shift: float = 0.0, lashes: bool = True) -> Image:
     place = np.eye(2, 3, dtype=np.float32)
-    return eye.draw(place, np.array([shift, 0], np.float32), wider, (120, 80))
+    shown = eye if lashes else replace(eye, lashes=np.zeros_like(eye.lashes))
+    return shown.draw(place, np.array([shift, 0], np.float32), (120, 80))
 
 
 def _inside(outline: Floats, shrunk: float = 0.8) -> Image:
@@ -85,7 +88,7 @@ def test_the_corner_stays_pink_when_the_eye_turns() -> None:
 def test_a_lid_that_parts_from_the_iris_uncovers_its_round_edge() -> None:
     outline = _lens(down=8.0)  # The upper lid covers the iris's upper half but for a bit.
     _, eye = _cut(outline)
-    open_eye = _draw(eye, wider=0.5)
+    open_eye = _draw(eye, lashes=False)
     top = open_eye[30:33, 57:64].astype(int)  # Within the disc, behind the photo's lid.
     assert np.abs(top - IRIS).max(-1).mean() < 60
     above = open_eye[22:25, 57:64].astype(int)  # Beyond it.
@@ -97,5 +100,5 @@ def test_an_eye_without_any_white_still_gives_a_picture() -> None:
     outline = np.array([[10, 20], [30, 12], [50, 20], [30, 28]], np.float32)
     rim = np.array([[30, 20], [36, 20], [30, 26], [24, 20], [30, 14]], np.float32)
     eye = Eyeball.cut(photo, outline, outline[[0, 2]], rim)
-    picture = eye.draw(np.eye(2, 3, dtype=np.float32), np.array([5, 0], np.float32), 0.3, (60, 40))
+    picture = eye.draw(np.eye(2, 3, dtype=np.float32), np.array([5, 0], np.float32), (60, 40))
     assert np.abs(picture[15:25, 20:40].astype(int) - photo[0, 0]).max() < 40

@@ -69,12 +69,11 @@ class Eyeball:
         )
         return cls(_rounded(white), disc, _rounded(seen), lashes)
 
-    def draw(self, place: Floats, shift: Floats, wider: float, size: tuple[int, int]) -> Image:
+    def draw(self, place: Floats, shift: Floats, size: tuple[int, int]) -> Image:
         """(h, w, 3): the eye brought to its place, with its iris moved.
 
         place: (2, 3), from this eye's pixels to those drawn. shift: (2,), of the iris, in pixels
-        that are drawn. wider: by how much the lids are further apart, of their distance in the
-        photo. size: width and height.
+        that are drawn. size: width and height.
         """
         turned = place.copy()
         turned[:, 2] += shift
@@ -91,10 +90,6 @@ class Eyeball:
         scale = max(float(np.hypot(place[0, 0], place[1, 0])), 1e-6)
         aside = min(float(np.hypot(*shift)) / (0.02 * scale * self.white.shape[1]), 1.0)
         eye = cv2.addWeighted(over(iris, white), aside, seen, 1 - aside, 0)
-        # Lids that have parted further have taken their edges along.
-        stay = max(1 - wider / 0.15, 0.0)
-        if stay < 1:
-            lashes = cv2.convertScaleAbs(lashes, alpha=stay)
         return over(lashes, np.asarray(eye, np.uint8))
 
 
@@ -162,6 +157,13 @@ def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, lens: _Lens)
     # Lashes and the iris's rim are darker than the white they lie in.
     typical = float(np.quantile(level[usable], 0.6))
     share *= np.maximum(_ramp(level / max(typical, 1.0), 0.55, 0.85), 1e-3)
+    # What lies behind the upper lid is in its shadow when the lid parts from it.
+    shadow = 1 - 0.2 * _ramp(-lens.down, 0.0, 0.15)
+    place = lens.along.reshape(-1)[int(np.argmin(lens.away))]
+    for aside in (place - lens.along, lens.along - place):
+        if (usable & (aside > 0)).sum() < 4:
+            # A side that shows no white lies in shadow, mostly that of the nose or the brow.
+            shadow *= 1 - 0.2 * _ramp(aside, 0.0, 0.15)
     total, weight = np.zeros_like(colours), np.zeros(share.shape, np.float32)
     for spread, trust in ((0.06, 1.0), (0.2, 1e-2), (0.6, 1e-4)):
         across, down = spread * lens.width, 0.35 * spread * lens.width
@@ -174,8 +176,6 @@ def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, lens: _Lens)
     white = total / np.maximum(weight, 1e-9)
     # Of narrow eyes little but lashes is seen; yet no white is much darker than skin.
     dim = np.clip(0.8 * skin / np.maximum(_level(white), 1), 1.0, 1.6)
-    # What lies behind the upper lid is in its shadow when the lid parts from it.
-    shadow = 1 - 0.2 * _ramp(-lens.down, 0.0, 0.15)
     return np.asarray(white * dim * shadow, np.float32)
 
 

@@ -15,6 +15,9 @@ from models.mesh.paint import blend, box, fill, similarity, smooth_line, soft
 from models.mesh.topology import EYES, Eye
 from models.types import Floats, Image
 
+_TALLEST = 0.6
+"""Share of its height by which an eye grows at most when its lids part."""
+
 
 @dataclass(frozen=True)
 class EyeLayer:
@@ -118,28 +121,39 @@ def draw_eye(out: Image, layer: EyeLayer, target: Floats) -> None:
     if right - left < 2 or bottom - top < 2:
         return
     move = similarity(layer.corners, target[eye.corners])
+    wider = _gap(target, eye) / max(float(np.hypot(*move[:, 0])) * layer.gap, 1e-6) - 1
+    # Lids that part show more of the iris; white all around it would look startled.
+    move = _taller(move, target[eye.corners], 1 + min(max(wider, 0.0), _TALLEST))
     shift = target[eye.iris[0]] - (move[:, :2] @ layer.iris + move[:, 2])
     move[:, 2] += move[:, :2] @ layer.origin - (left, top)
-    usual = float(np.hypot(move[0, 0], move[1, 0])) * layer.gap
-    wider = _gap(target, eye) / max(usual, 1e-6) - 1
-    ball = layer.ball.draw(move, shift, wider, (right - left, bottom - top))
+    ball = layer.ball.draw(move, shift, (right - left, bottom - top))
     mask = np.zeros(ball.shape[:2], np.uint8)
     fill(mask, outline - (left, top))
     blend(out[top:bottom, left:right], ball, soft(mask, 0.7))
 
 
-def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
-    """Draw the upper lid of an eye that has closed or widened since the photo into `out`.
+def _taller(move: Floats, corners: Floats, factor: float) -> Floats:
+    """A (2, 3) map that also stretches, across the line through two (2,) points."""
+    along = corners[1] - corners[0]
+    across = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-6)
+    stretch = np.eye(2) + (factor - 1) * np.outer(across, across)
+    middle = corners.mean(0)
+    shift = stretch @ (move[:, 2] - middle) + middle
+    return np.concatenate([stretch @ move[:, :2], shift[:, None]], 1).astype(np.float32)
 
-    A closing lid's own skin is folded away in the photo: it takes the colours around the eye,
-    between where the edge was in the photo and where it is now. The lashes go with the edge.
+
+def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
+    """Draw the skin and the lashes of a closing upper lid into `out`.
+
+    The lid's own skin is folded away in the photo: it takes the colours around the eye, between
+    where the edge was in the photo and where it is now.
     """
     eye = layer.eye
     move = similarity(layer.corners, target[eye.corners])
     size = float(np.linalg.norm(move[:, 0]))
     width = size * float(np.linalg.norm(layer.corners[0] - layer.corners[1]))
     closing = 1.0 - _gap(target, eye) / max(size * layer.gap, 1e-6)
-    if abs(closing) < 0.05:
+    if closing < 0.05:
         return
     corners = target[eye.corners]
     was_open = layer.upper @ move[:, :2].T + move[:, 2]
@@ -149,30 +163,26 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     left, top, right, bottom = box(outline, 0.12 * width + 2, out)
     if right - left < 2 or bottom - top < 2:
         return
-    part = out[top:bottom, left:right]
+    move[:, 2] += move[:, :2] @ layer.origin - (left, top)
+    skin = cv2.warpAffine(
+        layer.skin,
+        move,
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    mask = np.zeros(skin.shape[:2], np.uint8)
+    fill(mask, outline - (left, top))
     # From nothing on, so that no line comes and goes with the landmarks' noise.
-    strength = (abs(closing) - 0.05) / 0.25
-    strength = min(strength, 1.0) if closing > 0 else min(strength, 0.7)
-    if closing > 0:
-        move[:, 2] += move[:, :2] @ layer.origin - (left, top)
-        skin = cv2.warpAffine(
-            layer.skin,
-            move,
-            (right - left, bottom - top),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        mask = np.zeros(part.shape[:2], np.uint8)
-        fill(mask, outline - (left, top))
-        mask = soft(mask, max(0.7, 0.025 * width))
-        blend(part, np.asarray(skin, np.uint8), (mask * strength).astype(np.uint8))
+    strength = min((closing - 0.05) / 0.25, 1.0)
+    part = out[top:bottom, left:right]
+    mask = soft(mask, max(0.7, 0.025 * width))
+    blend(part, np.asarray(skin, np.uint8), (mask * strength).astype(np.uint8))
     line = np.zeros(part.shape[:2], np.uint8)
     curve = smooth_line(smooth_line(edge)) - (left, top)
     # Thick in the middle, nothing at the corners.
     thick = np.sin(np.linspace(0, np.pi, len(curve)))[:, None] ** 0.7 * max(0.04 * width, 1.0)
-    above = 0.3 if closing > 0 else 1.0
-    below = curve - up * ((1 - above) * thick)
-    fill(line, np.concatenate([curve + up * (above * thick), below[::-1]]))
+    fill(line, np.concatenate([curve + up * (0.3 * thick), (curve - up * (0.7 * thick))[::-1]]))
     line = soft(line, max(0.8, 0.022 * width))
     colour = np.broadcast_to(layer.lash.astype(np.uint8), part.shape)
     blend(part, colour, (line * (0.85 * strength)).astype(np.uint8))
