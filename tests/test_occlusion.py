@@ -96,7 +96,7 @@ def glasses(image: Image, face: Face, share: float) -> Image:
 
 def dark(image: Image, face: Face, share: float) -> Image:
     noise = np.random.default_rng(1).normal(0, 3, image.shape)
-    return np.asarray(np.clip(image * (1 - 0.97 * share) + noise, 0, 255), np.uint8)
+    return np.asarray(np.clip(image * (1 - 0.99 * share) + noise, 0, 255), np.uint8)
 
 
 def second(image: Image, face: Face, share: float) -> Image:
