@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Indices
 from models.face.tracker import FaceTracker
 from models.mesh import generator_regions as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
@@ -26,7 +27,6 @@ from models.mesh.generator_regions import Region, Source
 from models.mesh.motion import relative_motion
 from models.mesh.paint import fill
 from models.mesh.pose import euler, fit_head
-from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Indices
 from models.types import Crop, Face, Floats, Image, Keypoints, Photo
 
 HELD_OUT = 8

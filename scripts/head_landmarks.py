@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from models.mesh.topology import EYES, INNER_LIPS
+from models.face.topology import EYES, INNER_LIPS
 from scripts.heads import FloatArray, Head, HeadLibrary, Posed
 from scripts.heads_render import Camera, project
 

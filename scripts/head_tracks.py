@@ -38,7 +38,7 @@ def read_track(path: Path) -> npt.NDArray[np.float32]:
     Raises:
         UserError: the clip cannot be read.
     """
-    with (files("models.mesh") / "topology.npz").open("rb") as file:
+    with (files("models.face") / "topology.npz").open("rb") as file:
         neutral = np.load(file)["neutral"] * np.array([1, -1, -1])
     tracker = FaceTracker(blendshapes=True)
     rows = []

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from models.errors import UserError
-from models.mesh.topology import EYES
+from models.face.topology import EYES
 from models.types import Floats, Image
 
 _MEAN = np.array([0.498, 0.498, 0.498], np.float32)

@@ -20,8 +20,8 @@ from scipy.spatial import cKDTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from models.face.topology import EYES, INNER_LIPS, Indices  # noqa: E402
 from models.face.tracker import FaceTracker  # noqa: E402
-from models.mesh.topology import EYES, INNER_LIPS, Indices  # noqa: E402
 from scripts.head_landmarks import STORED  # noqa: E402
 from scripts.head_pictures import paint_background  # noqa: E402
 from scripts.head_sampling import sample  # noqa: E402

@@ -1,4 +1,4 @@
-"""Write models/mesh/topology.npz: the triangles and neutral shape of the face mesh.
+"""Write models/face/topology.npz: the triangles and neutral shape of the face mesh.
 
     python scripts/make_topology.py FACE_LANDMARKER.TASK
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-OUTPUT = Path(__file__).resolve().parent.parent / "models" / "mesh" / "topology.npz"
+OUTPUT = Path(__file__).resolve().parent.parent / "models" / "face" / "topology.npz"
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

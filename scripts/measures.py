@@ -13,8 +13,8 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
+from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
 from models.mesh.pose import euler, fit_head
-from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
 from models.types import Crop, Floats, Image
 
 # fmt: off
@@ -89,7 +89,7 @@ def beyond(motion: Mapping[str, float]) -> bool:
 @cache
 def _frontal() -> Floats:
     """An average neutral face that looks into the camera, (478, 3); the irises are not there."""
-    with (files("models.mesh") / "topology.npz").open("rb") as file:
+    with (files("models.face") / "topology.npz").open("rb") as file:
         mesh: Floats = np.load(file)["neutral"]
     points = np.zeros((478, 3), np.float32)
     points[: len(mesh)] = mesh * np.array([1, -1, -1], np.float32)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from models.face.topology import EYES, LOWER_LIP, UPPER_LIP
 from models.mesh.pose import from_euler
-from models.mesh.topology import EYES, LOWER_LIP, UPPER_LIP
 from models.types import Crop, Floats, Image
 from scripts import measures
 
@@ -17,7 +17,7 @@ from scripts import measures
 @pytest.fixture()
 def neutral() -> Floats:
     """A frontal neutral face, 140 pixels wide or so, irises in the middle of open eyes."""
-    with (files("models.mesh") / "topology.npz").open("rb") as file:
+    with (files("models.face") / "topology.npz").open("rb") as file:
         mesh = np.load(file)["neutral"]
     points = mesh * np.array([10, -10, -10], np.float32) + np.array([200, 220, 0], np.float32)
     irises = [points[eye.opening].mean(0) for eye in EYES for _ in range(5)]

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image as PillowImage
 
 from models.errors import UserError
+from models.face.topology import EYES, LOWER_LIP, STABLE, UPPER_LIP
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.layers import separate
 from models.mesh.pose import euler, fit_head
-from models.mesh.topology import EYES, LOWER_LIP, STABLE, UPPER_LIP
 from models.photos import load_photo
 from models.types import Crop, Face, Floats, Image, Keypoints
 from realtime.assets import asset_path

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.face.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP
 from models.face.tracker import FaceTracker
 from models.mesh import generator_regions as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.generator import SHAPES, Generator, Known, open_generator, weights_folder
 from models.mesh.pose import fit_head
-from models.mesh.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP
 from models.photos import load_photo
 from models.types import Floats, Image, Keypoints
 from realtime.assets import asset_path

@@ -7,16 +7,16 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
+from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, triangles
 from models.mesh.motion import _features, absolute_motion, ease, relative_motion, strengthen
 from models.mesh.pose import Similarity, euler, fit, fit_head, from_euler
-from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, triangles
 from models.types import Floats, Strengths
 
 
 @pytest.fixture()
 def neutral() -> Floats:
     """A frontal neutral face in crop units, irises in the middle of open eyes."""
-    with (files("models.mesh") / "topology.npz").open("rb") as file:
+    with (files("models.face") / "topology.npz").open("rb") as file:
         mesh = np.load(file)["neutral"]
     points = mesh * np.array([1, -1, -1], np.float32) / 14.0
     irises = []
@@ -109,7 +109,7 @@ def test_a_source_with_an_open_mouth_does_not_overshoot(neutral: Floats) -> None
     closed[LOWER_LIP] = closed[UPPER_LIP] + [0, 0.001, 0]
     opened[LOWER_LIP] = closed[UPPER_LIP] + [0, 0.12, 0]
     both = gap(relative_motion(opened, closed, opened))
-    assert 0.12 < both < 0.21, "less than twice the opening"
+    assert 0.12 < both < 0.22, "less than twice the opening"
 
 
 @pytest.mark.parametrize(("scale", "narrow"), [(1.0, 1.0), (0.7, 0.6)])
@@ -149,6 +149,54 @@ def test_gaze_follows(neutral: Floats) -> None:
     for eye in EYES:
         # A little more than the landmarks say, which lag behind an iris that looks aside.
         assert (moved[eye.iris, 0] - neutral[eye.iris, 0]).mean() == pytest.approx(0.027, abs=0.006)
+
+
+def test_both_eyes_look_as_the_better_seen_one_says(neutral: Floats) -> None:
+    looking = neutral.copy()
+    looking[EYES[0].iris, 0] += 0.03
+    turned = pose(looking, -30, 0, 0)
+    widths = [float(np.linalg.norm(np.diff(turned[e.corners, :2], axis=0))) for e in EYES]
+    assert widths[0] > 1.1 * widths[1], "the right eye is the nearer one"
+    shape = relative_motion(neutral, neutral, turned)
+    moved = fit_head(neutral, shape).inverse(shape) - neutral
+    right, left = (float(moved[eye.iris, 0].mean()) for eye in EYES)
+    assert right == pytest.approx(left, rel=0.15)
+    assert 0.6 < right / (1.25 * 0.03) < 0.9, "more than half: the nearer eye counts more"
+
+
+def test_eyes_that_look_aside_are_not_sleepy(neutral: Floats) -> None:
+    """Lids read a tenth lower while the irises are aside."""
+    aside = neutral.copy()
+    for eye in EYES:
+        width = abs(float(np.diff(neutral[eye.corners, 0])[0]))
+        aside[eye.iris, 0] += 0.2 * width
+        aside[eye.upper] += (aside[eye.lower] - aside[eye.upper]) * 0.1
+    lowered = aside.copy()
+    for eye in EYES:
+        lowered[eye.iris] = neutral[eye.iris]
+
+    def opens(driving: Floats) -> float:
+        moved = relative_motion(neutral, neutral, driving)
+        return float(np.mean([gap_of(moved, eye) / gap_of(neutral, eye) for eye in EYES]))
+
+    def gap_of(points: Floats, eye: Eye) -> float:
+        return float(np.linalg.norm(points[eye.upper[3]] - points[eye.lower[3]]))
+
+    assert opens(aside) > 0.97
+    assert opens(lowered) == pytest.approx(0.82, abs=0.03)
+
+
+def test_a_little_opening_of_an_open_mouth_does_not_jump(neutral: Floats) -> None:
+    source = neutral.copy()
+    source[LOWER_LIP, 1] += 0.15
+
+    def corner(by: float) -> float:
+        driving = neutral.copy()
+        driving[LOWER_LIP, 1] += by
+        driving[61, 0] += 0.02  # The lips widen all the while.
+        return float(relative_motion(source, neutral, driving)[61, 0])
+
+    assert corner(1e-4) == pytest.approx(corner(-1e-4), abs=3e-4)
 
 
 def test_scale_adaptation(neutral: Floats) -> None:
@@ -195,7 +243,7 @@ def test_irises_stay_in_the_eyes_when_calibrated_while_looking_aside(neutral: Fl
     wild = relative_motion(neutral, look(0.25), look(-0.25))
     for eye in EYES:
         moved = aside(small, eye) - aside(neutral, eye)
-        assert moved == pytest.approx(1.35 * 0.15, abs=0.025), "a usual glance is not limited"
+        assert moved == pytest.approx(1.25 * 0.15, abs=0.025), "a usual glance is not limited"
         assert -0.46 < aside(wild, eye) < -0.3
 
 

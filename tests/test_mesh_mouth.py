@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from models.face.topology import INNER_LIPS, LOWER_LIP, UPPER_LIP
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.pose import from_euler
-from models.mesh.topology import INNER_LIPS, LOWER_LIP, UPPER_LIP
 from models.photos import load_photo
 from models.types import Floats, Image, Keypoints, Photo
 from realtime.assets import asset_path

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from models.face.topology import JAW, mirrored
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.pose import from_euler
-from models.mesh.topology import JAW, mirrored
 from models.photos import load_photo
 from models.types import Floats, Image, Keypoints
 from realtime.assets import asset_path

@@ -40,7 +40,7 @@ def test_the_bill_names_weights_and_assets(bill: dict[str, Any]) -> None:
         part = parts[f"artifact:{artifact.name}"]
         assert part["hashes"] == [{"alg": "SHA-256", "content": artifact.sha256}]
         assert part["licenses"] == [{"license": {"id": artifact.licence}}]
-    for name in ("assets/demo.mp4", "models/mesh/topology.npz"):
+    for name in ("assets/demo.mp4", "models/face/topology.npz"):
         digest = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
         assert parts[f"file:{name}"]["hashes"][0]["content"] == digest
 

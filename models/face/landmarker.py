@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from models.face.detector import Detection
+from models.face.irises import set_irises
 from models.face.network import OpenCVNetwork, load_network
 from models.types import Floats, Image
 
@@ -95,6 +96,7 @@ class Landmarker:
         out = np.empty_like(local)
         out[:, :2] = local[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         out[:, 2] = local[:, 2] * (region.side / _SIDE)
+        set_irises(out)
         return out, float(1.0 / (1.0 + np.exp(-np.clip(logit[0], -80, 80))))
 
     def blendshapes(self, landmarks: Floats) -> Floats:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
+from models.face.tracker import FaceTracker
 from models.mesh import eyes, mouth
 from models.mesh.generator import Known, open_generator
 from models.mesh.motion import absolute_motion, relative_motion, strengthen
 from models.mesh.pose import fit_head
+from models.mesh.response import Response
 from models.mesh.warp import Person
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
 
@@ -22,6 +24,7 @@ class MeshAvatar(Avatar):
     """A photo taken apart.
 
     landmarks: (478, 3) in pixels of `still`. known: for the generator, if there is one.
+    response: how strongly it moves.
     """
 
     landmarks: Floats
@@ -29,6 +32,7 @@ class MeshAvatar(Avatar):
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
     known: Known | None
+    response: Response = field(default_factory=Response)
 
 
 class MeshAnimator:
@@ -58,7 +62,7 @@ class MeshAnimator:
             still = np.asarray(cv2.resize(still, target, interpolation=cv2.INTER_AREA), np.uint8)
         landmarks = photo.face.landmarks * np.append(ratio, ratio.mean()).astype(np.float32)
         crop = Crop.around(Face(landmarks, None, 1.0))
-        return MeshAvatar(
+        avatar = MeshAvatar(
             name=photo.name,
             still=still,
             keypoints=Keypoints(_to_crop(landmarks, crop)),
@@ -69,6 +73,17 @@ class MeshAnimator:
             mouth=mouth.build(still, landmarks),
             known=Known.of(still, landmarks) if self._generator else None,
         )
+        return replace(avatar, response=self._look(avatar))
+
+    def _look(self, avatar: MeshAvatar) -> Response:
+        """Track the avatar in a few poses."""
+        tracker = FaceTracker()
+
+        def look(points: Floats) -> Floats | None:
+            face = tracker.track(self.render(avatar, Keypoints(points)))
+            return None if face is None else _to_crop(face.landmarks, avatar.crop)
+
+        return Response.measured(avatar.keypoints.values, look)
 
     def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
         """The face's landmarks are the keypoints: (478, 3) in `crop`."""
@@ -79,7 +94,11 @@ class MeshAnimator:
     ) -> Keypoints:
         """The motion since the calibration, in 3-D, on the source's own pose and features."""
         values = relative_motion(
-            avatar.keypoints.values, reference.values, driving.values, adapt_scale
+            avatar.keypoints.values,
+            reference.values,
+            driving.values,
+            adapt_scale,
+            avatar.response,
         )
         return Keypoints(values)
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.face.topology import EYES, Eye
 from models.mesh.eyeball import Eyeball
 from models.mesh.paint import blend, box, fill, similarity, smooth_line, soft
-from models.mesh.topology import EYES, Eye
 from models.types import Floats, Image
 
 _TALLEST = 0.6

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import UserError
+from models.face.topology import EYES
 from models.mesh import generator_regions as regions
 from models.mesh.generator_regions import Region, Source
 from models.mesh.pose import Similarity
-from models.mesh.topology import EYES
 from models.runtime import Feeds, Precision, Session, open_runtime
 from models.types import Floats, Image
 

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
 from models.mesh.paint import SHIFT, fill
 from models.mesh.pose import Similarity
-from models.mesh.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
 from models.types import Floats, Image
 
 EYE_SIDE, MOUTH_SIDE = 64, 128

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.face.topology import OVAL
 from models.mesh.rings import NECK
-from models.mesh.topology import OVAL
 from models.types import Floats, Image
 
 _SIDE = 192  # working resolution of the segmentation

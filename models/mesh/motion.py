@@ -11,8 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from models.mesh.pose import Similarity, euler, fit_head, from_euler
-from models.mesh.topology import (
+from models.face.topology import (
     EYES,
     LOWER_LIP,
     MOUTH_REGION,
@@ -21,14 +20,23 @@ from models.mesh.topology import (
     Indices,
     triangles,
 )
+from models.mesh.pose import Similarity, euler, fit_head, from_euler
+from models.mesh.response import Response
 from models.types import Floats, Strengths
 
+_RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners
 _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
 _LEAST = 0.4  # share of the limit that is left to a face that is turned as far as that already
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
-_CLOSED = 0.2  # lids this open, relative to calibration, are closed: the landmarks never touch
-_SMILE = 0.045  # of the face's height: lips this far apart may only smile
-_GAZE = 1.35  # the landmarks of an iris near an eye's corner lag behind it
+# How far lids are open that the tracker reads as so far open, both relative to calibration. It
+# never reads closed ones as touching, and half closed ones as more open than they are; measured on
+# drawn faces.
+_READ = (0.16, 0.4, 0.65, 0.8, 0.9, 1.0, 1.28)
+_OPEN = (0.0, 0.26, 0.48, 0.66, 0.82, 1.0, 1.35)
+_SLEEPY = 0.7  # lids read as lower where the eye looks aside: so much for an eye's width
+_FAR_ASIDE = 0.25  # of the eye's width: as far as that was seen
+_SMILE = 0.06  # of the face's height: lips this far apart may only smile
+_PARTING = 0.02  # of the face's height: lips that part more than that do open
 _ASIDE = 0.4  # of the eye's width: an iris further from the middle would leave the eye
 
 
@@ -41,18 +49,23 @@ def ease(value: float, limit: float) -> float:
 
 
 def relative_motion(
-    source: Floats, reference: Floats, driving: Floats, adapt_scale: bool = True
+    source: Floats,
+    reference: Floats,
+    driving: Floats,
+    adapt_scale: bool = True,
+    response: Response = Response(),  # noqa: B008  frozen
 ) -> Floats:
     """Where the source's landmarks go when the driver moves from `reference` to `driving`.
 
     All are (478, 3) in crop units. With `adapt_scale` the motion is scaled by the size of the
-    source's face over the size of the reference's.
+    source's face over the size of the reference's. response: of the source's avatar.
     """
     head = fit_head(reference, driving)
     to_source = fit_head(reference, source)
     size = to_source.scale if adapt_scale else 1.0
     residual = (head.inverse(driving) - reference) @ (size * to_source.rotation).T
-    shape: Floats = source + _fit_features(source, reference, residual, to_source)
+    _gaze_together(residual, reference, driving)
+    shape: Floats = source + _fit_features(source, reference, residual, to_source, response)
     shape = _lids(shape, source, reference, head.inverse(driving))
     shape = _lips(shape, source)
     return _move_head(shape, source, reference, head, to_source, size)
@@ -115,8 +128,27 @@ def opening(landmarks: Floats, upper: Indices, lower: Indices) -> Floats:
     return np.asarray(np.linalg.norm(landmarks[upper] - landmarks[lower], axis=1))
 
 
+def _gaze_together(residual: Floats, reference: Floats, driving: Floats) -> None:
+    """Let both irises of an expression go the same way, in place: as the better seen eye says.
+
+    The eye that a turned head shows edgewise is read badly, and alone would stare aside.
+    """
+    own = [residual[eye.iris[0]] / _width(reference, eye.corners) for eye in EYES]
+    seen = [
+        (float(np.linalg.norm(np.diff(driving[eye.corners, :2], axis=0))) + 1e-6) ** 2
+        for eye in EYES
+    ]
+    shared = (own[0] * seen[0] + own[1] * seen[1]) / sum(seen)
+    for eye, moved in zip(EYES, own, strict=True):
+        residual[eye.iris] += (shared - moved) * _width(reference, eye.corners)
+
+
 def _fit_features(
-    source: Floats, reference: Floats, residual: Floats, to_source: Similarity
+    source: Floats,
+    reference: Floats,
+    residual: Floats,
+    to_source: Similarity,
+    response: Response,
 ) -> Floats:
     """Scale the expression of eyes and mouth to the size these have in the source."""
     out = residual.copy()
@@ -125,17 +157,20 @@ def _fit_features(
         gap_s = float(opening(source, eye.upper[2:5], eye.lower[2:5]).mean())
         gap_r = float(opening(reference, eye.upper[2:5], eye.lower[2:5]).mean())
         base = max(to_source.scale, 1e-6)
-        out[eye.iris] *= _GAZE * np.clip(width_s / (width_r * base), 0.6, 1.6)
+        side = float(out[eye.iris[0]] @ (source[_LEFT_EYE] - source[_RIGHT_EYE])) > 0
+        out[eye.iris] *= response.gaze[side] * np.clip(width_s / (width_r * base), 0.6, 1.6)
         lid = np.concatenate([eye.upper, eye.lower, eye.lid])
         out[lid] *= np.clip(gap_s / (max(gap_r, 1e-6) * base), 0.5, 1.8)
     # A source that already shows an open mouth must not open it by the driver's whole motion; a
     # smile only parts the lips, and so does not count.
+    height = float(np.linalg.norm(source[152] - source[10]))
     gap = float(opening(source, UPPER_LIP[3:6], LOWER_LIP[3:6]).mean())
-    gap = max(gap - _SMILE * float(np.linalg.norm(source[152] - source[10])), 0.0)
+    gap = max(gap - _SMILE * height, 0.0)
     change = residual[LOWER_LIP[3:6]] - residual[UPPER_LIP[3:6]]
-    more = max(0.0, float(change[:, 1].mean()))
+    more = float(change[:, 1].mean())
     if more > 0:
-        out[MOUTH_REGION] *= (more + 0.25 * gap) / (more + gap)
+        share = response.mouth * (more + 0.25 * gap) / (more + gap)
+        out[MOUTH_REGION] *= 1 + (share - 1) * min(more / (_PARTING * height), 1.0)
     return out
 
 
@@ -147,7 +182,7 @@ def _lids(shape: Floats, source: Floats, reference: Floats, driving: Floats) -> 
     together = float(np.clip(1.5 - 2.5 * np.ptp(ratios), 0.0, 1.0))
     ratios += (ratios.mean() - ratios) * 0.8 * together
     for eye, ratio in zip(EYES, ratios, strict=True):
-        lid_ratio = float(np.clip((ratio - _CLOSED) / (1 - _CLOSED), 0.0, 1.35))
+        lid_ratio = float(np.interp(ratio, _READ, _OPEN))
         span = source[eye.upper] - source[eye.lower]
         out[eye.upper] = out[eye.lower] + span * lid_ratio
         # A covered iris is a guess of the network: it stays where it was in the source's eye.
@@ -183,7 +218,10 @@ def _openness(eye: Eye, reference: Floats, driving: Floats) -> float:
         along = landmarks[eye.corners[1], :2] - landmarks[eye.corners[0], :2]
         across = np.array([-along[1], along[0]], np.float32)
         span = landmarks[eye.upper[1:6], :2] - landmarks[eye.lower[1:6], :2]
-        gaps.append(abs(float((span @ across).sum())) / max(float(along @ along), 1e-12))
+        width = max(float(along @ along), 1e-12)
+        off = landmarks[eye.iris[0], :2] - landmarks[eye.corners, :2].mean(0)
+        aside = min(abs(float(off @ along)) / width, _FAR_ASIDE)
+        gaps.append(abs(float((span @ across).sum())) / width * (1 + _SLEEPY * aside))
     return gaps[0] / max(gaps[1], 1e-6)
 
 

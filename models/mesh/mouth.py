@@ -15,10 +15,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from models.face.topology import INNER_LIPS, LOWER_LIP, STABLE, UPPER_LIP, Indices
 from models.mesh.paint import WIDEST, blend, box, fill, over, smooth_loop, soft
 from models.mesh.pose import Similarity, fit
 from models.mesh.raster import draw
-from models.mesh.topology import INNER_LIPS, LOWER_LIP, STABLE, UPPER_LIP, Indices
 from models.types import Floats, Image
 
 # fmt: off
@@ -457,5 +457,5 @@ def _asset() -> dict[str, Any]:
 @cache
 def _asset_neutral() -> Floats:
     """The neutral face (468, 3) with y down and z away from the camera, in centimetres."""
-    with (files("models.mesh") / "topology.npz").open("rb") as file:
+    with (files("models.face") / "topology.npz").open("rb") as file:
         return np.asarray(np.load(file)["neutral"] * np.array([1, -1, -1]), np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.mesh.topology import STABLE
+from models.face.topology import STABLE
 from models.types import Floats
 
 

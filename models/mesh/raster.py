@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.mesh.topology import Indices
+from models.face.topology import Indices
 from models.types import Floats
 
 _MOST_LAYERS = 4  # how many times over a canvas may be covered

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.face.topology import JAW, OVAL, Indices
 from models.mesh.pose import Similarity, euler, from_euler
-from models.mesh.topology import JAW, OVAL, Indices
 from models.types import Floats, Image
 
 _REACH = (0.7, 1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)  # the first lies under the face

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.face.topology import EYES, JAW, Indices, mirrored, triangles
 from models.mesh.layers import Layers
 from models.mesh.raster import draw
 from models.mesh.rings import behind_jaw
-from models.mesh.topology import EYES, JAW, Indices, mirrored, triangles
 from models.types import Floats, Image
 
 _STEEP = np.radians(45.0)  # seen flatter than this, the surface is spread out

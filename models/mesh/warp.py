@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.face.topology import JAW, OVAL, Indices
 from models.mesh import rings
 from models.mesh.layers import Layers, separate
 from models.mesh.paint import over
 from models.mesh.pose import Similarity
 from models.mesh.raster import draw
 from models.mesh.skin import Skin, complete
-from models.mesh.topology import JAW, OVAL, Indices
 from models.types import Floats, Image
 
 _COARSE = 4  # the field around the face is drawn at this fraction of the size and enlarged

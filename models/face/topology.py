@@ -93,7 +93,7 @@ LOWER_LIP = INNER_LIPS[:10:-1]
 @cache
 def mirrored() -> Indices:
     """(468,): the number of each point's counterpart on the other half of the face."""
-    with (files("models.mesh") / "topology.npz").open("rb") as file:
+    with (files("models.face") / "topology.npz").open("rb") as file:
         neutral = np.load(file)["neutral"]
     apart = np.linalg.norm(
         neutral[:, None] * np.array([-1, 1, 1], np.float32) - neutral[None], axis=-1
@@ -104,5 +104,5 @@ def mirrored() -> Indices:
 @cache
 def triangles() -> Indices:
     """(898, 3) vertex numbers; the mesh is closed over the eyes and the mouth."""
-    with (files("models.mesh") / "topology.npz").open("rb") as file:
+    with (files("models.face") / "topology.npz").open("rb") as file:
         return np.load(file)["triangles"].astype(np.int64)  # type: ignore[no-any-return]

@@ -1,0 +1,29 @@
+"""The depth of the irises, which the landmark network guesses far off."""
+
+from __future__ import annotations
+
+import math
+
+from models.face.topology import EYES
+from models.types import Floats
+
+_TOP, _CHIN = 10, 152
+_EDGEWISE = 0.3  # cosine; the plane of an eye that is seen from further aside says too little
+
+
+def set_irises(landmarks: Floats) -> None:
+    """Move the irises of (478, 3) landmarks, in place, along the line of sight onto their eyes.
+
+    The network's depth of an iris is wrong by up to an eye's width. Seen from the front that does
+    not show; once a turned head is turned back, it reads as a glance aside. The eye's plane goes
+    through the middle of the lids, along the eye's corners and down the face.
+    """
+    a, b, c = (landmarks[_CHIN] - landmarks[_TOP]).tolist()
+    for eye in EYES:
+        u, v, w = (landmarks[eye.corners[1]] - landmarks[eye.corners[0]]).tolist()
+        x, y, z = v * c - w * b, w * a - u * c, u * b - v * a
+        least = max(_EDGEWISE * math.sqrt(x * x + y * y + z * z), 1e-9)
+        depth = math.copysign(max(abs(z), least), z)
+        middle = landmarks[eye.opening].sum(0) / len(eye.opening)
+        off = landmarks[eye.iris] - middle
+        landmarks[eye.iris, 2] = middle[2] - (off[:, 0] * x + off[:, 1] * y) / depth

@@ -1,0 +1,122 @@
+"""How the face tracker sees a drawn avatar, so that it shows as much as its driver does.
+
+The same glance or the same open mouth is read as less on one face than on another: soft edges,
+pale irises, a beard. So an avatar is looked at once, in a few poses, and moves by more or less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.face.topology import EYES, LOWER_LIP, UPPER_LIP, Indices
+from models.types import Floats
+
+_TOP, _CHIN, _LIP_CORNERS = 10, 152, (78, 308)
+_GLANCE = 0.2  # of the eye's width
+_GAPS = (0.05, 0.1)  # of the face's height
+_LIPS = 0.05  # of the face's height: the lower lip, below the line through the mouth's corners
+# fmt: off
+_UPPER: Indices = np.array([
+    0, 11, 12, 13, 37, 38, 39, 40, 41, 42, 72, 73, 74, 80, 81, 82, 191, 267, 268, 269, 270, 271,
+    272, 302, 303, 304, 310, 311, 312, 415,
+])
+# fmt: on
+
+_USUAL = 0.72  # of a drawn glance is read, on an average face
+_GAZE = 1.25  # what that face needs for reading as its driver
+_TRUST = 0.7  # a few still poses predict so much of what is read in motion
+_GAZE_LIMITS = (1.0, 1.6)
+_MOUTH_LIMITS = (0.85, 1.15)
+_UNREADABLE = 0.25
+
+
+@dataclass(frozen=True)
+class Response:
+    """By how much one avatar's motion is to be stronger than what was read of its driver.
+
+    gaze: factors for glances toward the left and the right of the picture.
+    mouth: factor for the opening of the lips.
+    """
+
+    gaze: tuple[float, float] = (_GAZE, _GAZE)
+    mouth: float = 1.0
+
+    @classmethod
+    def measured(cls, source: Floats, look: Callable[[Floats], Floats | None]) -> Response:
+        """Look at the avatar in a few poses.
+
+        source: (478, 3) landmarks. look: draws the avatar with such landmarks, and finds the
+        landmarks in the picture, in the same units; None where no face is found.
+        """
+        rest = look(source)
+        if rest is None:
+            return cls()
+        left, right = (_glance(source, rest, look, side * _GLANCE) for side in (-1, 1))
+        gaps = [_gap(source, rest, look, gap) for gap in _GAPS]
+        read = float(np.mean([gap for gap in gaps if gap is not None] or [1.0]))
+        mouth = float(np.clip(max(read, 0.1) ** -_TRUST, *_MOUTH_LIMITS))
+        return cls((left, right), mouth)
+
+
+def _glance(
+    source: Floats, rest: Floats, look: Callable[[Floats], Floats | None], by: float
+) -> float:
+    """The factor for glances to one side; by: eye widths toward the right of the picture."""
+    posed = source.copy()
+    for eye in EYES:
+        posed[eye.iris] += by * _along(source, eye.corners)
+    seen = look(posed)
+    if seen is None:
+        return _GAZE
+    share = (_aside(seen) - _aside(rest)) / by
+    if share < _UNREADABLE:  # Irises that cannot be told, as a statue's.
+        return _GAZE
+    return float(np.clip(_GAZE * (_USUAL / share) ** _TRUST, *_GAZE_LIMITS))
+
+
+def _gap(
+    source: Floats, rest: Floats, look: Callable[[Floats], Floats | None], gap: float
+) -> float | None:
+    """What share of an opening of the lips is read; gap: of the face's height."""
+    posed = opened(source, gap)
+    seen = look(posed)
+    if seen is None:
+        return None
+    return (_parted(seen) - _parted(rest)) / max(_parted(posed) - _parted(source), 1e-6)
+
+
+def opened(points: Floats, gap: float) -> Floats:
+    """The face with its jaw let down; gap: of the face's height, (478, 3) landmarks."""
+    down = points[_CHIN] - points[_TOP]
+    height = max(float(np.linalg.norm(down)), 1e-6)
+    down = down / height
+    below = (points - points[list(_LIP_CORNERS)].mean(0)) @ down / height
+    share = np.clip(below / _LIPS, 0.0, 1.0)
+    share[_UPPER] = 0.0
+    share[LOWER_LIP] = np.sqrt(np.sin(np.linspace(0.25, np.pi - 0.25, len(LOWER_LIP))))
+    share[468:] = 0.0
+    return np.asarray(points + gap * height * share[:, None] * down, np.float32)
+
+
+def _along(points: Floats, corners: Indices) -> Floats:
+    """From the eye's corner at the picture's left to the other one."""
+    a, b = points[corners]
+    return np.asarray(b - a if b[0] > a[0] else a - b)
+
+
+def _aside(points: Floats) -> float:
+    """Where both irises are, toward the picture's right, in eye widths."""
+    total = 0.0
+    for eye in EYES:
+        along = _along(points, eye.corners)[:2]
+        off = points[eye.iris[0], :2] - points[eye.corners, :2].mean(0)
+        total += float(off @ along) / max(float(along @ along), 1e-12)
+    return total / 2
+
+
+def _parted(points: Floats) -> float:
+    gaps = points[LOWER_LIP[3:6], :2] - points[UPPER_LIP[3:6], :2]
+    return float(np.linalg.norm(gaps, axis=1).mean())

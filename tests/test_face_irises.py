@@ -1,0 +1,50 @@
+"""Irises on the plane of their eyes."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from models.face.irises import set_irises
+from models.face.topology import EYES
+from models.mesh.pose import from_euler
+from models.types import Floats
+
+
+@pytest.fixture()
+def face() -> Floats:
+    """A frontal face of 200 pixels; its irises look a quarter of an eye aside."""
+    with (files("models.face") / "topology.npz").open("rb") as file:
+        mesh = np.load(file)["neutral"] * np.array([1, -1, -1], np.float32)
+    points = np.zeros((478, 3), np.float32)
+    points[:468] = mesh * (200 / (mesh[152, 1] - mesh[10, 1]))
+    for eye in EYES:
+        middle = points[eye.opening].mean(0)
+        points[eye.iris] = middle + [6, 0, 0] + np.eye(3)[[2, 0, 1, 0, 1]] * [2, 2, 0]
+    set_irises(points)
+    return points
+
+
+@pytest.mark.parametrize("angles", [(25, 0, 0), (-30, 0, 0), (15, 12, 8), (0, -20, 30)])
+def test_a_wrong_depth_is_set_right_in_any_pose(
+    face: Floats, angles: tuple[float, float, float]
+) -> None:
+    turned = np.asarray(face @ from_euler(*np.radians(angles)).T, np.float32)
+    wrong = turned.copy()
+    for eye, by in zip(EYES, (20, -15), strict=True):
+        wrong[eye.iris, 2] += by
+    set_irises(wrong)
+    assert np.array_equal(wrong[:, :2], turned[:, :2]), "the picture stays"
+    assert np.allclose(wrong, turned, atol=0.1)
+
+
+def test_an_eye_seen_edgewise_keeps_its_iris_near(face: Floats) -> None:
+    turned = np.asarray(face @ from_euler(np.radians(88.0), 0, 0).T, np.float32)
+    for eye in EYES:
+        turned[eye.iris, 0] += 3
+    set_irises(turned)
+    for eye in EYES:
+        away = turned[eye.iris, 2] - turned[eye.opening, 2].mean()
+        assert np.abs(away).max() < 40
