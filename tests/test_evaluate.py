@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
+from models.face.tracker import FaceTracker
+from models.mesh.backend import MeshAnimator
+from models.photos import load_photo
 from scripts import measures
-from scripts.evaluate import goals
+from scripts.evaluate import goals, lids_can_be_told
 from scripts.judges import Keypoints68
 
 
@@ -52,6 +56,16 @@ def test_weights_that_cannot_be_fetched_are_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "face_alignment", None)
     with pytest.raises(UserError, match="pip install"):
         Keypoints68()
+
+
+@pytest.mark.parametrize(("name", "told"), [("s0.jpg", True), ("s6.jpg", False)])
+def test_the_lids_of_a_painting_can_be_told_and_those_of_a_statue_not(
+    shared: Path, landmarker_bundle: object, name: str, told: bool
+) -> None:
+    tracker, animator = FaceTracker(), MeshAnimator()
+    photo = load_photo(shared / "real" / name, tracker.find_faces)
+    avatar = animator.prepare(photo, 512)
+    assert lids_can_be_told(avatar, animator, tracker, avatar.landmarks) is told
 
 
 def cell(correlation: float | None, gain: float | None) -> dict[str, float | None]:

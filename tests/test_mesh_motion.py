@@ -151,17 +151,17 @@ def test_gaze_follows(neutral: Floats) -> None:
         assert (moved[eye.iris, 0] - neutral[eye.iris, 0]).mean() == pytest.approx(0.027, abs=0.006)
 
 
-def test_both_eyes_look_as_the_better_seen_one_says(neutral: Floats) -> None:
+@pytest.mark.parametrize(("yaw", "share"), [(0, 0.0), (-12, 0.3), (-35, 1.0)])
+def test_both_eyes_look_together_where_one_is_seen_edgewise(
+    neutral: Floats, yaw: float, share: float
+) -> None:
     looking = neutral.copy()
-    looking[EYES[0].iris, 0] += 0.03
-    turned = pose(looking, -30, 0, 0)
-    widths = [float(np.linalg.norm(np.diff(turned[e.corners, :2], axis=0))) for e in EYES]
-    assert widths[0] > 1.1 * widths[1], "the right eye is the nearer one"
-    shape = relative_motion(neutral, neutral, turned)
+    looking[EYES[0].iris, 0] += 0.02  # The right eye, which stays the nearer one.
+    shape = relative_motion(neutral, neutral, pose(looking, yaw, 0, 0))
     moved = fit_head(neutral, shape).inverse(shape) - neutral
-    right, left = (float(moved[eye.iris, 0].mean()) for eye in EYES)
-    assert right == pytest.approx(left, rel=0.15)
-    assert 0.6 < right / (1.25 * 0.03) < 0.9, "more than half: the nearer eye counts more"
+    right, left = (float(moved[eye.iris, 0].mean()) / (1.22 * 0.02) for eye in EYES)
+    assert left / right == pytest.approx(share, abs=0.25)
+    assert right > 0.55, "the nearer eye has more to say"
 
 
 def test_eyes_that_look_aside_are_not_sleepy(neutral: Floats) -> None:
@@ -183,7 +183,7 @@ def test_eyes_that_look_aside_are_not_sleepy(neutral: Floats) -> None:
         return float(np.linalg.norm(points[eye.upper[3]] - points[eye.lower[3]]))
 
     assert opens(aside) > 0.97
-    assert opens(lowered) == pytest.approx(0.82, abs=0.03)
+    assert opens(lowered) == pytest.approx(0.84, abs=0.03)
 
 
 def test_a_little_opening_of_an_open_mouth_does_not_jump(neutral: Floats) -> None:
@@ -243,7 +243,7 @@ def test_irises_stay_in_the_eyes_when_calibrated_while_looking_aside(neutral: Fl
     wild = relative_motion(neutral, look(0.25), look(-0.25))
     for eye in EYES:
         moved = aside(small, eye) - aside(neutral, eye)
-        assert moved == pytest.approx(1.25 * 0.15, abs=0.025), "a usual glance is not limited"
+        assert moved == pytest.approx(1.22 * 0.15, abs=0.025), "a usual glance is not limited"
         assert -0.46 < aside(wild, eye) < -0.3
 
 

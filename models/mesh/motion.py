@@ -20,7 +20,7 @@ from models.face.topology import (
     Indices,
     triangles,
 )
-from models.mesh.pose import Similarity, euler, fit_head, from_euler
+from models.mesh.pose import Similarity, euler, fit_head, from_euler, own_yaw, pivot
 from models.mesh.response import Response
 from models.types import Floats, Strengths
 
@@ -32,7 +32,8 @@ _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 # never reads closed ones as touching, and half closed ones as more open than they are; measured on
 # drawn faces.
 _READ = (0.16, 0.4, 0.65, 0.8, 0.9, 1.0, 1.28)
-_OPEN = (0.0, 0.26, 0.48, 0.66, 0.82, 1.0, 1.35)
+_OPEN = (0.0, 0.27, 0.5, 0.68, 0.84, 1.0, 1.35)
+_EDGEWISE = 0.25  # narrower than the other eye by this share: its iris cannot be read
 _SLEEPY = 0.7  # lids read as lower where the eye looks aside: so much for an eye's width
 _FAR_ASIDE = 0.25  # of the eye's width: as far as that was seen
 _SMILE = 0.06  # of the face's height: lips this far apart may only smile
@@ -68,7 +69,7 @@ def relative_motion(
     shape: Floats = source + _fit_features(source, reference, residual, to_source, response)
     shape = _lids(shape, source, reference, head.inverse(driving))
     shape = _lips(shape, source)
-    return _move_head(shape, source, reference, head, to_source, size)
+    return _move_head(shape, source, reference, head, to_source, size, response)
 
 
 def absolute_motion(source: Floats, driving: Floats) -> Floats:
@@ -99,9 +100,9 @@ def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floa
         shape[eye.upper[crossed]] = shape[eye.lower[crossed]]
     rotation = from_euler(*(strengths.motion * angle for angle in euler(head.rotation)))
     scale = max(head.scale, 1e-3) ** strengths.motion
-    pivot = _pivot(reference)
-    moved = pivot + strengths.motion * (head(pivot[None])[0] - pivot)
-    return np.asarray((shape - pivot) @ (scale * rotation).T + moved, np.float32)
+    centre = pivot(reference)
+    moved = centre + strengths.motion * (head(centre[None])[0] - centre)
+    return np.asarray((shape - centre) @ (scale * rotation).T + moved, np.float32)
 
 
 @cache
@@ -129,18 +130,23 @@ def opening(landmarks: Floats, upper: Indices, lower: Indices) -> Floats:
 
 
 def _gaze_together(residual: Floats, reference: Floats, driving: Floats) -> None:
-    """Let both irises of an expression go the same way, in place: as the better seen eye says.
+    """Let both irises go the same way where one eye is seen edgewise, in place.
 
-    The eye that a turned head shows edgewise is read badly, and alone would stare aside.
+    That one is read badly when the head is turned, and alone would stare aside; so the better seen
+    eye has more to say.
     """
-    own = [residual[eye.iris[0]] / _width(reference, eye.corners) for eye in EYES]
+    widths = [_width(reference, eye.corners) for eye in EYES]
     seen = [
-        (float(np.linalg.norm(np.diff(driving[eye.corners, :2], axis=0))) + 1e-6) ** 2
-        for eye in EYES
+        float(np.linalg.norm(driving[eye.corners[0], :2] - driving[eye.corners[1], :2])) / width
+        for eye, width in zip(EYES, widths, strict=True)
     ]
-    shared = (own[0] * seen[0] + own[1] * seen[1]) / sum(seen)
-    for eye, moved in zip(EYES, own, strict=True):
-        residual[eye.iris] += (shared - moved) * _width(reference, eye.corners)
+    own = [residual[eye.iris[0]] / width for eye, width in zip(EYES, widths, strict=True)]
+    most = max(*seen, 1e-6)
+    weights = [(one / most) ** 2 for one in seen]
+    both = (own[0] * weights[0] + own[1] * weights[1]) / sum(weights)
+    share = min((1 - min(seen) / most) / _EDGEWISE, 1.0)
+    for eye, moved, width in zip(EYES, own, widths, strict=True):
+        residual[eye.iris] += share * (both - moved) * width
 
 
 def _fit_features(
@@ -244,35 +250,26 @@ def _move_head(
     head: Similarity,
     to_source: Similarity,
     size: float,
+    response: Response,
 ) -> Floats:
     """Turn and shift the source's head as the driver's moved, within graceful limits."""
     turn = to_source.rotation
     yaw, pitch, roll = euler(turn @ head.rotation @ turn.T)
+    yaw, pitch = response.turn * yaw, pitch + response.nod * yaw
     # A face that is turned in the photo can turn less in that direction before it folds.
-    left = _YAW - float(np.sign(yaw)) * _own_yaw(source)
+    left = _YAW - float(np.sign(yaw)) * own_yaw(source)
     left = float(np.clip(left, _LEAST * _YAW, _YAW))
     rotation = from_euler(ease(yaw, left), ease(pitch, _PITCH), ease(roll, _ROLL))
     scale = 1.0 + ease(head.scale - 1.0, 0.3)
-    pivot = _pivot(source)
+    centre = pivot(source)
     height = float(np.linalg.norm(source[152] - source[10]))
-    start = _pivot(reference)
+    start = pivot(reference)
     shift = (head(start[None])[0] - start) * size
     shift *= ease(float(np.hypot(shift[0], shift[1])), _SHIFT * height) / max(
         float(np.hypot(shift[0], shift[1])), 1e-9
     )
     shift[2] = 0.0
-    return np.asarray((shape - pivot) @ (scale * rotation).T + pivot + shift, np.float32)
-
-
-def _own_yaw(landmarks: Floats) -> float:
-    """How far a face is turned, in radians with the sign of `euler`, by the depth of its ears."""
-    across = landmarks[454] - landmarks[234]
-    return float(-np.arctan2(across[2], np.hypot(across[0], across[1])))
-
-
-def _pivot(landmarks: Floats) -> Floats:
-    """The middle between the ears: the centre of the skull, about which heads turn."""
-    return np.asarray((landmarks[234] + landmarks[454]) / 2, np.float32)
+    return np.asarray((shape - centre) @ (scale * rotation).T + centre + shift, np.float32)
 
 
 def _width(landmarks: Floats, corners: Indices) -> float:

@@ -84,3 +84,20 @@ def from_euler(yaw: float, pitch: float, roll: float) -> Floats:
     ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
     return np.asarray(rz @ ry @ rx, np.float32)
+
+
+def pivot(landmarks: Floats) -> Floats:
+    """The middle between the ears: the centre of the skull, about which heads turn."""
+    return np.asarray((landmarks[234] + landmarks[454]) / 2, np.float32)
+
+
+def own_yaw(landmarks: Floats) -> float:
+    """How far a face is turned, in radians with the sign of `euler`, by the depth of its ears."""
+    across = landmarks[454] - landmarks[234]
+    return float(-np.arctan2(across[2], np.hypot(across[0], across[1])))
+
+
+def turned(landmarks: Floats, yaw: float, pitch: float, roll: float) -> Floats:
+    """The landmarks with the head turned, radians about the picture's axes."""
+    centre = pivot(landmarks)
+    return np.asarray((landmarks - centre) @ from_euler(yaw, pitch, roll).T + centre, np.float32)

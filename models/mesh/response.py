@@ -6,16 +6,18 @@ pale irises, a beard. So an avatar is looked at once, in a few poses, and moves 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.face.topology import EYES, LOWER_LIP, UPPER_LIP, Indices
+from models.mesh.pose import euler, fit_head, own_yaw, turned
 from models.types import Floats
 
 _TOP, _CHIN, _LIP_CORNERS = 10, 152, (78, 308)
-_GLANCE = 0.2  # of the eye's width
+_GLANCES = (0.1, 0.2)  # of the eye's width
 _GAPS = (0.05, 0.1)  # of the face's height
 _LIPS = 0.05  # of the face's height: the lower lip, below the line through the mouth's corners
 # fmt: off
@@ -26,11 +28,15 @@ _UPPER: Indices = np.array([
 # fmt: on
 
 _USUAL = 0.72  # of a drawn glance is read, on an average face
-_GAZE = 1.25  # what that face needs for reading as its driver
-_TRUST = 0.7  # a few still poses predict so much of what is read in motion
-_GAZE_LIMITS = (1.0, 1.6)
-_MOUTH_LIMITS = (0.85, 1.15)
+_GAZE = 1.22  # what that face needs for reading as its driver
+_TRUST = 0.55  # a few still poses predict so much of what is read in motion
+_GAZE_LIMITS = (1.0, 1.8)
+_LIP_TRUST, _MOUTH_LIMITS = 0.35, (0.9, 1.1)  # what is drawn of lips is nearer to the truth
 _UNREADABLE = 0.25
+_YAW = math.radians(12)
+_FROM_THE_SIDE = math.radians(15)
+_TURNED = 0.93  # of a drawn turn is read, on an average face
+_TURN_LIMITS, _MOST_NOD = (1.0, 1.12), 0.2
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,14 @@ class Response:
 
     gaze: factors for glances toward the left and the right of the picture.
     mouth: factor for the opening of the lips.
+    turn: factor for yaw. nod: pitch to add to each radian of yaw; the depth of a face that is
+    painted from the side is a guess, and turns about an axis that leans.
     """
 
     gaze: tuple[float, float] = (_GAZE, _GAZE)
     mouth: float = 1.0
+    turn: float = 1.0
+    nod: float = 0.0
 
     @classmethod
     def measured(cls, source: Floats, look: Callable[[Floats], Floats | None]) -> Response:
@@ -54,24 +64,27 @@ class Response:
         rest = look(source)
         if rest is None:
             return cls()
-        left, right = (_glance(source, rest, look, side * _GLANCE) for side in (-1, 1))
+        left, right = (_glance(source, rest, look, side) for side in (-1, 1))
         gaps = [_gap(source, rest, look, gap) for gap in _GAPS]
         read = float(np.mean([gap for gap in gaps if gap is not None] or [1.0]))
-        mouth = float(np.clip(max(read, 0.1) ** -_TRUST, *_MOUTH_LIMITS))
-        return cls((left, right), mouth)
+        mouth = float(np.clip(max(read, 0.1) ** -_LIP_TRUST, *_MOUTH_LIMITS))
+        return cls((left, right), mouth, *_turn(source, rest, look))
 
 
 def _glance(
-    source: Floats, rest: Floats, look: Callable[[Floats], Floats | None], by: float
+    source: Floats, rest: Floats, look: Callable[[Floats], Floats | None], side: int
 ) -> float:
-    """The factor for glances to one side; by: eye widths toward the right of the picture."""
-    posed = source.copy()
-    for eye in EYES:
-        posed[eye.iris] += by * _along(source, eye.corners)
-    seen = look(posed)
-    if seen is None:
-        return _GAZE
-    share = (_aside(seen) - _aside(rest)) / by
+    """The factor for glances to one side of the picture, -1 or 1."""
+    shares = []
+    for by in _GLANCES:
+        posed = source.copy()
+        for eye in EYES:
+            posed[eye.iris] += side * by * _along(source, eye.corners)
+        seen = look(posed)
+        if seen is None:
+            return _GAZE
+        shares.append(side * (_aside(seen) - _aside(rest)) / by)
+    share = float(np.mean(shares))
     if share < _UNREADABLE:  # Irises that cannot be told, as a statue's.
         return _GAZE
     return float(np.clip(_GAZE * (_USUAL / share) ** _TRUST, *_GAZE_LIMITS))
@@ -86,6 +99,27 @@ def _gap(
     if seen is None:
         return None
     return (_parted(seen) - _parted(rest)) / max(_parted(posed) - _parted(source), 1e-6)
+
+
+def _turn(
+    source: Floats, rest: Floats, look: Callable[[Floats], Floats | None]
+) -> tuple[float, float]:
+    """The factor for yaw, and the pitch to add to it."""
+    yaws, pitches = [], []
+    for side in (-_YAW, _YAW):
+        seen = look(turned(source, side, 0.0, 0.0))
+        if seen is None:
+            return 1.0, 0.0
+        yaw, pitch, _ = euler(fit_head(rest, seen).rotation)
+        yaws.append(yaw)
+        pitches.append(pitch)
+    read = max((yaws[1] - yaws[0]) / (2 * _YAW), 0.1)
+    leaning = min(abs(own_yaw(source)) / _FROM_THE_SIDE, 1.0)
+    nod = -leaning * (pitches[1] - pitches[0]) / (2 * _YAW)
+    return (
+        float(np.clip((_TURNED / read) ** _TRUST, *_TURN_LIMITS)),
+        float(np.clip(nod, -_MOST_NOD, _MOST_NOD)),
+    )
 
 
 def opened(points: Floats, gap: float) -> Floats:
