@@ -55,7 +55,7 @@ CLIPS = (
 SOURCES = ("s0.jpg", "s5.jpg", "s6.jpg", "s9.jpg")
 _JUDGED_SELF, _JUDGED_CROSS = 12, 5  # frames of a clip that the slow networks look at
 _FEWEST = 20  # frames of a clip, where it has them: of a short clip more than every n-th is kept
-_OPENED = (0.05, 0.1)  # of the face's height
+_OPENED = (0.05, 0.1, 0.15)  # of the face's height
 _STEADY = 0.15  # of the neutral opening of the lids
 _TILE = 224
 
@@ -334,6 +334,7 @@ def lids_can_be_told(
     values = avatar.keypoints.values
     lids = []
     for points in (values, *(opened(values, gap) for gap in _OPENED)):
+        tracker.reset()
         face = tracker.track(animator.render(avatar, Keypoints(points)))
         if face is None:
             return False

@@ -12,6 +12,7 @@ from models.face.topology import EYES, LOWER_LIP, UPPER_LIP
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator
 from models.mesh.motion import relative_motion
+from models.mesh.pose import euler, fit_head, turned
 from models.mesh.response import Response, opened
 from models.types import Floats, Image, Photo
 
@@ -75,6 +76,23 @@ def test_the_jaw_opens_by_what_is_asked_and_the_upper_face_stays(face: Floats) -
     above = face[:468, 1] < face[78, 1]
     assert np.abs(moved[:468][above & ~np.isin(np.arange(468), LOWER_LIP)]).max() < 1e-6
     assert np.abs(moved[UPPER_LIP]).max() == 0 and np.abs(moved[468:]).max() == 0
+
+
+def test_a_face_that_leans_when_it_turns_is_set_upright(face: Floats) -> None:
+    """Looked at from the side; each degree of yaw reads as 0.8, with a tenth of a degree down."""
+    source = turned(face, np.radians(20), 0.0, 0.0)
+
+    def look(points: Floats) -> Floats:
+        yaw = euler(fit_head(source, points).rotation)[0]
+        return points if abs(yaw) < 1e-4 else turned(source, 0.8 * yaw, -0.1 * yaw, 0.0)
+
+    response = Response.measured(source, look)
+    assert response.nod == pytest.approx(0.1, abs=0.01)
+    assert 1.05 < response.turn <= 1.12
+    posed = relative_motion(source, source, turned(source, 0.2, 0.0, 0.0), True, response)
+    yaw, pitch, _ = euler(fit_head(source, posed).rotation)
+    assert yaw == pytest.approx(0.2 * response.turn, abs=0.01)
+    assert pitch == pytest.approx(0.02, abs=0.005)
 
 
 def test_motion_takes_the_response(face: Floats) -> None:

@@ -33,7 +33,7 @@ _TRUST = 0.55  # a few still poses predict so much of what is read in motion
 _GAZE_LIMITS = (1.0, 1.8)
 _LIP_TRUST, _MOUTH_LIMITS = 0.35, (0.9, 1.1)  # what is drawn of lips is nearer to the truth
 _UNREADABLE = 0.25
-_YAW = math.radians(12)
+_YAWS = (math.radians(8), math.radians(16))
 _FROM_THE_SIDE = math.radians(15)
 _TURNED = 0.93  # of a drawn turn is read, on an average face
 _TURN_LIMITS, _MOST_NOD = (1.0, 1.12), 0.2
@@ -105,21 +105,19 @@ def _turn(
     source: Floats, rest: Floats, look: Callable[[Floats], Floats | None]
 ) -> tuple[float, float]:
     """The factor for yaw, and the pitch to add to it."""
-    yaws, pitches = [], []
-    for side in (-_YAW, _YAW):
-        seen = look(turned(source, side, 0.0, 0.0))
-        if seen is None:
+    reads, leans = [], []
+    for angle in _YAWS:
+        faces = [look(turned(source, side * angle, 0.0, 0.0)) for side in (-1, 1)]
+        poses = [euler(fit_head(rest, face).rotation) for face in faces if face is not None]
+        if len(poses) < 2:
             return 1.0, 0.0
-        yaw, pitch, _ = euler(fit_head(rest, seen).rotation)
-        yaws.append(yaw)
-        pitches.append(pitch)
-    read = max((yaws[1] - yaws[0]) / (2 * _YAW), 0.1)
-    leaning = min(abs(own_yaw(source)) / _FROM_THE_SIDE, 1.0)
-    nod = -leaning * (pitches[1] - pitches[0]) / (2 * _YAW)
-    return (
-        float(np.clip((_TURNED / read) ** _TRUST, *_TURN_LIMITS)),
-        float(np.clip(nod, -_MOST_NOD, _MOST_NOD)),
-    )
+        yaw, pitch, _ = (b - a for a, b in zip(*poses, strict=True))
+        reads.append(yaw / (2 * angle))
+        leans.append(pitch / (2 * angle))
+    turn = (_TURNED / max(float(np.mean(reads)), 0.1)) ** _TRUST
+    from_the_side = min(abs(own_yaw(source)) / _FROM_THE_SIDE, 1.0)
+    nod = -from_the_side * float(np.mean(leans))
+    return float(np.clip(turn, *_TURN_LIMITS)), float(np.clip(nod, -_MOST_NOD, _MOST_NOD))
 
 
 def opened(points: Floats, gap: float) -> Floats:
