@@ -7,6 +7,7 @@ source's pose and scale, so a turned or differently shaped face is not deformed.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -137,7 +138,7 @@ def _gaze_together(residual: Floats, reference: Floats, driving: Floats) -> None
     """
     widths = [_width(reference, eye.corners) for eye in EYES]
     seen = [
-        float(np.linalg.norm(driving[eye.corners[0], :2] - driving[eye.corners[1], :2])) / width
+        math.dist(*driving[eye.corners, :2].tolist()) / width
         for eye, width in zip(EYES, widths, strict=True)
     ]
     own = [residual[eye.iris[0]] / width for eye, width in zip(EYES, widths, strict=True)]
@@ -164,9 +165,9 @@ def _fit_features(
         gap_r = float(opening(reference, eye.upper[2:5], eye.lower[2:5]).mean())
         base = max(to_source.scale, 1e-6)
         side = float(out[eye.iris[0]] @ (source[_LEFT_EYE] - source[_RIGHT_EYE])) > 0
-        out[eye.iris] *= response.gaze[side] * np.clip(width_s / (width_r * base), 0.6, 1.6)
+        out[eye.iris] *= response.gaze[side] * _within(width_s / (width_r * base), 0.6, 1.6)
         lid = np.concatenate([eye.upper, eye.lower, eye.lid])
-        out[lid] *= np.clip(gap_s / (max(gap_r, 1e-6) * base), 0.5, 1.8)
+        out[lid] *= _within(gap_s / (max(gap_r, 1e-6) * base), 0.5, 1.8)
     # A source that already shows an open mouth must not open it by the driver's whole motion; a
     # smile only parts the lips, and so does not count.
     height = float(np.linalg.norm(source[152] - source[10]))
@@ -183,16 +184,16 @@ def _fit_features(
 def _lids(shape: Floats, source: Floats, reference: Floats, driving: Floats) -> Floats:
     """Open each eye as far as the driver's, relative to calibration; a blink closes it wholly."""
     out = shape.copy()
-    ratios = np.array([_openness(eye, reference, driving) for eye in EYES])
+    ratios = [_openness(eye, reference, driving) for eye in EYES]
     # Eyes blink together; what differs a little is noise, what differs a lot is a wink.
-    together = float(np.clip(1.5 - 2.5 * np.ptp(ratios), 0.0, 1.0))
-    ratios += (ratios.mean() - ratios) * 0.8 * together
+    together = _within(1.5 - 2.5 * abs(ratios[0] - ratios[1]), 0.0, 1.0)
+    mean = (ratios[0] + ratios[1]) / 2
     for eye, ratio in zip(EYES, ratios, strict=True):
-        lid_ratio = float(np.interp(ratio, _READ, _OPEN))
+        lid_ratio = float(np.interp(ratio + (mean - ratio) * 0.8 * together, _READ, _OPEN))
         span = source[eye.upper] - source[eye.lower]
         out[eye.upper] = out[eye.lower] + span * lid_ratio
         # A covered iris is a guess of the network: it stays where it was in the source's eye.
-        seen = float(np.clip((lid_ratio - 0.2) / 0.4, 0.0, 1.0))
+        seen = _within((lid_ratio - 0.2) / 0.4, 0.0, 1.0)
         moved = (out[eye.iris] - source[eye.iris]) * seen
         out[eye.iris] = source[eye.iris] + moved + _keep_in_sight(eye, source, moved[0])
     return out
@@ -219,15 +220,16 @@ def _openness(eye: Eye, reference: Floats, driving: Floats) -> float:
 
     The depth of lid points is a guess that does not close with the lids, so it is left out.
     """
-    gaps = []
+    gaps: list[float] = []
     for landmarks in (driving, reference):
-        along = landmarks[eye.corners[1], :2] - landmarks[eye.corners[0], :2]
-        across = np.array([-along[1], along[0]], np.float32)
-        span = landmarks[eye.upper[1:6], :2] - landmarks[eye.lower[1:6], :2]
-        width = max(float(along @ along), 1e-12)
-        off = landmarks[eye.iris[0], :2] - landmarks[eye.corners, :2].mean(0)
-        aside = min(abs(float(off @ along)) / width, _FAR_ASIDE)
-        gaps.append(abs(float((span @ across).sum())) / width * (1 + _SLEEPY * aside))
+        (ax, ay), (bx, by) = landmarks[eye.corners, :2].tolist()
+        x, y = bx - ax, by - ay
+        width = max(x * x + y * y, 1e-12)
+        dx, dy = (landmarks[eye.upper[1:6], :2] - landmarks[eye.lower[1:6], :2]).sum(0).tolist()
+        ix, iy = landmarks[eye.iris[0], :2].tolist()
+        aside = abs((ix - (ax + bx) / 2) * x + (iy - (ay + by) / 2) * y) / width
+        sleepy = 1 + _SLEEPY * min(aside, _FAR_ASIDE)
+        gaps.append(float(abs(dy * x - dx * y)) / width * sleepy)
     return gaps[0] / max(gaps[1], 1e-6)
 
 
@@ -273,5 +275,9 @@ def _move_head(
 
 
 def _width(landmarks: Floats, corners: Indices) -> float:
-    a, b = landmarks[corners]
-    return max(float(np.linalg.norm(a - b)), 1e-6)
+    return max(math.dist(*landmarks[corners].tolist()), 1e-6)
+
+
+def _within(value: float, least: float, most: float) -> float:
+    # For single numbers a tenth of the time of np.clip.
+    return min(max(value, least), most)
