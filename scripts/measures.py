@@ -13,6 +13,7 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
+from models.face.irises import aside
 from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
 from models.mesh.pose import euler, fit_head
 from models.types import Crop, Floats, Image
@@ -75,7 +76,7 @@ def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
     values = {
         "mouth": float(np.linalg.norm(gaps, axis=1).mean()) / height,
         "lids": float("nan") if hidden else lids,
-        "gaze": float("nan") if hidden or lids < 0.5 else _gaze(head.inverse(landmarks)),
+        "gaze": float("nan") if hidden or lids < 0.5 else aside(head.inverse(landmarks)),
     }
     angles = np.degrees(euler(axes.T @ head.rotation @ axes)).tolist()
     return values | dict(zip(("yaw", "pitch", "roll"), angles, strict=True))
@@ -102,16 +103,6 @@ def _openness(eye: Eye, landmarks: Floats) -> float:
     across = np.array([-along[1], along[0]])
     span = landmarks[eye.upper[1:6], :2] - landmarks[eye.lower[1:6], :2]
     return max(abs(float((span @ across).mean())) / max(float(along @ along), 1e-9), 1e-6)
-
-
-def _gaze(landmarks: Floats) -> float:
-    total = 0.0
-    for eye in EYES:
-        a, b = landmarks[eye.corners, :2]
-        along = (b - a) if b[0] > a[0] else (a - b)
-        off = landmarks[eye.iris[0], :2] - (a + b) / 2
-        total += float(off @ along) / max(float(along @ along), 1e-9)
-    return total / 2
 
 
 def irises_show(image: Image, landmarks: Floats) -> bool:

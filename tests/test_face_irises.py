@@ -7,7 +7,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from models.face.irises import set_irises
+from models.face.irises import aside, set_irises
 from models.face.topology import EYES
 from models.mesh.pose import from_euler
 from models.types import Floats
@@ -48,3 +48,14 @@ def test_an_eye_seen_edgewise_keeps_its_iris_near(face: Floats) -> None:
     for eye in EYES:
         away = turned[eye.iris, 2] - turned[eye.opening, 2].mean()
         assert np.abs(away).max() < 40
+
+
+def test_gaze_is_told_in_eye_widths_toward_the_pictures_right(face: Floats) -> None:
+    widths = [abs(float(np.diff(face[eye.corners, 0])[0])) for eye in EYES]
+    ahead = face.copy()
+    for eye in EYES:
+        ahead[eye.iris, :2] += face[eye.corners, :2].mean(0) - face[eye.iris[0], :2]
+    assert aside(ahead) == pytest.approx(0, abs=1e-4)
+    for eye, width in zip(EYES, widths, strict=True):
+        ahead[eye.iris, 0] += 0.2 * width
+    assert aside(ahead) == pytest.approx(0.2, abs=0.01)

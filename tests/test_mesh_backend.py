@@ -14,6 +14,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from models.errors import UserError
+from models.face.irises import aside
 from models.face.topology import EYES, LOWER_LIP, STABLE, UPPER_LIP
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator, MeshAvatar
@@ -47,15 +48,6 @@ def lids(landmarks: Floats) -> float:
         width = np.linalg.norm(landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2])
         total += float(gap / width)
     return total / 2
-
-
-def gaze(landmarks: Floats) -> float:
-    """How far the irises are toward the right of the picture, in eye widths."""
-    total = 0.0
-    for eye in EYES:
-        a, b = sorted(landmarks[eye.corners, :2].tolist())
-        total += (landmarks[eye.iris[0], 0] - (a[0] + b[0]) / 2) / (b[0] - a[0])
-    return float(total / 2)
 
 
 def play(bundle: Path, photo: Path, clip: Path, every: int, size: int = 384) -> Played:
@@ -104,7 +96,7 @@ def yaws(poses: list[Floats]) -> list[float]:
 
 
 def test_mouth_lids_gaze_and_head_follow_the_driver(played: Played) -> None:
-    for measure in (mouth, lids, gaze):
+    for measure in (mouth, lids, aside):
         driver = [measure(p) for p in played.driving]
         result = [measure(p) for p in played.result]
         assert correlation(driver, result) > 0.85, measure.__name__

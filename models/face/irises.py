@@ -1,10 +1,12 @@
-"""The depth of the irises, which the landmark network guesses far off."""
+"""Where the irises are: their depth, which the landmark network guesses far off, and the gaze."""
 
 from __future__ import annotations
 
 import math
 
-from models.face.topology import EYES
+import numpy as np
+
+from models.face.topology import EYES, Eye
 from models.types import Floats
 
 _TOP, _CHIN = 10, 152
@@ -27,3 +29,19 @@ def set_irises(landmarks: Floats) -> None:
         middle = landmarks[eye.opening].sum(0) / len(eye.opening)
         off = landmarks[eye.iris] - middle
         landmarks[eye.iris, 2] = middle[2] - (off[:, 0] * x + off[:, 1] * y) / depth
+
+
+def rightward(landmarks: Floats, eye: Eye) -> Floats:
+    """From the eye's corner at the picture's left to the other one, (3,)."""
+    a, b = landmarks[eye.corners]
+    return np.asarray(b - a if b[0] > a[0] else a - b)
+
+
+def aside(landmarks: Floats) -> float:
+    """How far both irises are to the right of the middle of their eyes, in eye widths, 2-D."""
+    total = 0.0
+    for eye in EYES:
+        along = rightward(landmarks, eye)[:2]
+        off = landmarks[eye.iris[0], :2] - landmarks[eye.corners, :2].mean(0)
+        total += float(off @ along) / max(float(along @ along), 1e-12)
+    return total / 2

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.face.irises import aside, rightward
 from models.face.topology import EYES, LOWER_LIP, UPPER_LIP, Indices
 from models.mesh.pose import euler, fit_head, own_yaw, turned
 from models.types import Floats
@@ -28,7 +29,7 @@ _UPPER: Indices = np.array([
 # fmt: on
 
 _USUAL = 0.72  # of a drawn glance is read, on an average face
-_GAZE = 1.22  # what that face needs for reading as its driver
+_GAZE = 1.19  # what that face needs for reading as its driver
 _TRUST = 0.55  # a few still poses predict so much of what is read in motion
 _GAZE_LIMITS = (1.0, 1.8)
 _LIP_TRUST, _MOUTH_LIMITS = 0.35, (0.9, 1.1)  # what is drawn of lips is nearer to the truth
@@ -79,11 +80,11 @@ def _glance(
     for by in _GLANCES:
         posed = source.copy()
         for eye in EYES:
-            posed[eye.iris] += side * by * _along(source, eye.corners)
+            posed[eye.iris] += side * by * rightward(source, eye)
         seen = look(posed)
         if seen is None:
             return _GAZE
-        shares.append(side * (_aside(seen) - _aside(rest)) / by)
+        shares.append(side * (aside(seen) - aside(rest)) / by)
     share = float(np.mean(shares))
     if share < _UNREADABLE:  # Irises that cannot be told, as a statue's.
         return _GAZE
@@ -131,22 +132,6 @@ def opened(points: Floats, gap: float) -> Floats:
     share[LOWER_LIP] = np.sqrt(np.sin(np.linspace(0.25, np.pi - 0.25, len(LOWER_LIP))))
     share[468:] = 0.0
     return np.asarray(points + gap * height * share[:, None] * down, np.float32)
-
-
-def _along(points: Floats, corners: Indices) -> Floats:
-    """From the eye's corner at the picture's left to the other one."""
-    a, b = points[corners]
-    return np.asarray(b - a if b[0] > a[0] else a - b)
-
-
-def _aside(points: Floats) -> float:
-    """Where both irises are, toward the picture's right, in eye widths."""
-    total = 0.0
-    for eye in EYES:
-        along = _along(points, eye.corners)[:2]
-        off = points[eye.iris[0], :2] - points[eye.corners, :2].mean(0)
-        total += float(off @ along) / max(float(along @ along), 1e-12)
-    return total / 2
 
 
 def _parted(points: Floats) -> float:
