@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.resources import files
 
+import cv2
 import numpy as np
 import pytest
 
@@ -70,6 +71,11 @@ def test_an_avatar_without_a_readable_face_moves_as_usual(face: Floats) -> None:
     assert Response.measured(face, lambda points: None) == Response()
 
 
+def test_somebody_elses_face_teaches_nothing(face: Floats) -> None:
+    other = face + np.array([1.5, 0, 0], np.float32)
+    assert Response.measured(face, lambda points: other) == Response()
+
+
 def test_the_jaw_opens_by_what_is_asked_and_the_upper_face_stays(face: Floats) -> None:
     moved = opened(face, 0.1) - face
     assert moved[14, 1] == pytest.approx(0.1, abs=0.005) and moved[152, 1] == pytest.approx(0.1)
@@ -115,3 +121,18 @@ def test_a_real_avatar_is_looked_at(landmarker_bundle: object, astronaut: Image)
     first, again = (MeshAnimator().prepare(photo, 384).response for _ in range(2))
     assert first != Response() and all(1.0 <= gain <= 1.8 for gain in first.gaze)
     assert np.allclose(first.gaze, again.gaze, atol=0.02), "the same avatar moves the same"
+
+
+def test_the_smaller_of_two_faces_is_looked_at(landmarker_bundle: object, astronaut: Image) -> None:
+    large = cv2.resize(astronaut[:320, 60:380], (480, 480), interpolation=cv2.INTER_LINEAR)
+    small = cv2.resize(astronaut[:320, 60:380], (300, 300), interpolation=cv2.INTER_AREA)
+    picture = np.full((480, 800, 3), 90, np.uint8)
+    picture[:, :480], picture[100:400, 490:790] = large, small
+    faces = FaceTracker().find_faces(picture)
+    assert len(faces) == 2 and faces[1].landmarks[1, 0] > 480
+    animator = MeshAnimator()
+    beside = animator.prepare(Photo(picture, faces[1], "smaller"), 800).response
+    alone = FaceTracker().find_faces(small)[0]
+    expected = animator.prepare(Photo(small, alone, "alone"), 300).response
+    assert beside.gaze == pytest.approx(expected.gaze, abs=0.15)
+    assert beside.mouth == pytest.approx(expected.mouth, abs=0.04)

@@ -16,6 +16,7 @@ from models.mesh.response import Response
 from models.mesh.warp import Person
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
 
+_AROUND = 1.2  # half crops
 _FAR = np.float32(4.0)  # half crops; nothing that far from the face's middle is still a face
 
 
@@ -76,12 +77,17 @@ class MeshAnimator:
         return replace(avatar, response=self._look(avatar))
 
     def _look(self, avatar: MeshAvatar) -> Response:
-        """Track the avatar in a few poses."""
+        """Track the avatar in a few poses; only around its face, since a photo may show others."""
         tracker = FaceTracker()
+        crop = avatar.crop
+        left, top = (max(0, int(c - _AROUND * crop.half)) for c in (crop.cx, crop.cy))
+        right, bottom = (int(c + _AROUND * crop.half) + 1 for c in (crop.cx, crop.cy))
+        corner = np.array([left, top, 0], np.float32)
 
         def look(points: Floats) -> Floats | None:
-            face = tracker.track(self.render(avatar, Keypoints(points)))
-            return None if face is None else _to_crop(face.landmarks, avatar.crop)
+            picture = self.render(avatar, Keypoints(points))[top:bottom, left:right]
+            face = tracker.track(np.ascontiguousarray(picture))
+            return None if face is None else _to_crop(face.landmarks + corner, crop)
 
         return Response.measured(avatar.keypoints.values, look)
 

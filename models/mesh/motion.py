@@ -144,7 +144,7 @@ def _gaze_together(residual: Floats, reference: Floats, driving: Floats) -> None
     own = [residual[eye.iris[0]] / width for eye, width in zip(EYES, widths, strict=True)]
     most = max(*seen, 1e-6)
     weights = [(one / most) ** 2 for one in seen]
-    both = (own[0] * weights[0] + own[1] * weights[1]) / sum(weights)
+    both = (own[0] * weights[0] + own[1] * weights[1]) / max(sum(weights), 1e-12)
     share = min((1 - min(seen) / most) / _EDGEWISE, 1.0)
     for eye, moved, width in zip(EYES, own, widths, strict=True):
         residual[eye.iris] += share * (both - moved) * width

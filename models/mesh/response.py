@@ -18,6 +18,7 @@ from models.mesh.pose import euler, fit_head, own_yaw, turned
 from models.types import Floats
 
 _TOP, _CHIN, _LIP_CORNERS = 10, 152, (78, 308)
+_SAME_FACE = 0.2  # of the face's height
 _GLANCES = (0.1, 0.2)  # of the eye's width
 _GAPS = (0.05, 0.1)  # of the face's height
 _LIPS = 0.05  # of the face's height: the lower lip, below the line through the mouth's corners
@@ -60,10 +61,11 @@ class Response:
         """Look at the avatar in a few poses.
 
         source: (478, 3) landmarks. look: draws the avatar with such landmarks, and finds the
-        landmarks in the picture, in the same units; None where no face is found.
+        landmarks in the picture, in the same units; None where no face is found. Where it finds
+        somebody else's, nothing is learnt.
         """
         rest = look(source)
-        if rest is None:
+        if rest is None or _apart(source, rest) > _SAME_FACE:
             return cls()
         left, right = (_glance(source, rest, look, side) for side in (-1, 1))
         gaps = [_gap(source, rest, look, gap) for gap in _GAPS]
@@ -137,3 +139,10 @@ def opened(points: Floats, gap: float) -> Floats:
 def _parted(points: Floats) -> float:
     gaps = points[LOWER_LIP[3:6], :2] - points[UPPER_LIP[3:6], :2]
     return float(np.linalg.norm(gaps, axis=1).mean())
+
+
+def _apart(points: Floats, others: Floats) -> float:
+    """The mean distance of two faces' landmarks, of the first one's height."""
+    height = float(np.linalg.norm(points[_CHIN, :2] - points[_TOP, :2]))
+    distance = np.linalg.norm(points[:468, :2] - others[:468, :2], axis=1).mean()
+    return float(distance) / max(height, 1e-6)
