@@ -31,8 +31,8 @@ _UPPER: Indices = np.array([
 
 _USUAL = 0.72  # of a drawn glance is read, on an average face
 _GAZE = 1.19  # what that face needs for reading as its driver
-_TRUST = 0.55  # a few still poses predict so much of what is read in motion
-_GAZE_LIMITS = (1.0, 1.8)
+_TRUST = 0.6  # a few still poses predict so much of what is read in motion
+_GAZE_LIMITS = (1.0, 1.9)
 _LIP_TRUST, _MOUTH_LIMITS = 0.35, (0.9, 1.1)  # what is drawn of lips is nearer to the truth
 _UNREADABLE = 0.25
 _YAWS = (math.radians(8), math.radians(16))
