@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.face.irises import gaze
 from models.types import Crop, Face, Floats, Keypoints
 
 _FOREHEAD, _CHIN, _RIGHT, _LEFT = 10, 152, 234, 454
@@ -66,7 +67,7 @@ class Moment:
             roll=math.atan2(float(across[1]), float(across[0])),
             mouth=_gap(points, 13, 14) / height,
             eyes=eyes,
-            gaze=(_aside(points, 33, 133, 468) + _aside(points, 362, 263, 473)) / 2,
+            gaze=gaze(points),
         )
 
     @property
@@ -96,13 +97,6 @@ class Moment:
 
 def _gap(points: Floats, a: int, b: int) -> float:
     return float(np.linalg.norm(points[a] - points[b]))
-
-
-def _aside(points: Floats, left: int, right: int, iris: int) -> float:
-    """Where the iris is between the corners of its eye, from -0.5 to 0.5."""
-    along = points[right, :2] - points[left, :2]
-    offset = points[iris, :2] - (points[left, :2] + points[right, :2]) / 2
-    return float(offset @ along) / max(float(along @ along), 1e-12)
 
 
 def difference(one: Face, other: Face) -> float:

@@ -13,7 +13,7 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
-from models.face.irises import aside
+from models.face.irises import gaze
 from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
 from models.mesh.pose import euler, fit_head
 from models.types import Crop, Floats, Image
@@ -76,7 +76,7 @@ def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
     values = {
         "mouth": float(np.linalg.norm(gaps, axis=1).mean()) / height,
         "lids": float("nan") if hidden else lids,
-        "gaze": float("nan") if hidden or lids < 0.5 else aside(head.inverse(landmarks)),
+        "gaze": float("nan") if hidden or lids < 0.5 else gaze(head.inverse(landmarks)),
     }
     angles = np.degrees(euler(axes.T @ head.rotation @ axes)).tolist()
     return values | dict(zip(("yaw", "pitch", "roll"), angles, strict=True))

@@ -10,6 +10,7 @@ import pytest
 
 from models.errors import UserError
 from models.face.bundle import Bundle
+from models.face.irises import set_irises
 from models.face.landmarker import Region
 from models.face.tracker import FaceTracker
 from models.types import Image
@@ -30,6 +31,13 @@ def test_finds_the_astronaut_where_she_is(tracker: FaceTracker, astronaut: Image
     assert np.linalg.norm(landmarks[473, :2] - (246, 103)) < 2
     assert np.linalg.norm(landmarks[13, :2] - (222, 143)) < 3
     assert landmarks[1, 2] < landmarks[234, 2], "the nose is nearer than the ear"
+
+
+def test_irises_are_on_their_eyes(tracker: FaceTracker, astronaut: Image) -> None:
+    landmarks = tracker.find_faces(astronaut)[0].landmarks
+    again = landmarks.copy()
+    set_irises(again)
+    assert np.allclose(landmarks, again, atol=1e-3)
 
 
 def test_blendshapes_see_the_smile(tracker: FaceTracker, astronaut: Image) -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from models.errors import UserError
-from models.face.irises import aside
+from models.face.irises import gaze
 from models.face.topology import EYES, LOWER_LIP, STABLE, UPPER_LIP
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator, MeshAvatar
@@ -96,7 +96,7 @@ def yaws(poses: list[Floats]) -> list[float]:
 
 
 def test_mouth_lids_gaze_and_head_follow_the_driver(played: Played) -> None:
-    for measure in (mouth, lids, aside):
+    for measure in (mouth, lids, gaze):
         driver = [measure(p) for p in played.driving]
         result = [measure(p) for p in played.result]
         assert correlation(driver, result) > 0.85, measure.__name__

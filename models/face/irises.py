@@ -37,11 +37,13 @@ def rightward(landmarks: Floats, eye: Eye) -> Floats:
     return np.asarray(b - a if b[0] > a[0] else a - b)
 
 
-def aside(landmarks: Floats) -> float:
-    """How far both irises are to the right of the middle of their eyes, in eye widths, 2-D."""
-    total = 0.0
-    for eye in EYES:
-        along = rightward(landmarks, eye)[:2]
-        off = landmarks[eye.iris[0], :2] - landmarks[eye.corners, :2].mean(0)
-        total += float(off @ along) / max(float(along @ along), 1e-12)
-    return total / 2
+def aside(landmarks: Floats, eye: Eye) -> float:
+    """How far an iris is to the right of the middle of its eye in the picture, in eye widths."""
+    along = rightward(landmarks, eye)[:2]
+    off = landmarks[eye.iris[0], :2] - landmarks[eye.corners, :2].mean(0)
+    return float(off @ along) / max(float(along @ along), 1e-12)
+
+
+def gaze(landmarks: Floats) -> float:
+    """How far both irises are to the right of the middle of their eyes, in eye widths."""
+    return (aside(landmarks, EYES[0]) + aside(landmarks, EYES[1])) / 2

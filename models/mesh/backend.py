@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ from models.mesh.response import Response
 from models.mesh.warp import Person
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
 
-_AROUND = 1.2  # half crops
+_AROUND = 1.5  # half crops
 _FAR = np.float32(4.0)  # half crops; nothing that far from the face's middle is still a face
 
 
@@ -33,7 +33,7 @@ class MeshAvatar(Avatar):
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
     known: Known | None
-    response: Response = field(default_factory=Response)
+    response: Response = Response()
 
 
 class MeshAnimator:
@@ -77,7 +77,10 @@ class MeshAnimator:
         return replace(avatar, response=self._look(avatar))
 
     def _look(self, avatar: MeshAvatar) -> Response:
-        """Track the avatar in a few poses; only around its face, since a photo may show others."""
+        """Track the avatar in a few poses; only around its face, since a photo may show others.
+
+        Where drawing or tracking fails, it moves as most avatars do: photos are not refused for it.
+        """
         tracker = FaceTracker()
         crop = avatar.crop
         left, top = (max(0, int(c - _AROUND * crop.half)) for c in (crop.cx, crop.cy))
@@ -85,11 +88,14 @@ class MeshAnimator:
         corner = np.array([left, top, 0], np.float32)
 
         def look(points: Floats) -> Floats | None:
-            picture = self.render(avatar, Keypoints(points))[top:bottom, left:right]
-            face = tracker.track(np.ascontiguousarray(picture))
+            picture, _ = self._draw(avatar, points)
+            face = tracker.track(np.ascontiguousarray(picture[top:bottom, left:right]))
             return None if face is None else _to_crop(face.landmarks + corner, crop)
 
-        return Response.measured(avatar.keypoints.values, look)
+        try:
+            return Response.measured(avatar.keypoints.values, look)
+        except Exception:  # Whatever it is, live drawing deals with it.
+            return Response()
 
     def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
         """The face's landmarks are the keypoints: (478, 3) in `crop`."""
@@ -120,7 +126,12 @@ class MeshAnimator:
 
     def render(self, avatar: MeshAvatar, keypoints: Keypoints) -> Image:
         """Warp the person, lay it over the still background, then draw eyes and mouth."""
-        target = _from_crop(keypoints.values, avatar.crop)
+        out, self.generator_seconds = self._draw(avatar, keypoints.values)
+        return out
+
+    def _draw(self, avatar: MeshAvatar, values: Floats) -> tuple[Image, float]:
+        """The picture, and the seconds that the networks took; changes nothing of the animator."""
+        target = _from_crop(values, avatar.crop)
         head = fit_head(avatar.landmarks, target)
         out = avatar.person.warp(head, target)
         flat = np.ascontiguousarray(target[:, :2])
@@ -128,10 +139,10 @@ class MeshAnimator:
             eyes.draw_eye(out, eye, flat)
             eyes.draw_lid(out, eye, flat)
         mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
+        seconds = 0.0
         if self._generator and avatar.known:
-            self._generator.mend(out, avatar.known, target, head)
-            self.generator_seconds = self._generator.seconds
-        return out
+            seconds = self._generator.mend(out, avatar.known, target, head)
+        return out, seconds
 
     def warp(self, avatar: MeshAvatar, keypoints: Keypoints) -> Image:
         """As `render` without drawn eyes and mouth: what evaluation compares with."""

@@ -54,16 +54,14 @@ class Generator:
         """Wrap opened networks; the keys are some of `SHAPES`."""
         self._sessions = sessions
         self.precisions = precisions
-        self.seconds = 0.0
-        """What the last `mend` took."""
 
     @property
     def summary(self) -> str:
         """Which networks run in which precision, for the status line."""
         return ", ".join(f"{name} {kind}" for name, kind in sorted(self.precisions.items()))
 
-    def mend(self, out: Image, known: Known, target: Floats, head: Similarity) -> None:
-        """Mend the drawn picture in place.
+    def mend(self, out: Image, known: Known, target: Floats, head: Similarity) -> float:
+        """Mend the drawn picture in place; the seconds that it took.
 
         out: (H, W, 3). target: (478, 3) landmarks in pixels of `out`. head: the skull's motion
         since the photo. Where nothing has opened or closed since the photo, nothing changes.
@@ -71,7 +69,7 @@ class Generator:
         start = time.perf_counter()
         self._mend_eyes(out, known, target)
         self._mend_mouth(out, known, target, head)
-        self.seconds = time.perf_counter() - start
+        return time.perf_counter() - start
 
     def _mend_eyes(self, out: Image, known: Known, target: Floats) -> None:
         if "eyes" not in self._sessions:

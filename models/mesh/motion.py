@@ -22,7 +22,7 @@ from models.face.topology import (
     triangles,
 )
 from models.mesh.pose import Similarity, euler, fit_head, from_euler, own_yaw, pivot
-from models.mesh.response import Response
+from models.mesh.response import USUAL_GAZE, Response
 from models.types import Floats, Strengths
 
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners
@@ -65,10 +65,11 @@ def relative_motion(
     head = fit_head(reference, driving)
     to_source = fit_head(reference, source)
     size = to_source.scale if adapt_scale else 1.0
-    residual = (head.inverse(driving) - reference) @ (size * to_source.rotation).T
-    _gaze_together(residual, reference, driving)
+    local = head.inverse(driving)
+    _gaze_together(local, reference, driving)
+    residual = (local - reference) @ (size * to_source.rotation).T
     shape: Floats = source + _fit_features(source, reference, residual, to_source, response)
-    shape = _lids(shape, source, reference, head.inverse(driving))
+    shape = _lids(shape, source, reference, local)
     shape = _lips(shape, source)
     return _move_head(shape, source, reference, head, to_source, size, response)
 
@@ -130,8 +131,10 @@ def opening(landmarks: Floats, upper: Indices, lower: Indices) -> Floats:
     return np.asarray(np.linalg.norm(landmarks[upper] - landmarks[lower], axis=1))
 
 
-def _gaze_together(residual: Floats, reference: Floats, driving: Floats) -> None:
-    """Let both irises go the same way where one eye is seen edgewise, in place.
+def _gaze_together(local: Floats, reference: Floats, driving: Floats) -> None:
+    """Let both irises go the same way where one eye is seen edgewise; changes `local`.
+
+    local: the driving landmarks in the head's own frame, that of `reference`.
 
     That one is read badly when the head is turned, and alone would stare aside; so the better seen
     eye has more to say.
@@ -141,13 +144,16 @@ def _gaze_together(residual: Floats, reference: Floats, driving: Floats) -> None
         math.dist(*driving[eye.corners, :2].tolist()) / width
         for eye, width in zip(EYES, widths, strict=True)
     ]
-    own = [residual[eye.iris[0]] / width for eye, width in zip(EYES, widths, strict=True)]
+    own = [
+        (local[eye.iris[0]] - reference[eye.iris[0]]) / width
+        for eye, width in zip(EYES, widths, strict=True)
+    ]
     most = max(*seen, 1e-6)
     weights = [(one / most) ** 2 for one in seen]
     both = (own[0] * weights[0] + own[1] * weights[1]) / max(sum(weights), 1e-12)
     share = min((1 - min(seen) / most) / _EDGEWISE, 1.0)
     for eye, moved, width in zip(EYES, own, widths, strict=True):
-        residual[eye.iris] += share * (both - moved) * width
+        local[eye.iris] += share * (both - moved) * width
 
 
 def _fit_features(
@@ -159,13 +165,17 @@ def _fit_features(
 ) -> Floats:
     """Scale the expression of eyes and mouth to the size these have in the source."""
     out = residual.copy()
+    across = source[_LEFT_EYE] - source[_RIGHT_EYE]
+    across = across / max(float(np.linalg.norm(across)), 1e-6)
     for eye in EYES:
         width_s, width_r = _width(source, eye.corners), _width(reference, eye.corners)
         gap_s = float(opening(source, eye.upper[2:5], eye.lower[2:5]).mean())
         gap_r = float(opening(reference, eye.upper[2:5], eye.lower[2:5]).mean())
         base = max(to_source.scale, 1e-6)
-        side = float(out[eye.iris[0]] @ (source[_LEFT_EYE] - source[_RIGHT_EYE])) > 0
-        out[eye.iris] *= response.gaze[side] * _within(width_s / (width_r * base), 0.6, 1.6)
+        out[eye.iris] *= _within(width_s / (width_r * base), 0.6, 1.6)
+        aside = float(out[eye.iris[0]] @ across)
+        out[eye.iris] *= USUAL_GAZE
+        out[eye.iris] += (response.gaze[aside > 0] - USUAL_GAZE) * aside * across
         lid = np.concatenate([eye.upper, eye.lower, eye.lid])
         out[lid] *= _within(gap_s / (max(gap_r, 1e-6) * base), 0.5, 1.8)
     # A source that already shows an open mouth must not open it by the driver's whole motion; a
@@ -221,16 +231,20 @@ def _openness(eye: Eye, reference: Floats, driving: Floats) -> float:
     The depth of lid points is a guess that does not close with the lids, so it is left out.
     """
     gaps: list[float] = []
+    sleepy: list[float] = []
     for landmarks in (driving, reference):
         (ax, ay), (bx, by) = landmarks[eye.corners, :2].tolist()
         x, y = bx - ax, by - ay
-        width = max(x * x + y * y, 1e-12)
+        square = max(x * x + y * y, 1e-12)
         dx, dy = (landmarks[eye.upper[1:6], :2] - landmarks[eye.lower[1:6], :2]).sum(0).tolist()
         ix, iy = landmarks[eye.iris[0], :2].tolist()
-        aside = abs((ix - (ax + bx) / 2) * x + (iy - (ay + by) / 2) * y) / width
-        sleepy = 1 + _SLEEPY * min(aside, _FAR_ASIDE)
-        gaps.append(float(abs(dy * x - dx * y)) / width * sleepy)
-    return gaps[0] / max(gaps[1], 1e-6)
+        aside = abs((ix - (ax + bx) / 2) * x + (iy - (ay + by) / 2) * y) / square
+        sleepy.append(1 + _SLEEPY * min(float(aside), _FAR_ASIDE))
+        gaps.append(float(abs(dy * x - dx * y)) / square)
+    ratio = gaps[0] / max(gaps[1], 1e-6)
+    # Where closed lids cover it the iris is a guess.
+    seen = _within((ratio - 0.2) / 0.4, 0.0, 1.0)
+    return ratio * (1 + (sleepy[0] / sleepy[1] - 1) * seen)
 
 
 def _lips(shape: Floats, source: Floats) -> Floats:
@@ -257,11 +271,11 @@ def _move_head(
     """Turn and shift the source's head as the driver's moved, within graceful limits."""
     turn = to_source.rotation
     yaw, pitch, roll = euler(turn @ head.rotation @ turn.T)
-    yaw, pitch = response.turn * yaw, pitch + response.nod * yaw
     # A face that is turned in the photo can turn less in that direction before it folds.
     left = _YAW - float(np.sign(yaw)) * own_yaw(source)
     left = float(np.clip(left, _LEAST * _YAW, _YAW))
-    rotation = from_euler(ease(yaw, left), ease(pitch, _PITCH), ease(roll, _ROLL))
+    yaw = ease(response.turn * yaw, left)
+    rotation = from_euler(yaw, ease(pitch + response.nod * yaw, _PITCH), ease(roll, _ROLL))
     scale = 1.0 + ease(head.scale - 1.0, 0.3)
     centre = pivot(source)
     height = float(np.linalg.norm(source[152] - source[10]))

@@ -30,12 +30,15 @@ _UPPER: Indices = np.array([
 # fmt: on
 
 _USUAL = 0.72  # of a drawn glance is read, on an average face
-_GAZE = 1.19  # what that face needs for reading as its driver
+USUAL_GAZE = 1.17
+"""What the glances of an average face need for reading as its driver's."""
+
 _TRUST = 0.6  # a few still poses predict so much of what is read in motion
 _GAZE_LIMITS = (1.0, 1.9)
 _LIP_TRUST, _MOUTH_LIMITS = 0.35, (0.9, 1.1)  # what is drawn of lips is nearer to the truth
-_UNREADABLE = 0.25
-_YAWS = (math.radians(8), math.radians(16))
+_UNREADABLE, _READABLE = 0.2, 0.3  # shares of a glance; a statue's is less
+_CROSSED = 0.5  # eyes whose shares differ by more: one of them cannot be seen
+_YAWS = tuple(math.radians(angle) for angle in (6, 8, 12))
 _FROM_THE_SIDE = math.radians(15)
 _TURNED = 0.93  # of a drawn turn is read, on an average face
 _TURN_LIMITS, _MOST_NOD = (1.0, 1.12), 0.2
@@ -47,11 +50,11 @@ class Response:
 
     gaze: factors for glances toward the left and the right of the picture.
     mouth: factor for the opening of the lips.
-    turn: factor for yaw. nod: pitch to add to each radian of yaw; the depth of a face that is
+    turn: factor for yaw. nod: pitch to add to each radian of drawn yaw; the depth of a face that is
     painted from the side is a guess, and turns about an axis that leans.
     """
 
-    gaze: tuple[float, float] = (_GAZE, _GAZE)
+    gaze: tuple[float, float] = (USUAL_GAZE, USUAL_GAZE)
     mouth: float = 1.0
     turn: float = 1.0
     nod: float = 0.0
@@ -85,12 +88,15 @@ def _glance(
             posed[eye.iris] += side * by * rightward(source, eye)
         seen = look(posed)
         if seen is None:
-            return _GAZE
-        shares.append(side * (aside(seen) - aside(rest)) / by)
-    share = float(np.mean(shares))
-    if share < _UNREADABLE:  # Irises that cannot be told, as a statue's.
-        return _GAZE
-    return float(np.clip(_GAZE * (_USUAL / share) ** _TRUST, *_GAZE_LIMITS))
+            return USUAL_GAZE
+        shares.append([side * (aside(seen, eye) - aside(rest, eye)) / by for eye in EYES])
+    right, left = np.mean(shares, axis=0).tolist()
+    share = (right + left) / 2
+    told = float(np.clip((share - _UNREADABLE) / (_READABLE - _UNREADABLE), 0.0, 1.0))
+    if told == 0 or abs(right - left) > _CROSSED:
+        return USUAL_GAZE
+    factor = float(np.clip(USUAL_GAZE * (_USUAL / share) ** _TRUST, *_GAZE_LIMITS))
+    return USUAL_GAZE + told * (factor - USUAL_GAZE)
 
 
 def _gap(
