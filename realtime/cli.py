@@ -263,11 +263,11 @@ def run(
     canvas = parse_size(size)
     if math.isnan(fps) or (seconds is not None and math.isnan(seconds)):
         raise UserError("--fps and --seconds take numbers, such as 30.")
-    from realtime.live import Choices, run_live
-    from realtime.notice import say_once
+    from realtime.commands.first_run import say_once
+    from realtime.commands.run import Choices, run_live
     from realtime.panel.address import has_screen, parse_address
     from realtime.panel.certificate import given
-    from realtime.settings import settings_file
+    from realtime.session.settings import settings_file
 
     address = parse_address(panel)
     choices = Choices(
@@ -336,7 +336,7 @@ def animate(
     """Animate a photo with a video, every frame, keeping the video's sound."""
     canvas = None if size is None else parse_size(size)
     reference = parse_best_frame(best_frame)
-    from realtime.clip_job import Job, run_job
+    from realtime.commands.animate import Job, run_job
 
     job = Job(
         source=source or _demo_face(),
@@ -396,7 +396,7 @@ def sign(
     sign_cert: _SignCert = None,
 ) -> None:
     """Sign a recording that was left unsigned, because the program was killed or the disk full."""
-    from realtime.provenance.sealer import sign_later
+    from realtime.provenance.signer import sign_later
 
     typer.echo(sign_later(file, sign_key, sign_cert))
 
@@ -404,7 +404,7 @@ def sign(
 @app.command()
 def doctor() -> None:
     """Say what was found on this computer, what `run` would choose, and what is missing."""
-    from realtime.doctor import examine, print_report
+    from realtime.commands.doctor import examine, print_report
 
     print_report(examine(), _console())
 
@@ -416,7 +416,7 @@ def setup_camera(
     ] = False,
 ) -> None:
     """Say what this computer needs to have a virtual camera, do it with --yes, and check it."""
-    from realtime import setup_camera as job
+    from realtime.commands import setup_camera as job
 
     job.setup_camera(yes, lambda line: typer.echo(line))
 
@@ -460,7 +460,7 @@ def import_fomm(
 
     Needs the extra "torch" (PyTorch and onnx); running with the model needs neither.
     """
-    from realtime.fomm_job import import_model
+    from realtime.commands.import_fomm import import_model
 
     import_model(checkpoint, config, name, int8, torch, _console())
 

@@ -273,7 +273,7 @@ def run_checks(arguments: list[str]) -> int:
         ["ruff", "format", "--check", "."],
         ["mypy"],
         ["pytest", *arguments],
-        *([["scripts.audit"]] if with_torch else []),
+        *([["scripts.release.audit"]] if with_torch else []),
     ):
         _say(f"== {' '.join(check)}")
         code = subprocess.run([python, "-m", *check], check=False).returncode

@@ -13,6 +13,7 @@ import pytest
 from models.artifacts import fetch
 from models.errors import UserError
 from models.types import Image
+from tests.paths import SHARED
 
 
 def pytest_configure() -> None:
@@ -44,7 +45,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real pictures and clips beside the repository."""
-    folder = Path(__file__).resolve().parents[2] / "shared"
+    folder = SHARED
     if not folder.is_dir():
         pytest.skip("needs the folder ../shared with real pictures and clips")
     return folder

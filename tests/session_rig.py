@@ -12,17 +12,17 @@ import numpy as np
 import PIL.Image
 
 from models.types import Face, Image, Photo
-from realtime.animation import Animation
-from realtime.avatars import Library, Maker
-from realtime.calibration import Calibration
-from realtime.compositor import Compositor
-from realtime.curtain import Curtain
-from realtime.driver import DriverView
+from realtime.animation.animation import Animation
+from realtime.animation.calibration import Calibration
+from realtime.animation.framing import DriverView
+from realtime.canvas.compositor import Compositor
+from realtime.canvas.output_gate import Curtain
 from realtime.frames import AvatarFrame
-from realtime.outlet import Outlet
-from realtime.pipeline import Pipeline
-from realtime.session import Command, Parts, Session
-from tests.fakes import FakeAnimator, FakeCamera, FakeSink, FakeTracker, avatar, face
+from realtime.pipeline.live import Pipeline
+from realtime.pipeline.output import Outlet
+from realtime.session.avatar_library import Library, Maker
+from realtime.session.session import Command, Parts, Session
+from scripts.rigs.fakes import FakeAnimator, FakeCamera, FakeSink, FakeTracker, avatar, face
 
 SIZE = (320, 180)
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from models.face.tracker import FaceTracker
 from models.mesh import eyes, mouth
-from models.mesh.generator import Known, open_generator
+from models.mesh.eye_network import Known, open_generator
 from models.mesh.motion import absolute_motion, relative_motion, strengthen
+from models.mesh.person import Person
 from models.mesh.pose import fit_head
-from models.mesh.response import Response
-from models.mesh.warp import Person
+from models.mesh.tracker_gain import Response
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
 
 _AROUND = 1.5  # half crops

@@ -22,7 +22,7 @@ from models.face.topology import (
     triangles,
 )
 from models.mesh.pose import Similarity, euler, fit_head, from_euler, own_yaw, pivot
-from models.mesh.response import USUAL_GAZE, Response
+from models.mesh.tracker_gain import USUAL_GAZE, Response
 from models.types import Floats, Strengths
 
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from models.errors import UserError
 from realtime.cameras.base import Camera, CameraLost
-from realtime.cameras.discovery import Device, find_device, list_devices, real_cameras
 from realtime.cameras.memory import preferred
+from realtime.devices.discovery import Device, find_device, list_devices, real_cameras
 
 __all__ = ["Camera", "CameraLost", "open_camera"]
 

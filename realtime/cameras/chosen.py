@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from realtime.cameras import open_camera
 from realtime.cameras.base import Camera, CameraLost
-from realtime.cameras.discovery import Device, list_devices
 from realtime.cameras.memory import remember
 from realtime.cameras.webcam import Webcam, open_webcam
+from realtime.devices.discovery import Device, list_devices
 
 
 class ChosenCamera:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import platformdirs
 
-from realtime.cameras.discovery import Device
+from realtime.devices.discovery import Device
 
 HOME_VARIABLE = "AVATARIFY_HOME"
-"""The folder for what is remembered, as in `realtime.settings`, which is slower to import."""
+"""The folder for what is remembered, as in `realtime.session.settings`."""
 
 
 def remember(device: Device | None) -> None:

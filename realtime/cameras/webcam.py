@@ -16,7 +16,7 @@ import numpy as np
 from models.errors import UserError
 from models.types import Image
 from realtime.cameras.base import CameraLost
-from realtime.cameras.discovery import Device, capture_backend
+from realtime.devices.discovery import Device, capture_backend
 from realtime.frames import CameraFrame
 
 _PATIENCE = 2.0

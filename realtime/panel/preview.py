@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.types import Face, Image
-from realtime.curtain import Curtain
-from realtime.driver import DriverView, Seen
-from realtime.settings import Settings
+from realtime.animation.framing import DriverView, Seen
+from realtime.canvas.output_gate import Curtain
+from realtime.session.settings import Settings
 
 CAMERA_WIDTH = 320
 _BLURRED = 18

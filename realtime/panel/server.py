@@ -25,14 +25,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import UserError
-from realtime.avatars import MAX_UPLOAD
-from realtime.keys import KEYS
+from realtime.cameras.browser import MAX_FRAME, BrowserFeed
 from realtime.panel.address import Address, bind, names_of, with_port
-from realtime.panel.camera import MAX_FRAME, BrowserFeed
 from realtime.panel.certificate import Certificate
 from realtime.panel.preview import Preview
 from realtime.panel.security import Guard, Key
-from realtime.session import Command, Session
+from realtime.session.avatar_library import MAX_UPLOAD
+from realtime.session.keys import KEYS
+from realtime.session.session import Command, Session
 
 _OUTPUT, _CAMERA = 1, 2
 _IN_FLIGHT = 2

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from realtime.sinks import null, pipewire, recorder, virtual_camera
+from realtime.sinks import null
 from realtime.sinks.base import Backend, Found, Request, Sink, SinkError, unheard
+from realtime.sinks.recording import recorder
+from realtime.sinks.virtual import pipewire, virtual_camera
 
 BACKENDS: dict[str, Backend] = {
     backend.name: backend

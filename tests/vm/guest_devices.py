@@ -1,7 +1,7 @@
 """The camera's and the virtual camera's tests with real devices; run inside the virtual machine.
 
-`tests/test_devices.py` boots the machine and runs this file there, as root, where /dev/video10 and
-/dev/video11 are v4l2loopback devices (with and without exclusive_caps) and /dev/video20 is the
+`tests/scripts/soak/test_devices.py` boots the machine and runs this file there, as root, where
+/dev/video10 and /dev/video11 are v4l2loopback devices (with and without exclusive_caps) and /dev/video20 is the
 kernel's test webcam. Computing is slow there, so pictures are small and the animator is a stub.
 """
 
@@ -24,20 +24,21 @@ import pytest
 
 from models.errors import UserError
 from models.types import Avatar, Image, Keypoints
-from realtime.animation import Animation
-from realtime.calibration import Calibration
+from realtime.animation.animation import Animation
+from realtime.animation.calibration import Calibration
 from realtime.cameras import open_camera
 from realtime.cameras.base import CameraLost
 from realtime.cameras.chosen import ChosenCamera
-from realtime.cameras.discovery import Device, list_devices, real_cameras, virtual_outputs
-from realtime.doctor import assess
+from realtime.commands.doctor import assess
+from realtime.commands.setup_camera import setup_camera
+from realtime.devices.discovery import Device, list_devices, real_cameras, virtual_outputs
+from realtime.devices.host import Host
 from realtime.frames import AvatarFrame
-from realtime.pipeline import Outlet, Pipeline
-from realtime.remedy import Host
-from realtime.setup_camera import setup_camera
+from realtime.pipeline.live import Pipeline
+from realtime.pipeline.output import Outlet
 from realtime.sinks.base import Sink, SinkError
 from realtime.sinks.registry import Output
-from tests.fakes import FakeAnimator, FakeTracker, PlainComposer, avatar, face
+from scripts.rigs.fakes import FakeAnimator, FakeTracker, PlainComposer, avatar, face
 
 SIZE = (320, 240)
 FPS = 10.0

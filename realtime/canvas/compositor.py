@@ -1,0 +1,263 @@
+"""Places the avatar's picture on the canvas that the virtual camera shows, with the badge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.types import Avatar, Floats, Image
+from realtime.frames import AvatarFrame
+
+_LABEL = "AI avatar"
+
+_TINY = 48
+"""Longer side in pixels of the copy that the blurred fill is made from."""
+
+_FILL_LIGHT = 0.72
+"""The fill is a little darker than the picture, so that the eye stays on the picture."""
+
+
+class Fit(StrEnum):
+    """How a picture of another shape goes on the canvas; the words of `--fit`."""
+
+    BLUR = "blur"
+    """All of it, and its own blurred enlargement around it."""
+    COVER = "cover"
+    """As large as the canvas; what stands out is cut off."""
+    CONTAIN = "contain"
+    """All of it, on black."""
+
+
+@dataclass(frozen=True)
+class _Badge:
+    """The label ready to be blended. colour: (h, w, 3) times opacity; rest: 1 - opacity."""
+
+    colour: Floats
+    rest: Floats
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where pictures of one shape go; made once for each avatar and then only read.
+
+    shape: (H, W) of the pictures. source: left, top, right, bottom of the part that is shown.
+    target: where that goes on the canvas, likewise.
+    backgrounds: the canvas around it, as it is and flipped left to right.
+    badge: the label, or None where it has no room.
+    """
+
+    shape: tuple[int, int]
+    source: tuple[int, int, int, int]
+    target: tuple[int, int, int, int]
+    backgrounds: tuple[Image, Image]
+    badge: _Badge | None
+
+
+class Composer(Protocol):
+    """Puts the avatar on the canvas that the sinks expect."""
+
+    def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
+        """Prepare for frames of the size of `still`, with the face around `focus` (x, y)."""
+        ...
+
+    def compose(self, frame: AvatarFrame) -> AvatarFrame:
+        """The frame on the canvas."""
+        ...
+
+
+def face_centre(avatar: Avatar) -> tuple[float, float]:
+    """Where the face is in the avatar's still, (x, y) in pixels."""
+    return avatar.crop.cx, avatar.crop.cy
+
+
+class Compositor:
+    """Turns avatar pictures into pictures of the canvas's size.
+
+    The surroundings are made once for each avatar, from its still photo, so that they never
+    flicker. `compose` returns a new image each time and changes nothing that it was given.
+
+    size: (width, height) of the canvas.
+    """
+
+    def __init__(
+        self,
+        canvas: tuple[int, int] = (1280, 720),
+        fit: Fit = Fit.BLUR,
+        badge: bool = True,
+        mirror: bool = False,
+    ) -> None:
+        """Prepare the badge.
+
+        Args:
+            canvas: (width, height); odd values are rounded down to even, as video needs.
+            fit: how a picture of another shape goes on the canvas.
+            badge: mark the picture with "AI avatar" in the lower right corner of what is shown.
+            mirror: flip the avatar's picture left to right, but not the badge.
+        """
+        self.size = (max(canvas[0] // 2 * 2, 2), max(canvas[1] // 2 * 2, 2))
+        self.mirror = mirror
+        self._fit = fit
+        self._layout: _Layout | None = None
+        self._shows_badge = badge
+
+    def show_badge(self, shown: bool) -> None:
+        """Put the label on or take it off, from the next picture on; from any thread."""
+        self._shows_badge = shown
+
+    def set_avatar(self, still: Image, focus: tuple[float, float] | None = None) -> None:
+        """Make the surroundings for an avatar; may be called from another thread.
+
+        Args:
+            still: the avatar's photo, of the size of the frames to come.
+            focus: (x, y) in pixels of what `cover` must not cut off, such as the face's centre;
+                None: the middle, somewhat above half the height, where faces are.
+        """
+        height, width = still.shape[:2]
+        x, y = focus if focus is not None else (0.5 * width, 0.38 * height)
+        source, target = _place((width, height), self.size, self._fit, (x, y))
+        background = np.zeros((self.size[1], self.size[0], 3), np.uint8)
+        if self._fit is Fit.BLUR and target != (0, 0, *self.size):
+            background = _blurred_fill(still, self.size)
+        room = (target[2] - target[0], target[3] - target[1])
+        badge = _render_badge(_LABEL, self.size[1], room)
+        flipped = np.ascontiguousarray(background[:, ::-1])
+        self._layout = _Layout((height, width), source, target, (background, flipped), badge)
+
+    def compose(self, frame: AvatarFrame) -> AvatarFrame:
+        """The frame's picture on the canvas, of exactly `size`."""
+        picture = frame.image
+        layout = self._layout
+        if layout is None or layout.shape != picture.shape[:2]:
+            self.set_avatar(picture)
+            layout = self._layout
+        assert layout is not None
+        image = _draw(picture, layout, self.mirror)
+        if self._shows_badge and layout.badge is not None:
+            _blend_badge(image, layout.badge, layout.target)
+        return AvatarFrame(image, frame.captured_at, frame.live)
+
+
+def _place(
+    picture: tuple[int, int],
+    canvas: tuple[int, int],
+    fit: Fit,
+    focus: tuple[float, float],
+) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int]]:
+    """Which part of the picture goes where on the canvas, each as left, top, right, bottom."""
+    width, height = picture
+    wide, high = canvas
+    if fit is Fit.COVER:
+        scale = max(wide / width, high / height)
+        shown = (min(round(wide / scale), width), min(round(high / scale), height))
+        left = round(min(max(focus[0] - shown[0] / 2, 0), width - shown[0]))
+        top = round(min(max(focus[1] - shown[1] / 2, 0), height - shown[1]))
+        return (left, top, left + shown[0], top + shown[1]), (0, 0, wide, high)
+    scale = min(wide / width, high / height)
+    size = (min(max(round(width * scale), 1), wide), min(max(round(height * scale), 1), high))
+    left, top = (wide - size[0]) // 2, (high - size[1]) // 2
+    return (0, 0, width, height), (left, top, left + size[0], top + size[1])
+
+
+def _draw(picture: Image, layout: _Layout, mirror: bool) -> Image:
+    """The picture scaled into its place, with the surroundings around it."""
+    left, top, right, bottom = layout.target
+    source = picture[layout.source[1] : layout.source[3], layout.source[0] : layout.source[2]]
+    background = layout.backgrounds[mirror]
+    image = np.empty_like(background)
+    # Only what the picture leaves free is copied.
+    image[:top], image[bottom:] = background[:top], background[bottom:]
+    image[top:bottom, :left] = background[top:bottom, :left]
+    image[top:bottom, right:] = background[top:bottom, right:]
+    if mirror:
+        source = np.asarray(cv2.flip(source, 1), dtype=np.uint8)
+    size = (right - left, bottom - top)
+    shrinks = size[0] < source.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    place = image[top:bottom, left:right]
+    if (source.shape[1], source.shape[0]) == size:
+        place[:] = source
+    else:
+        cv2.resize(source, size, dst=place, interpolation=method)
+    return image
+
+
+def _blurred_fill(still: Image, canvas: tuple[int, int]) -> Image:
+    """The still enlarged to cover the canvas, out of focus and a little darker."""
+    height, width = still.shape[:2]
+    (left, top, right, bottom), _ = _place(
+        (width, height), canvas, Fit.COVER, (width / 2, height / 2)
+    )
+    part = still[top:bottom, left:right]
+    scale = _TINY / max(canvas)
+    tiny_size = (max(round(canvas[0] * scale), 2), max(round(canvas[1] * scale), 2))
+    tiny = cv2.resize(part, tiny_size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    tiny = cv2.GaussianBlur(tiny * _FILL_LIGHT, (0, 0), 2.0, borderType=cv2.BORDER_REPLICATE)
+    fill = cv2.resize(tiny, canvas, interpolation=cv2.INTER_CUBIC)
+    # Slow gradients show steps of one grey level; a little fixed noise hides them.
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (*fill.shape[:2], 1)).astype(np.float32)
+    return np.asarray(np.clip(np.rint(fill + noise), 0, 255), dtype=np.uint8)
+
+
+def _render_badge(text: str, canvas_height: int, room: tuple[int, int]) -> _Badge | None:
+    """White text on a dark, hardly transparent pill, or None where there is no room for it.
+
+    Args:
+        text: what it says.
+        canvas_height: the label is 1/15 as high, readable when the canvas is shown 360 px high.
+        room: (width, height) of the picture that it must fit in.
+    """
+    # Drawn four times as large and then shrunk: OpenCV's letters are thin strokes.
+    finer = 4
+    height = max(round(canvas_height / 15), 16)
+    font, thickness = cv2.FONT_HERSHEY_SIMPLEX, max(round(height * finer * 0.085), 1)
+    scale = cv2.getFontScaleFromHeight(font, round(height * finer * 0.46), thickness)
+    (text_width, text_height), _ = cv2.getTextSize(text, font, scale, thickness)
+    width = round(text_width / finer + height * 0.95)
+    if width > room[0] * 0.8:
+        shrink = room[0] * 0.8 / width
+        if canvas_height * shrink / 15 < 8 or height < 17:
+            return None
+        return _render_badge(text, int(canvas_height * shrink), (10**6, 10**6))
+    pill = np.zeros((height * finer, width * finer), np.uint8)
+    radius = height * finer // 2
+    cv2.rectangle(pill, (radius, 0), (width * finer - radius, height * finer), 255, -1)
+    cv2.circle(pill, (radius, radius), radius, 255, -1)
+    cv2.circle(pill, (width * finer - radius - 1, radius), radius, 255, -1)
+    letters = np.zeros_like(pill)
+    origin = ((width * finer - text_width) // 2, (height * finer + text_height) // 2)
+    cv2.putText(letters, text, origin, font, scale, 255, thickness, cv2.LINE_AA)
+    back = _shrunk(pill, finer) * 0.85
+    front = _shrunk(letters, finer) * 0.97
+    # White over dark over the picture: what each layer hides of those below.
+    rest = (1 - back) * (1 - front)
+    colour = 250.0 * front + 18.0 * back * (1 - front)
+    return _Badge(
+        np.repeat(colour[..., None], 3, axis=2).astype(np.float32),
+        np.repeat(rest[..., None], 3, axis=2).astype(np.float32),
+    )
+
+
+def _shrunk(mask: NDArray[np.uint8], times: int) -> Floats:
+    """A mask of 0..255, `times` smaller, as 0..1."""
+    size = (mask.shape[1] // times, mask.shape[0] // times)
+    small = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float32) / 255
+
+
+def _blend_badge(image: Image, badge: _Badge, shown: tuple[int, int, int, int]) -> None:
+    """Blend the badge into the lower right corner of what is shown of the picture.
+
+    Not the canvas's corner: there, a square tile of a meeting's gallery would cut it off.
+    """
+    height, width = badge.rest.shape[:2]
+    gap = height // 3
+    bottom, right = max(shown[3] - gap, height), max(shown[2] - gap, width)
+    if bottom > image.shape[0] or right > image.shape[1]:
+        return
+    place = image[bottom - height : bottom, right - width : right]
+    place[:] = place * badge.rest + badge.colour

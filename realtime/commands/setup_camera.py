@@ -1,0 +1,387 @@
+"""`setup-camera`: what this computer needs to have a virtual camera, done and checked."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from models.errors import UserError
+from models.types import Image
+from realtime.devices.discovery import (
+    Device,
+    capture_backend,
+    find_device,
+    list_devices,
+    virtual_outputs,
+)
+from realtime.devices.host import Host
+from realtime.frames import AvatarFrame
+from realtime.sinks.base import Sink
+from realtime.sinks.registry import Output, options
+
+LABEL = "AI avatar"
+"""What the camera is called in other programs."""
+
+_OPTIONS = f'exclusive_caps=1 card_label="{LABEL}"'
+"""Chrome and Zoom list a loopback camera only with exclusive_caps=1."""
+
+_SIZE = (640, 480)
+_FPS = 30.0
+_CHECK_WITHIN = 10.0
+"""Seconds in which the picture must come back."""
+
+_TOLERANCE = 16
+"""How far a colour may be off after two conversions."""
+
+_LETTER = {"-lts": "linux-lts-headers", "-zen": "linux-zen-headers"}
+"""Arch's headers for other kernels than the usual one, by how their release ends."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command. what: what it is for. words: the program and its arguments. text: its input."""
+
+    what: str
+    words: tuple[str, ...]
+    text: str | None = None
+
+    @property
+    def line(self) -> str:
+        """The same for a shell, to copy."""
+        command = shlex.join(self.words)
+        if self.text is None:
+            return command
+        return f"echo {shlex.quote(self.text.rstrip())} | {command}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, in order: commands first, then what only the user can do.
+
+    blocked: why the commands cannot be run before something is done by hand, or "".
+    """
+
+    steps: tuple[Step, ...] = ()
+    by_hand: tuple[str, ...] = ()
+    blocked: str = ""
+
+
+def plan(
+    host: Host, devices: Sequence[Device], root: Path = Path("/"), as_root: bool = False
+) -> Plan:
+    """What has to be done on a computer.
+
+    Args:
+        host: the computer.
+        devices: its video devices.
+        root: where its files are; another folder in tests.
+        as_root: whether the commands are run by root, without sudo.
+    """
+    if host.system == "Linux":
+        return _linux(host, devices, root, () if as_root else ("sudo",))
+    if virtual_outputs(list(devices)):
+        return Plan()
+    if host.system == "Windows":
+        words = ("winget", "install", "--exact", "--id", "OBSProject.OBSStudio")
+        return Plan(
+            (Step("OBS Studio brings a virtual camera along", words),),
+            (
+                "If Windows has no winget, install OBS Studio from obsproject.com. OBS need not "
+                "run. For several cameras, or one of another size, install UnityCapture instead.",
+            ),
+        )
+    if host.system == "Darwin":
+        return Plan(
+            (
+                Step(
+                    "OBS Studio brings a virtual camera along",
+                    ("brew", "install", "--cask", "obs"),
+                ),
+            ),
+            (
+                "Open OBS (30 or newer, on macOS 13 or newer) and click Start Virtual Camera.",
+                "Allow its camera extension in System Settings > General > Login Items & "
+                "Extensions (before macOS 15: Privacy & Security).",
+                "Click Stop Virtual Camera and quit OBS; it need not run any more.",
+            ),
+        )
+    return Plan(by_hand=("Install OBS Studio 30 or newer.",))
+
+
+def perform(steps: Sequence[Step], notify: Callable[[str], None]) -> None:
+    """Run the commands; what they ask (a password) and print goes through the terminal.
+
+    Raises:
+        UserError: one failed; the rest is not run.
+    """
+    for step in steps:
+        notify(f"$ {step.line}")
+        try:
+            done = subprocess.run(
+                step.words, input=step.text, text=True, stderr=subprocess.PIPE, check=False
+            )
+        except OSError:
+            raise UserError(
+                f"There is no {step.words[0]} here; install it, or do this by hand: {step.what}."
+            ) from None
+        if done.returncode != 0:
+            raise UserError(_failure(step, done.stderr))
+
+
+def check(notify: Callable[[str], None], output: str = "pyvirtualcam") -> str:
+    """Write a picture into the virtual camera and read it back as another program would.
+
+    Args:
+        notify: called with what there is to say about the camera.
+        output: which one, as in `--output`.
+
+    Returns:
+        What was found, for the user.
+
+    Raises:
+        UserError: there is no camera, or what came out is not what went in.
+    """
+    card = _card()
+    with Output(output, _SIZE, _FPS, notify)() as sink:
+        stop = threading.Event()
+        feeder = threading.Thread(target=_feed, args=(sink, card, stop), daemon=True)
+        feeder.start()
+        try:
+            difference = _read_back(getattr(sink, "device", sink.name), card)
+        finally:
+            stop.set()
+            feeder.join()
+        if difference is None:
+            raise UserError(
+                f"{sink.name} takes pictures but gives none back; close programs that use it and "
+                "try again."
+            )
+        if difference > _TOLERANCE:
+            raise UserError(
+                f"{sink.name} gives other colours back than were written (off by {difference:.0f} "
+                "of 255); close programs that write to it and try again."
+            )
+        return f"{sink.name} works: a picture was written and read back with its colours."
+
+
+def setup_camera(yes: bool, notify: Callable[[str], None]) -> None:
+    """Print what this computer needs, do it if the user said yes, and check the result.
+
+    Raises:
+        UserError: a command failed, something has to be done by hand first, or the check failed.
+    """
+    as_root = os.name != "posix" or os.geteuid() == 0
+    todo = plan(Host.this(), list_devices(), as_root=as_root)
+    if todo.blocked:
+        raise UserError(todo.blocked)
+    if todo.steps and not yes:
+        notify("To have a virtual camera, run:")
+        for step in todo.steps:
+            notify(f"  {step.line}")
+            notify(f"      # {step.what}")
+        for sentence in todo.by_hand:
+            notify(f"Then: {sentence}")
+        notify("`avatarify-like setup-camera --yes` runs these commands and checks the camera.")
+    elif todo.steps:
+        perform(todo.steps, notify)
+        for sentence in todo.by_hand:
+            notify(f"Now: {sentence}")
+    for option in options():
+        if option.backend.name != "pyvirtualcam" and option.found.usable:
+            notify(
+                f"Without any of that: `--output {option.backend.name}`, {option.found.where} "
+                f"({option.found.why})."
+            )
+    if virtual_outputs(list_devices()):
+        notify(check(notify))
+    elif yes and not todo.by_hand:
+        raise UserError(
+            "The commands ran, but no virtual camera came; restart the computer and run "
+            "`avatarify-like setup-camera --yes` again."
+        )
+
+
+def _linux(host: Host, devices: Sequence[Device], root: Path, sudo: tuple[str, ...]) -> Plan:
+    loopbacks = virtual_outputs(list(devices))
+    steps: list[Step] = []
+    by_hand: list[str] = []
+    blocked = ""
+    if not loopbacks and not host.has_loopback:
+        install, blocked = _install(host, root, sudo)
+        steps += install
+    options_file, listed = _configured(root)
+    if options_file is None:
+        path = root / "etc/modprobe.d/avatarify-like.conf"
+        text = f"options v4l2loopback {_OPTIONS}\n"
+        steps += _written(path, "how the camera is made", text, sudo)
+    elif not listed:
+        by_hand.append(f"Write exclusive_caps=1 into {options_file}: Chrome and Zoom ask for it.")
+    if not _loaded_at_start(root):
+        path = root / "etc/modules-load.d/avatarify-like.conf"
+        steps += _written(path, "at every start", "v4l2loopback\n", sudo)
+    if loopbacks and not any(device.exclusive for device in loopbacks):
+        words = (*sudo, "modprobe", "-r", "v4l2loopback")
+        steps.append(Step("it was loaded without exclusive_caps=1", words))
+        loopbacks = []
+    if not loopbacks:
+        words = (*sudo, "modprobe", "v4l2loopback")
+        if options_file is not None and not listed:
+            words = (*words, "exclusive_caps=1", f"card_label={LABEL}")
+        steps.append(Step("now", words))
+    elif not any(device.readable for device in loopbacks):
+        user = os.environ.get("SUDO_USER") or os.environ.get("USER") or "$USER"
+        steps.append(Step("to be allowed to use it", (*sudo, "usermod", "-aG", "video", user)))
+        by_hand.append("Log in again.")
+    return Plan(tuple(steps), tuple(by_hand), blocked)
+
+
+def _written(path: Path, what: str, text: str, sudo: tuple[str, ...]) -> list[Step]:
+    """The commands that write a file, whose folder a small system may lack."""
+    steps = [Step(what, (*sudo, "tee", str(path)), text)]
+    if not path.parent.is_dir():
+        steps.insert(0, Step("its folder", (*sudo, "mkdir", "-p", str(path.parent))))
+    return steps
+
+
+def _install(host: Host, root: Path, sudo: tuple[str, ...]) -> tuple[list[Step], str]:
+    """The package manager's commands for the kernel module, and what stands in their way.
+
+    The nearest relative of the distribution decides.
+    """
+    what = "the kernel module v4l2loopback"
+    for name in host.distributions:
+        if name in ("debian", "ubuntu"):
+            # Without the headers of the kernel that runs, the module is not built.
+            packages = ("v4l2loopback-dkms", f"linux-headers-{host.release}")
+            return [
+                Step("what there is to install", (*sudo, "apt-get", "update")),
+                Step(what, (*sudo, "apt-get", "install", "-y", *packages)),
+            ], ""
+        if name == "fedora":
+            blocked = ""
+            if not any((root / "etc/yum.repos.d").glob("rpmfusion-free*.repo")):
+                blocked = (
+                    "Fedora has v4l2loopback in RPM Fusion (free); switch that on as "
+                    "rpmfusion.org/Configuration shows, then run this again, or write --output "
+                    "pipewire, which needs nothing."
+                )
+            packages = ("akmod-v4l2loopback", f"kernel-devel-{host.release}")
+            return [
+                Step(what, (*sudo, "dnf", "install", "-y", *packages)),
+                Step("it is built for this kernel", (*sudo, "akmods", "--force")),
+            ], blocked
+        if name == "arch":
+            kind = next((end for end in _LETTER if host.release.endswith(end)), "")
+            headers = _LETTER.get(kind, "linux-headers")
+            words = ("pacman", "-S", "--needed", "--noconfirm", "v4l2loopback-dkms", headers)
+            return [Step(what, (*sudo, *words))], ""
+        if name in ("suse", "opensuse"):
+            install = ("zypper", "--non-interactive", "install", "v4l2loopback-kmp-default")
+            return [Step(what, (*sudo, *install))], ""
+        if name == "alpine":
+            return [Step(what, (*sudo, "apk", "add", "v4l2loopback-lts"))], ""
+    return [], (
+        "This system's way to kernel modules is not known here; install its v4l2loopback package "
+        "and run this again, or write --output pipewire, which needs nothing."
+    )
+
+
+def _configured(root: Path) -> tuple[Path | None, bool]:
+    """The file that sets v4l2loopback's options, and whether its first camera is exclusive."""
+    for folder in ("etc/modprobe.d", "run/modprobe.d", "usr/lib/modprobe.d", "lib/modprobe.d"):
+        for path in sorted((root / folder).glob("*.conf")):
+            for line in _lines(path):
+                if re.match(r"options\s+v4l2loopback\s", line):
+                    return path, bool(re.search(r"\bexclusive_caps=(1|Y)", line))
+    return None, False
+
+
+def _loaded_at_start(root: Path) -> bool:
+    files = [root / "etc/modules", *sorted((root / "etc/modules-load.d").glob("*.conf"))]
+    return any("v4l2loopback" in line.split() for path in files for line in _lines(path))
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file that are no comments; none if it cannot be read."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line.strip() for line in lines if not line.lstrip().startswith("#")]
+
+
+def _failure(step: Step, printed: str) -> str:
+    """One sentence about a command that failed, with what to do."""
+    lowered = printed.lower()
+    last = (printed.strip().splitlines() or ["it gave no reason"])[-1].strip().rstrip(".")
+    if "key was rejected" in lowered or "required key not available" in lowered:
+        return (
+            "Secure Boot refuses the module because its key is not enrolled; run `sudo mokutil "
+            "--import /var/lib/dkms/mok.pub`, restart, choose Enroll MOK, and run this again."
+        )
+    if "modprobe" in step.words and "not found" in lowered:
+        return (
+            "There is no v4l2loopback for the kernel that runs; restart into the newest kernel "
+            "and run this again."
+        )
+    if "-r" in step.words and "in use" in lowered:
+        return "The virtual camera is in use; close the programs that show it and run this again."
+    return f"`{step.line}` failed ({last}); mend that and run this again."
+
+
+def _card() -> Image:
+    """A picture of six colours side by side."""
+    colours = [(20, 20, 20), (235, 235, 235), (220, 40, 40), (40, 180, 60), (40, 60, 210)]
+    image = np.zeros((_SIZE[1], _SIZE[0], 3), np.uint8)
+    for index, colour in enumerate(colours):
+        image[:, index * _SIZE[0] // 5 : (index + 1) * _SIZE[0] // 5] = colour
+    return image
+
+
+def _feed(sink: Sink, card: Image, stop: threading.Event) -> None:
+    frame = AvatarFrame(card, None, True)
+    while not stop.wait(1 / _FPS):
+        try:
+            sink.write(frame)
+        except UserError:
+            return  # The reader finds that nothing comes, and says so.
+
+
+def _read_back(name: str, card: Image) -> float | None:
+    """How far the colours that come out are off at most; None if no picture comes."""
+    end = time.perf_counter() + _CHECK_WITHIN
+    device = find_device(name, list_devices())
+    best: float | None = None
+    while time.perf_counter() < end:
+        if device is not None and device.path is None:
+            capture = cv2.VideoCapture(device.index, capture_backend())
+        else:
+            capture = cv2.VideoCapture(name, capture_backend())
+        try:
+            for _ in range(5):
+                ok, picture = capture.read()
+                if not ok:
+                    break
+                if picture.shape[:2] != card.shape[:2]:
+                    picture = cv2.resize(picture, _SIZE)
+                seen = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(int)
+                # Away from the edges, where neighbours share their colour.
+                columns = [int((index + 0.5) * _SIZE[0] / 5) for index in range(5)]
+                off = float(np.abs(seen - card)[_SIZE[1] // 2, columns].max())
+                best = off if best is None else min(best, off)
+                if best <= _TOLERANCE:
+                    return best
+        finally:
+            capture.release()
+        time.sleep(0.1)
+    return best

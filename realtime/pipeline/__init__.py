@@ -1,0 +1,1 @@
+"""The loops: live, each stage in its own thread, and offline for clips."""

@@ -1,0 +1,487 @@
+"""The live loop: capture, tracking, rendering and output, each in its own thread.
+
+Each hands over only its newest result, so that nothing grows stale when a stage is slow. The
+output goes at its own steady rate and repeats the last frame when there is no new one; each outlet
+writes in a thread of its own, and what the user is told is printed by the thread that called
+`run`. So nothing that stalls (camera, networks, drivers, disks, the terminal) stalls the rest.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from models.errors import UserError
+from models.types import Avatar, Image
+from realtime.animation.animation import Animation, Followed
+from realtime.cameras.base import Camera
+from realtime.canvas.compositor import Composer, face_centre
+from realtime.frames import AvatarFrame, CameraFrame
+from realtime.mailbox import Mailbox
+from realtime.pipeline.alerts import OutputWatch, PictureWatch, StageWatch, Troubles
+from realtime.pipeline.output import Feed, Outlet
+from realtime.pipeline.output_clock import Pace
+from realtime.sinks.base import SinkError
+
+_WAIT = 0.2  # Seconds after which a waiting thread looks whether it should stop.
+_BEHIND = 0.1
+"""Seconds for which the next frame is not followed while the last one waits to be drawn: it would
+only be replaced, and following it takes computing time from drawing."""
+
+_DRAWING = "Drawing the avatar"
+_POLL = 0.05  # The same for the thread that called `run`.
+_TICK = 0.25
+_ABSENT = 1.0
+"""Seconds without a camera frame after which the avatar eases to its neutral pose."""
+
+_EASING = 1 / 30
+_BACKOFF = (0.25, 0.5, 1.0)
+"""Seconds before a lost camera is opened again."""
+
+_PATIENCE_STAGES = 2.0
+"""Seconds that are waited at the end for threads that may hang in a driver."""
+
+_PATIENCE_OUTLETS = 60.0
+"""The same for recordings that are being finished: a long one on a slow disk takes a while."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a run at one moment; durations in milliseconds, None where not yet known."""
+
+    camera: str
+    camera_lost: bool
+    backend: str
+    device: str
+    face_found: bool
+    calibration: str
+    fps: float
+    fps_output: float
+    latency_p50: float | None
+    latency_p99: float | None
+    outputs: tuple[str, ...]
+    faults: int
+    last_fault: str | None
+    seconds: float
+    dropped: int = 0
+    """Camera frames that were replaced by newer ones before they were used."""
+
+
+@dataclass(frozen=True)
+class _Posed:
+    """queued: seconds the camera frame waited before it was followed."""
+
+    followed: Followed
+    queued: float
+    ready_at: float
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    frame: AvatarFrame
+    avatar: Avatar
+    ready_at: float
+
+
+@dataclass
+class _Camera:
+    """What the capture thread tells the others.
+
+    attempt: how often it was lost or not opened since the last frame.
+    """
+
+    name: str = "opening"
+    lost: bool = False
+    attempt: int = 0
+    device: Camera | None = None
+    error: UserError | None = None
+    opened_at: float | None = None
+    opened: threading.Event = field(default_factory=threading.Event)
+
+
+class Pipeline:
+    """One run from a camera to the outlets; `run` may be called once."""
+
+    def __init__(
+        self,
+        open_camera: Callable[[], Camera],
+        animation: Animation,
+        composer: Composer,
+        outlets: Sequence[Outlet],
+        *,
+        fps: float = 30.0,
+        full_pace: bool = False,
+        notify: Callable[[str], None] | None = None,
+        last_step: Callable[[AvatarFrame], AvatarFrame] | None = None,
+    ) -> None:
+        """Prepare a run; nothing is opened yet.
+
+        Args:
+            open_camera: opens the camera, again after it was lost; called in the capture thread.
+            animation: turns camera frames into avatar frames.
+            composer: puts them on the canvas.
+            outlets: where they go; at least one. Those with a `sink` are open already.
+            fps: frames per second of the output.
+            full_pace: read the next camera frame when the last one was taken, not before: for
+                measuring how fast the path can go.
+            notify: called, in the thread that calls `run`, with one line for the user.
+            last_step: given every frame that is about to go out, repeats too, and gives back what
+                goes out instead; must be quick.
+        """
+        if not outlets:
+            raise ValueError("a pipeline needs an outlet")
+        self.animation = animation
+        self.times = animation.times
+        self._open_camera = open_camera
+        self._composer = composer
+        self._outlets = list(outlets)
+        self._fps = fps
+        self._full_pace = full_pace
+        self._notify = notify or (lambda line: None)
+        self._last_step = last_step or (lambda frame: frame)
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._asked_to_stop = False
+        self._stop = threading.Event()
+        self._feeds: list[Feed] = []
+        self._leaving: list[Feed] = []
+        self._changing = threading.Lock()  # For `_outlets` and `_feeds`, which are replaced whole.
+        troubles = Troubles(self.tell)
+        self._pictures, self._stages = PictureWatch(troubles), StageWatch(troubles)
+        self._outputs = OutputWatch(troubles)
+        self._busy: dict[str, float | None] = {}
+        self._device = animation.device
+        self._camera = _Camera()
+        self._captured: Mailbox[CameraFrame] = Mailbox()
+        self._followed: Mailbox[_Posed] = Mailbox()
+        self._rendered: Mailbox[_Rendered] = Mailbox()
+        self._error: BaseException | None = None
+        self._started = time.perf_counter()
+        self.first_animated: float | None = None
+        """When the first animated frame was written, seconds of `time.perf_counter()`."""
+
+    def stop(self) -> None:
+        """End the run; safe to call from a signal handler or any thread."""
+        # No lock: the handler may have interrupted a thread that holds it.
+        self._asked_to_stop = True
+
+    def set_avatar(self, avatar: Avatar) -> None:
+        """Show another avatar from the next frame on; at rest while the camera is lost."""
+        self.animation.set_avatar(avatar)
+
+    def run(self, seconds: float | None = None, tick: Callable[[], None] | None = None) -> None:
+        """Run until `stop` is called or `seconds` are over, then close everything.
+
+        Args:
+            seconds: how long to run, counted from when the camera opened; None for no limit.
+            tick: called about four times a second in this thread, for the status line.
+
+        Raises:
+            UserError: the camera or an output cannot be opened at the start, the camera does not
+                open within `seconds`, every output has failed, or a recording is incomplete.
+        """
+        threads = [
+            threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
+            for work in (self._capture, self._follow, self._draw, self._output)
+        ]
+        late: UserError | None = None
+        ticked = -_TICK
+        try:
+            self._feed([outlet for outlet in self._outlets if outlet.retry])
+            later = [outlet for outlet in self._outlets if not outlet.retry]
+            self._started = time.perf_counter()
+            for thread in threads:
+                thread.start()
+            while not self._asked_to_stop and not self._stop.is_set():
+                left = _POLL
+                if seconds is not None:
+                    begun = self._camera.opened_at or self._started
+                    left = min(left, begun + seconds - time.perf_counter())
+                if left <= 0:
+                    if self._camera.opened_at is None:
+                        late = UserError(
+                            f"The camera did not open within {seconds:g} seconds; give the run "
+                            "more time or choose another camera."
+                        )
+                    break
+                self._stop.wait(left)
+                # A recording starts when the camera has opened.
+                if later and self._camera.opened.is_set():
+                    self._feed([outlet for outlet in later if outlet in self._outlets])
+                    later = []
+                self._look()
+                self._print_lines()
+                now = time.perf_counter()
+                if tick is not None and now - ticked >= _TICK:
+                    ticked = now
+                    with suppress(OSError):  # A terminal that was closed ends nothing.
+                        tick()
+                if self._outlets and all(outlet.gone for outlet in self._outlets):
+                    break
+        finally:
+            self._finish([thread for thread in threads if thread.ident is not None])
+        error = self._camera.error or self._error or late or self._incomplete()
+        if error is not None:
+            raise error
+
+    def status(self) -> Status:
+        """How the run is doing; callable from any thread."""
+        latency, written = self.times["latency"], self.times["output"]
+        p50, p99 = latency.recent(50), latency.recent(99)
+        return Status(
+            camera=self._camera.name,
+            camera_lost=self._camera.lost,
+            backend=self.animation.backend,
+            device=self.animation.device,
+            face_found=self.animation.face_found and not self._camera.lost,
+            calibration=self.animation.calibration_state.value,
+            fps=latency.rate(),
+            fps_output=written.rate(),
+            latency_p50=None if p50 is None else p50 * 1e3,
+            latency_p99=None if p99 is None else p99 * 1e3,
+            outputs=tuple(outlet.name for outlet in self._outlets if outlet.sink is not None),
+            faults=self.animation.faults,
+            last_fault=self.animation.last_fault,
+            seconds=time.perf_counter() - self._started,
+            dropped=self._captured.replaced + self._followed.replaced + self._rendered.replaced,
+        )
+
+    def add_outlet(self, outlet: Outlet) -> None:
+        """Open one more place for frames in mid-run; callable from any thread.
+
+        Raises:
+            UserError: it cannot be opened, or the run is over.
+        """
+        outlet.open_now()
+        with self._changing:
+            if not self._stop.is_set():
+                self._outlets = [*self._outlets, outlet]
+                self._feeds = [*self._feeds, Feed(outlet, self.tell, self._written)]
+                return
+        if outlet.sink is not None:
+            outlet.sink.close()
+        raise UserError("The run is over; start the program again.")
+
+    def remove_outlet(self, outlet: Outlet) -> None:
+        """Close one place for frames; the run goes on, even with none left.
+
+        Waits a moment for it; what takes longer is waited for at the end of the run.
+        """
+        with self._changing:
+            ended = [feed for feed in self._feeds if feed.outlet is outlet]
+            self._feeds = [feed for feed in self._feeds if feed.outlet is not outlet]
+            self._outlets = [other for other in self._outlets if other is not outlet]
+        for feed in ended:
+            feed.end()
+            if not feed.join(_PATIENCE_STAGES):
+                # Whoever asked has other things to do, such as hiding the picture.
+                self._leaving.append(feed)
+                self.tell(f"The output {outlet.name} is still being closed.")
+
+    def _feed(self, outlets: Sequence[Outlet]) -> None:
+        """Open outlets and start feeding them."""
+        for outlet in outlets:
+            outlet.open_now()
+            with self._changing:
+                self._feeds = [*self._feeds, Feed(outlet, self.tell, self._written)]
+
+    def _finish(self, threads: list[threading.Thread]) -> None:
+        with self._changing:
+            self._stop.set()
+        for box in (self._captured, self._followed, self._rendered):
+            box.close()
+        until = time.perf_counter() + _PATIENCE_STAGES
+        for thread in threads:
+            # A camera driver may hang in `read`; nobody waits for it longer than this.
+            thread.join(max(0.0, until - time.perf_counter()))
+        fed = {id(feed.outlet) for feed in self._feeds}
+        for feed in self._feeds:
+            feed.end()
+        for outlet in self._outlets:
+            if id(outlet) not in fed and outlet.sink is not None:
+                with suppress(Exception):  # What kept the run from starting is raised.
+                    outlet.sink.close()
+        until = time.perf_counter() + _PATIENCE_OUTLETS
+        for feed in [*self._feeds, *self._leaving]:
+            patience = until - time.perf_counter()
+            if not feed.join(min(patience, _PATIENCE_STAGES) if feed.outlet.retry else patience):
+                # It must not be closed under its driver's feet: its thread does so if it returns.
+                feed.outlet.failure = f"The output {feed.outlet.name} hangs and was left as it is"
+                self.tell(f"{feed.outlet.failure}.")
+        self._print_lines()
+
+    def _look(self) -> None:
+        """Tell the user about what the stages have met."""
+        animation = self.animation
+        now = time.perf_counter()
+        self._stages.look(now, animation.faults, animation.last_fault, dict(self._busy))
+        fed = {feed.outlet.name: (feed.busy_since, feed.dropped) for feed in self._feeds}
+        self._outputs.look(now, fed)
+        if animation.device != self._device:
+            self._device = animation.device
+            self.tell(f"The avatar is now computed on {self._device}.")
+
+    def _incomplete(self) -> SinkError | None:
+        """What is to be said about outputs that failed for good."""
+        if self._outlets and all(outlet.gone for outlet in self._outlets):
+            reasons = "; ".join(outlet.failure for outlet in self._outlets)
+            return SinkError(f"{reasons}; no output is left.")
+        lost = [outlet.failure for outlet in self._outlets if not outlet.retry and outlet.failure]
+        return SinkError(f"{'; '.join(lost)}.") if lost else None
+
+    def tell(self, line: str) -> None:
+        """Have a line told to the user by `notify`; never waits, callable from any thread."""
+        self._lines.put(line)
+
+    def _print_lines(self) -> None:
+        while not self._lines.empty():
+            with suppress(OSError):
+                self._notify(self._lines.get())
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Run a thread's work; what it raises ends the run and is raised by `run`."""
+        try:
+            work()
+        except BaseException as error:
+            self._error = error
+            self._stop.set()
+
+    def _capture(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with self._open_camera() as camera:
+                    if self._camera.lost:
+                        self.tell(f"The camera is back: {camera.name}.")
+                    self._camera.name, self._camera.lost = camera.name, False
+                    self._camera.opened_at = self._camera.opened_at or time.perf_counter()
+                    self._camera.opened.set()
+                    self._read(camera)
+            except UserError as error:
+                if not self._camera.opened.is_set():
+                    self._camera.error = error
+                    self._stop.set()
+                    return
+                self._lost(str(error))
+            except Exception as error:
+                if not self._camera.opened.is_set():
+                    raise
+                self._lost(f"The camera failed ({type(error).__name__}: {error}).")
+            self._stop.wait(_BACKOFF[min(self._camera.attempt, len(_BACKOFF) - 1)])
+            self._camera.attempt += 1
+
+    def _read(self, camera: Camera) -> None:
+        while not self._stop.is_set():
+            asked = time.perf_counter()
+            with self._works("The camera"):
+                frame = camera.read()
+            self._camera.attempt = 0
+            # A paced camera mostly waits; what counts is the time since the picture was taken.
+            since = asked if self._full_pace else frame.captured_at
+            self.times.add("capture", time.perf_counter() - since)
+            self._captured.put(frame)
+            while self._full_pace and not self._stop.is_set():
+                if self._captured.wait_empty(_WAIT):
+                    break
+
+    def _lost(self, why: str) -> None:
+        if not self._camera.lost:
+            self._camera.lost = True
+            self.tell(f"{why} The avatar rests; trying to open it again.")
+
+    @contextmanager
+    def _works(self, stage: str) -> Iterator[None]:
+        """Let the user be told when the body of the `with` hangs."""
+        self._busy[stage] = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._busy[stage] = None
+
+    def _follow(self) -> None:
+        self.animation.warm_up()
+        heard, easing = time.perf_counter(), False
+        while not self._stop.is_set():
+            self._followed.wait_empty(_BEHIND)
+            captured = self._captured.take(_EASING if easing else _WAIT)
+            now = time.perf_counter()
+            if captured is None:
+                if now - heard >= _ABSENT:
+                    rest = self.animation.idle(now)
+                    easing = rest is not None
+                    if rest is not None:
+                        self._followed.put(_Posed(rest, 0.0, now))
+                continue
+            heard, easing = now, False
+            with self._works("Following the face"):
+                followed = self.animation.follow(captured)
+            self._followed.put(_Posed(followed, now - captured.captured_at, time.perf_counter()))
+            if not self._full_pace:
+                self._pictures.look(captured, now, self.animation.face_found)
+
+    def _draw(self) -> None:
+        while not self._stop.is_set():
+            posed = self._followed.take(_WAIT)
+            if posed is None:
+                continue
+            self.times.add("queue", posed.queued + time.perf_counter() - posed.ready_at)
+            with self._works(_DRAWING):
+                frame = self.animation.draw(posed.followed)
+            avatar = posed.followed.scene.avatar
+            self._rendered.put(_Rendered(frame, avatar, time.perf_counter()))
+
+    def _drawing(self) -> bool:
+        """Whether a new frame is being drawn or about to be."""
+        return self._busy.get(_DRAWING) is not None or self._followed.full
+
+    def _output(self) -> None:
+        avatar = self.animation.avatar
+        self._composer.set_avatar(avatar.still, face_centre(avatar))
+        current = self._composer.compose(AvatarFrame(avatar.still, None, False))
+        pace = Pace(self._fps, time.perf_counter())
+        sent: Image | None = None
+        while not self._stop.is_set():
+            self._stop.wait(max(0.0, pace.opens - time.perf_counter()))
+            item = self._rendered.take(max(0.0, pace.closes() - time.perf_counter()))
+            if item is None and self._drawing():
+                item = self._rendered.take(max(0.0, pace.closes(True) - time.perf_counter()))
+            taken = time.perf_counter()
+            if self._stop.is_set():
+                break
+            composed = current
+            if item is not None:
+                self.times.add("wait", taken - item.ready_at)
+                try:
+                    with self.times.measure("composite"):
+                        if item.avatar is not avatar:
+                            self._composer.set_avatar(item.avatar.still, face_centre(item.avatar))
+                            avatar = item.avatar
+                        composed = self._composer.compose(item.frame)
+                except Exception as fault:
+                    self.animation.count_fault(fault)
+                else:
+                    current = AvatarFrame(composed.image, None, composed.live)
+            out = composed
+            try:
+                out = self._last_step(composed)
+            except Exception as fault:
+                self.animation.count_fault(fault)
+            for feed in self._feeds:
+                # What was hidden in the meantime must not wait in a slow output.
+                feed.put(out, repeat=out.captured_at is None and out.image is sent)
+            sent = out.image
+            now = time.perf_counter()
+            pace.served(now, None if item is None else taken - item.ready_at)
+
+    def _written(self, outlet: Outlet, frame: AvatarFrame, handed_at: float) -> None:
+        """A frame went out: the first output that works is the one that is measured."""
+        first = next((one for one in self._outlets if one.sink is not None), None)
+        if outlet is not first:
+            return
+        now = time.perf_counter()
+        self.times["output"].add(now - handed_at, now)
+        if frame.captured_at is not None:
+            self.times["latency"].add(now - frame.captured_at, now)
+            self.first_animated = self.first_animated or now

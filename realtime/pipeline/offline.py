@@ -1,0 +1,237 @@
+"""Animating a photo by a video file: every frame, without hurry.
+
+The same pieces as live, but in passes: find the face in every frame, choose the reference frame,
+take the keypoints of every frame, filter them without lag, render. The motion of every frame is
+measured against the reference frame, so the result is that of animating forward and backward from
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from models.animator import Animator
+from models.errors import UserError
+from models.types import Avatar, Crop, Face, Image, Keypoints
+from realtime.animation.animation import Motion, Tracker, check_finite, move, render
+from realtime.animation.calibration import difference
+from realtime.animation.frame_repair import Fault
+from realtime.animation.presence import Presence
+from realtime.animation.smoothing import smooth_sequence
+from realtime.canvas.compositor import Composer, face_centre
+from realtime.frames import AvatarFrame
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many frames are done, and how many there are."""
+
+
+class Clip(Protocol):
+    """A driving video that can be read more than once."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        ...
+
+    @property
+    def frame_count(self) -> int | None:
+        """How many frames there are, if the file tells."""
+        ...
+
+    def frames(self) -> Iterator[tuple[Image, float]]:
+        """All frames from the start, with the second each is shown at."""
+        ...
+
+
+class Writer(Protocol):
+    """Takes the frames of the result in order."""
+
+    def write(self, frame: AvatarFrame, seconds: float) -> None:
+        """Append a frame that is shown at `seconds`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came out.
+
+    reference: the frame that motion was measured against. faults: frames that repeat the last
+    image or pose because theirs could not be made.
+    """
+
+    frames: int
+    without_face: int
+    reference: int
+    faults: int
+    last_fault: str | None
+
+
+@dataclass
+class _Faults:
+    """Counts the frames that could not be made."""
+
+    count: int = 0
+    last: str | None = None
+
+    def add(self, fault: Exception) -> None:
+        self.count += 1
+        self.last = f"{type(fault).__name__}: {fault}".splitlines()[0]
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driving clip's faces: one entry a frame, None where there is no face."""
+
+    faces: list[Face | None]
+    seconds: list[float]
+
+
+def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
+    """Find the face in every frame of a clip.
+
+    Raises:
+        UserError: there is none in any of them.
+    """
+    faces: list[Face | None] = []
+    seconds: list[float] = []
+    tracker.reset()
+    for image, moment in clip.frames():
+        face = tracker.track(image)
+        faces.append(face if face is None or np.isfinite(face.landmarks).all() else None)
+        seconds.append(moment)
+        progress("Following the face", len(faces), clip.frame_count or 0)
+    if not faces:
+        raise UserError("The driving clip has no frames; choose another one.")
+    if not any(faces):
+        raise UserError("No face was found in the driving clip; choose one that shows a face.")
+    return Driver(faces, seconds)
+
+
+def best_frame(source: Face, faces: list[Face | None]) -> int:
+    """The driving frame whose face is most like the source's, as the FOMM demo chooses it.
+
+    Landmarks are compared after taking away their mean and the size of their hull.
+    """
+    distances = [np.inf if face is None else difference(source, face) for face in faces]
+    return int(np.argmin(distances))
+
+
+def choose_reference(source: Face, faces: list[Face | None], wanted: int | None) -> int:
+    """The index of the reference frame: `wanted`, or the best one if that is None.
+
+    Raises:
+        UserError: there is no frame `wanted`, or no face in it.
+    """
+    if wanted is None:
+        return best_frame(source, faces)
+    if not 0 <= wanted < len(faces):
+        raise UserError(
+            f"There is no frame {wanted} in the driving clip: choose one from 0 to "
+            f"{len(faces) - 1}, or auto."
+        )
+    if faces[wanted] is None:
+        raise UserError(f"Frame {wanted} of the driving clip shows no face; choose another one.")
+    return wanted
+
+
+def keypoints(
+    clip: Clip,
+    driver: Driver,
+    reference: int,
+    animator: Animator,
+    progress: Progress,
+    faults: _Faults | None = None,
+) -> list[Keypoints | None]:
+    """The keypoints of every frame in the crop of the reference frame, filtered without lag.
+
+    None where there is no face, and where they are not numbers, which `faults`, if given, counts.
+
+    Raises:
+        UserError: the backend finds no keypoints in the reference frame.
+    """
+    anchor = driver.faces[reference]
+    assert anchor is not None
+    crop = Crop.around(anchor)
+    found: list[Keypoints | None] = []
+    for (image, _), face in zip(clip.frames(), driver.faces, strict=False):
+        one = None if face is None else animator.detect(image, face, crop)
+        if one is not None:
+            try:
+                check_finite(one)
+            except Fault as fault:
+                one = None
+                if faults is not None:
+                    faults.add(fault)
+        found.append(one)
+        progress("Taking the motion", len(found), len(driver.faces))
+    found += [None] * (len(driver.faces) - len(found))
+    if found[reference] is None:
+        raise UserError(
+            f"The face in frame {reference} cannot serve as the reference; choose another frame."
+        )
+    return smooth_sequence(found, driver.seconds)
+
+
+def animate(
+    animator: Animator,
+    avatar: Avatar,
+    source: Face,
+    clip: Clip,
+    tracker: Tracker,
+    composer: Composer,
+    writer: Writer,
+    *,
+    motion: Motion = "relative",
+    adapt_scale: bool = True,
+    reference: int | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Report:
+    """Animate an avatar by a clip and write every frame.
+
+    Frames without a face hold the last pose, then ease to the still one. Every frame keeps the
+    time it has in the clip, so that the clip's sound stays in step.
+
+    Args:
+        animator: the backend.
+        avatar: what it prepared.
+        source: the face in the photo, for choosing the reference frame.
+        clip: the driving clip.
+        tracker: follows the driver's face.
+        composer: puts the avatar on the canvas.
+        writer: takes the result.
+        motion: relative to the reference frame, or absolute.
+        adapt_scale: scale the motion by the size of the faces.
+        reference: the index of the reference frame, or None for the best one.
+        progress: told about every frame of every pass.
+
+    Raises:
+        UserError: there is no face to follow, or the reference cannot be used.
+    """
+    driver = follow(clip, tracker, progress)
+    chosen = choose_reference(source, driver.faces, reference)
+    faults = _Faults()
+    poses = keypoints(clip, driver, chosen, animator, progress, faults)
+    anchor = poses[chosen]
+    assert anchor is not None
+    presence = Presence(avatar.keypoints)
+    shown = avatar.still
+    composer.set_avatar(avatar.still, face_centre(avatar))
+    for index, (driving, moment) in enumerate(zip(poses, driver.seconds, strict=True)):
+        try:
+            target = None
+            if driving is not None:
+                target = move(animator, avatar, anchor, driving, motion, adapt_scale)
+            if index == 0:
+                presence = Presence(avatar.keypoints, start=target)
+            shown = render(animator, avatar, presence.step(target, moment))
+        except Exception as fault:
+            faults.add(fault)
+        frame = composer.compose(AvatarFrame(shown, None, True))
+        writer.write(frame, moment)
+        progress("Rendering", index + 1, len(poses))
+    missing = sum(face is None for face in driver.faces)
+    return Report(len(poses), missing, chosen, faults.count, faults.last)

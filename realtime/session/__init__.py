@@ -1,0 +1,1 @@
+"""What is chosen and set in a run: avatars, settings, keys, commands."""

@@ -1,0 +1,394 @@
+"""The avatars to choose from: photos of folders, made ready in the background."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+import PIL.Image
+
+from models.animator import Animator
+from models.errors import UserError
+from models.photos import choose_face, decode_image, list_photos, load_image
+from models.types import Avatar, Face, Image, Photo
+from realtime.session.thumbnails import glimpse, portrait
+
+MAX_UPLOAD = 40_000_000
+"""Bytes of a photo that is added."""
+
+_MAX_PIXELS = 50_000_000
+_KEEP = 8
+"""How many avatars are kept ready; each takes some ten megabytes."""
+
+_KEPT_SIDE = 2048
+
+
+class State(StrEnum):
+    """How far an avatar is."""
+
+    WAITING = "waiting"
+    PREPARING = "preparing"
+    READY = "ready"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A prepared avatar. face: the photo's, for finding the driver's pose that is most like it."""
+
+    avatar: Avatar
+    face: Face
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One photo of the list; replaced as a whole when something about it changes.
+
+    id: never used again for another photo. own: it lies in the user's folder and may be deleted.
+    reason: why it was refused. thumbnail: a JPEG file.
+    """
+
+    id: str
+    path: Path
+    own: bool
+    state: State = State.WAITING
+    reason: str = ""
+    thumbnail: bytes | None = None
+    ready: Ready | None = None
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return self.path.stem
+
+    @property
+    def key(self) -> str:
+        """Under which its settings are kept."""
+        return self.path.name
+
+
+class Maker:
+    """Turns photos into avatars."""
+
+    def __init__(
+        self,
+        animator: Animator,
+        size: int,
+        find_faces: Callable[[], Callable[[Image], list[Face]]],
+        face: int | None = None,
+    ) -> None:
+        """Nothing is loaded yet.
+
+        Args:
+            animator: the backend.
+            size: longer side of an avatar in pixels.
+            find_faces: loads what finds the faces of a picture; called once, when it is needed.
+            face: which face of each photo, from 1 on, largest first; None: the largest.
+        """
+        self._animator = animator
+        self._size = size
+        self._load = find_faces
+        self._face = face
+        self._find: Callable[[Image], list[Face]] | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, image: Image, path: Path) -> tuple[Ready, bytes]:
+        """The avatar of a picture, and its thumbnail.
+
+        Raises:
+            UserError: it shows no face that can be animated.
+        """
+        with self._lock:
+            self._find = self._find or self._load()
+            photo = choose_face(image, path, self._find, self._face)
+            return self.ready(photo), portrait(photo)
+
+    def ready(self, photo: Photo) -> Ready:
+        """The avatar of a photo."""
+        return Ready(self._animator.prepare(photo, self._size), photo.face)
+
+
+class Library:
+    """The list of avatars. All methods may be called by any thread."""
+
+    def __init__(self, maker: Maker, source: Path | None, own: Path) -> None:
+        """List the photos; nothing is read yet.
+
+        Args:
+            maker: turns photos into avatars.
+            source: a photo or a folder of photos.
+            own: the folder for photos that are added; made when it is needed.
+        """
+        self.changed: Callable[[], None] = lambda: None
+        """Called, from any thread, after something about the list has changed."""
+        self._maker = maker
+        self._source = source
+        self._own = own
+        self._entries: tuple[Entry, ...] = ()
+        self._count = 0
+        self._work = threading.Condition()
+        self._wanted: str | None = None
+        self._then: Callable[[Entry], None] = lambda entry: None
+        self._used: list[str] = []
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._adding = threading.Lock()
+        self.reload()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The list as it is now."""
+        return self._entries
+
+    def find(self, identity: str) -> Entry | None:
+        """The avatar with this `id`."""
+        return next((entry for entry in self._entries if entry.id == identity), None)
+
+    def reload(self) -> None:
+        """List the folders again; what was known stays known."""
+        source, found = self._source, []
+        if source is not None:
+            found = [(path, False) for path in list_photos(source)] if source.is_dir() else []
+            if not source.is_dir():
+                found = [(source, False)]
+        if self._own.is_dir():
+            paths = [path for path, _ in found]
+            found += [(path, True) for path in list_photos(self._own) if path not in paths]
+        with self._work:
+            known = {entry.path: entry for entry in self._entries}
+            entries = []
+            for path, own in found:
+                entry = known.get(path)
+                # A photo that was refused may have been replaced by a better one.
+                if entry is None or entry.state is State.REFUSED:
+                    entry = self._new(path, own)
+                entries.append(entry)
+            self._entries = tuple(entries)
+            self._forget()
+            self._work.notify_all()
+        self.changed()
+
+    def first(self, photo: Photo, path: Path) -> Entry:
+        """Make ready, here and now, the photo that the run begins with."""
+        ready = self._maker.ready(photo)
+        with self._work:
+            entry = next((entry for entry in self._entries if entry.path == path), None)
+            if entry is None:
+                entry = self._new(path, False)
+                self._entries = (entry, *self._entries)
+            done = self._replace(
+                entry.id, state=State.READY, ready=ready, thumbnail=portrait(photo)
+            )
+            assert done is not None
+            self._used.append(done.id)
+        return done
+
+    def start(self) -> None:
+        """Begin to make the others ready in the background."""
+        self._thread = threading.Thread(target=self._run, name="avatars", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the work in the background."""
+        with self._work:
+            self._closed = True
+            self._work.notify_all()
+        if self._thread is not None:
+            self._thread.join(5.0)
+
+    def want(self, identity: str, then: Callable[[Entry], None]) -> None:
+        """Call `then` with an avatar as soon as it is ready or refused; only the last wish counts.
+
+        Where it is ready already, `then` is called before this returns.
+
+        Raises:
+            UserError: there is no such avatar.
+        """
+        with self._work:
+            entry = self.find(identity)
+            if entry is None:
+                raise UserError("This avatar is no longer in the list; choose another one.")
+            if entry.state is State.WAITING:
+                self._wanted, self._then = identity, then
+                self._work.notify_all()
+                return
+            if entry.state is State.PREPARING:
+                self._wanted, self._then = identity, then
+                return
+            self._wanted = None
+            if entry.ready is not None:
+                self._touch(identity)
+        then(entry)
+
+    def add(self, data: bytes, name: str) -> Entry:
+        """Check a photo, keep it in the user's folder and make it ready.
+
+        It is stored anew, without what a camera writes into its photos (place, time, owner).
+
+        Args:
+            data: the file.
+            name: what the user calls it; only letters, digits and the like are kept of it.
+
+        Raises:
+            UserError: it is too large, not a picture, or shows no face.
+        """
+        stem = re.sub(r"[^\w \-]+", "_", Path(name.replace("\\", "/")).stem).strip(" _")[:60]
+        called = Path(stem or "avatar")
+        if len(data) > MAX_UPLOAD:
+            raise UserError(
+                f"{called} is larger than {MAX_UPLOAD // 1_000_000} MB; use a smaller copy of it."
+            )
+        with self._adding:
+            image = decode_image(data, called, _MAX_PIXELS)
+            ready, thumbnail = self._maker(image, called)
+            path = self._store(image, called.name)
+            with self._work:
+                entry = replace(
+                    self._new(path, True), state=State.READY, ready=ready, thumbnail=thumbnail
+                )
+                self._entries = (*self._entries, entry)
+                self._touch(entry.id)
+        self.changed()
+        return entry
+
+    def remove(self, identity: str) -> None:
+        """Take a photo off the list; one of the user's own folder is deleted.
+
+        Raises:
+            UserError: there is no such photo, it cannot be deleted, or it is the last one.
+        """
+        with self._work:
+            entry = self.find(identity)
+            if entry is None:
+                raise UserError("This avatar is no longer in the list.")
+            if len(self._entries) == 1:
+                raise UserError("This is the last avatar; add another one before it is removed.")
+            if entry.own:
+                try:
+                    entry.path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise UserError(
+                        f"{entry.name} cannot be deleted ({error.strerror}); close what uses it."
+                    ) from error
+            self._entries = tuple(other for other in self._entries if other is not entry)
+            self._forget()
+            if self._wanted == identity:
+                self._wanted = None
+        self.changed()
+
+    def _new(self, path: Path, own: bool) -> Entry:
+        self._count += 1
+        return Entry(f"a{self._count}", path, own)
+
+    def _replace(self, identity: str, **changes: object) -> Entry | None:
+        """Change an entry if it is still there; with the lock."""
+        changed = None
+        entries = []
+        for entry in self._entries:
+            if entry.id == identity:
+                entry = changed = replace(entry, **changes)  # type: ignore[arg-type]
+            entries.append(entry)
+        self._entries = tuple(entries)
+        return changed
+
+    def _forget(self) -> None:
+        """Let go of what is no longer in the list; with the lock."""
+        self._used = [identity for identity in self._used if self.find(identity) is not None]
+
+    def _touch(self, identity: str) -> None:
+        """Note that an avatar is in use, and let go of the one that was not for longest."""
+        if identity in self._used:
+            self._used.remove(identity)
+        self._used.append(identity)
+        while len(self._used) > _KEEP:
+            self._replace(self._used.pop(0), state=State.WAITING, ready=None)
+
+    def _store(self, image: Image, stem: str) -> Path:
+        height, width = image.shape[:2]
+        scale = min(1.0, _KEPT_SIDE / max(height, width))
+        picture = PIL.Image.fromarray(image)
+        if scale < 1:
+            picture = picture.resize((max(round(width * scale), 1), max(round(height * scale), 1)))
+        try:
+            self._own.mkdir(parents=True, exist_ok=True)
+            for number in range(1, 10_000):
+                path = self._own / (f"{stem}.jpg" if number == 1 else f"{stem}-{number}.jpg")
+                with contextlib.suppress(FileExistsError), path.open("xb") as file:
+                    picture.save(file, "JPEG", quality=95, subsampling=0)
+                    return path
+        except OSError as error:
+            raise UserError(
+                f"The photo cannot be kept in {self._own} ({error.strerror}); make room there."
+            ) from error
+        raise UserError(f"There are too many photos called {stem}; give it another name.")
+
+    def _run(self) -> None:
+        rest = 0.0
+        while True:
+            with self._work:
+                if self._wanted is None:
+                    # Half of the time is left to the live threads. A lower priority would not do
+                    # that: while it waits for a core, it may hold what all threads need.
+                    self._work.wait_for(lambda: self._wanted is not None or self._closed, rest)
+                job = self._next()
+                while job is None and not self._closed:
+                    self._work.wait()
+                    job = self._next()
+                if self._closed:
+                    return
+                assert job is not None
+                entry, whole = job
+                if whole:
+                    self._replace(entry.id, state=State.PREPARING)
+            self.changed()
+            begun = time.perf_counter()
+            if whole:
+                self._prepare(entry)
+            else:
+                thumbnail = glimpse(entry.path)
+                with self._work:
+                    self._replace(entry.id, thumbnail=thumbnail or b"")
+            rest = time.perf_counter() - begun
+            self.changed()
+
+    def _next(self) -> tuple[Entry, bool] | None:
+        """What to do now, and whether to make the avatar ready or only its thumbnail."""
+        if self._wanted is not None:
+            entry = self.find(self._wanted)
+            if entry is not None and entry.state is State.WAITING:
+                return entry, True
+        for entry in self._entries:
+            if entry.thumbnail is None:
+                return entry, False
+        if len(self._used) < _KEEP:
+            for entry in self._entries:
+                if entry.state is State.WAITING:
+                    return entry, True
+        return None
+
+    def _prepare(self, entry: Entry) -> None:
+        try:
+            ready, thumbnail = self._maker(load_image(entry.path), entry.path)
+        except Exception as error:
+            told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}."
+            reason = told.replace(str(entry.path), entry.path.name)
+            with self._work:
+                done = self._replace(entry.id, state=State.REFUSED, reason=reason)
+        else:
+            with self._work:
+                done = self._replace(entry.id, state=State.READY, ready=ready, thumbnail=thumbnail)
+                if done is not None:
+                    self._touch(entry.id)
+        with self._work:
+            asked = self._wanted == entry.id
+            if asked:
+                self._wanted = None
+            then = self._then
+        if asked and done is not None:
+            then(done)

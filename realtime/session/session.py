@@ -1,0 +1,523 @@
+"""The one state of a run, and the commands that the command line, the keys and the panel send."""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from models.errors import UserError
+from realtime.animation.framing import DriverView, Framing
+from realtime.canvas.compositor import Compositor
+from realtime.canvas.output_gate import Curtain, Question
+from realtime.latency import STAGES
+from realtime.pipeline.live import Pipeline, Status
+from realtime.pipeline.output import Outlet
+from realtime.session.avatar_library import Entry, Library, State
+from realtime.session.settings import Settings, load, save
+
+SLIDERS = ("motion", "expression", "eyes", "mouth", "smoothing")
+_SWITCHES = ("mirror_preview", "mirror_output", "blur", "landmarks", "stages")
+_PAN = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+_STEP = 0.02
+_SAVE_EVERY = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One thing that is asked for; `Session.do` says which names and values there are."""
+
+    name: str
+    value: Any = None
+
+    @classmethod
+    def parse(cls, message: object) -> Command:
+        """What a page has sent.
+
+        Raises:
+            UserError: it is not a command.
+        """
+        if not isinstance(message, dict) or not isinstance(message.get("do"), str):
+            raise UserError("That is not a command.")
+        return cls(message["do"], message.get("value"))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a session controls.
+
+    sliders: those of the backend. new_recording: makes the outlet of the next recording, not yet
+    open. new_nowhere: makes one that shows its frames to nobody. recording: the outlet of the
+    recording that the run begins with, if any.
+    """
+
+    pipeline: Pipeline
+    library: Library
+    view: DriverView
+    curtain: Curtain
+    composer: Compositor
+    sliders: tuple[str, ...]
+    adapt_scale: bool
+    badge: bool
+    new_recording: Callable[[], Outlet]
+    new_nowhere: Callable[[], Outlet]
+    recording: Outlet | None = None
+
+
+class Session:
+    """What is chosen and set in a run. All methods may be called by any thread."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        current: Entry,
+        file: Path | None,
+        notify: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Take the settings of the last run and apply them.
+
+        Args:
+            parts: what is controlled.
+            current: the avatar that the run begins with.
+            file: where settings are kept; None: nowhere.
+            notify: called by `hear`, with one line for the user.
+        """
+        self._parts = parts
+        self._file = file
+        self._notify = notify
+        self._lock = threading.RLock()
+        self.settings = self._kept = load(file) if file is not None else Settings()
+        self._unsaved: float | None = None
+        self._current = current
+        self._wanted: str | None = None
+        self._question: Question | None = None
+        self._badge = parts.badge
+        self.always_badged = parts.badge
+        """Whether every picture of this run had the badge."""
+        self.was_real = False
+        """Whether the camera's own picture was let through in this run."""
+        self._recording = parts.recording
+        self._said: deque[tuple[int, str]] = deque(maxlen=12)
+        self.revision = 0
+        """Rises with every change that a page should show."""
+        self.over = threading.Event()
+        """Set when somebody has asked to end the run."""
+        self._actions: dict[str, tuple[Callable[[Any], Any], Callable[[Any], None]]] = {
+            "avatar": (_word, self._choose),
+            "number": (_whole, self._number),
+            "next": (_nothing, lambda _: self._step(1)),
+            "previous": (_nothing, lambda _: self._step(-1)),
+            "random": (_nothing, self._random),
+            "reload": (_nothing, lambda _: parts.library.reload()),
+            "remove": (_word, self._remove),
+            "calibrate": (_nothing, lambda _: self._calibrate(True)),
+            "reset": (_nothing, lambda _: self._calibrate(False)),
+            "search": (_switch, self._search),
+            "relative": (_switch, self._relative),
+            "zoom": (_number(-1, 1), lambda by: self._frame(self.settings.framing.zoomed(by))),
+            "pan": (_choice(_PAN), lambda way: self._pan(way, None)),
+            "nudge": (_choice(_PAN), lambda way: self._pan(way, 1)),
+            "auto_framing": (_switch, self._auto_framing),
+            "overlay": (_number(0, 1), lambda value: self._change(overlay=value)),
+            "overlay_by": (_number(-1, 1), self._overlay_by),
+            "badge": (_switch, self._show_badge),
+            "freeze": (_switch, self._freeze),
+            "hide": (_switch, self._hide),
+            "record": (_switch, self._record),
+            "pass_through": (_switch, self._pass_through),
+            "confirm": (_switch, self._confirm),
+            "quit": (_nothing, self._quit),
+        }
+        for name in SLIDERS:
+            self._actions[name] = (_number(0, 2), self._slider(name))
+        for name in _SWITCHES:
+            self._actions[name] = (_switch, self._setting(name))
+        parts.library.changed = self.touch
+        self._apply()
+
+    @property
+    def commands(self) -> Sequence[str]:
+        """The names of all commands."""
+        return tuple(self._actions)
+
+    def do(self, command: Command, keep: bool = True) -> None:
+        """Carry out a command.
+
+        Args:
+            command: what to do. A switch takes True, False or None, which turns it over.
+            keep: whether a changed setting is kept for the next run.
+
+        Raises:
+            UserError: there is no such command, its value makes no sense, or it cannot be done.
+        """
+        action = self._actions.get(command.name)
+        if action is None:
+            raise UserError(f"There is no command {command.name[:40]!r}.")
+        check, act = action
+        try:
+            value = check(command.value)
+        except ValueError as error:
+            raise UserError(f"The command {command.name} {error}.") from None
+        with self._lock:
+            kept = self._kept
+            act(value)
+            if not keep:
+                self._kept = kept
+            self.touch()
+
+    def add(self, data: bytes, name: str) -> Entry:
+        """Add a photo to the avatars, without switching to it.
+
+        Raises:
+            UserError: it cannot be used; the sentence says why.
+        """
+        entry = self._parts.library.add(data, name)
+        self.touch()
+        return entry
+
+    def say(self, line: str) -> None:
+        """Tell the user one line, in the terminal and on every page; never waits."""
+        self._parts.pipeline.tell(line)
+
+    def hear(self, line: str) -> None:
+        """Pass on a line of the pipeline: to every page, and to `notify`."""
+        with self._lock:
+            self._said.append((self._said[-1][0] + 1 if self._said else 1, line))
+            self.revision += 1
+        self._notify(line)
+
+    def touch(self) -> None:
+        """Something has changed that pages should show."""
+        with self._lock:
+            self.revision += 1
+
+    def tick(self) -> None:
+        """Keep changed settings, at most once a second; to be called now and then."""
+        if self._unsaved is not None and time.monotonic() - self._unsaved >= _SAVE_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Keep the settings now, if they have changed."""
+        with self._lock:
+            if self._file is None or self._unsaved is None:
+                return
+            self._unsaved, settings = None, self._kept
+        try:
+            save(settings, self._file)
+        except OSError as error:
+            file, self._file = self._file, None
+            self.say(f"The settings cannot be kept in {file} ({error.strerror}).")
+
+    def start(self) -> None:
+        """Begin to make the other avatars ready in the background."""
+        self._parts.library.start()
+
+    def close(self) -> None:
+        """Keep the settings and stop the work in the background."""
+        self._parts.library.close()
+        self.save()
+
+    @property
+    def status(self) -> Status:
+        """How the run is doing."""
+        return self._parts.pipeline.status()
+
+    def thumbnail(self, identity: str) -> bytes | None:
+        """The small picture of an avatar, a JPEG file."""
+        entry = self._parts.library.find(identity)
+        return None if entry is None else entry.thumbnail
+
+    def state(self) -> dict[str, Any]:
+        """Everything that is chosen and set, for pages: only JSON, and no path of a file."""
+        with self._lock:
+            settings, curtain = self.settings, self._parts.curtain
+            plain = asdict(settings)
+            del plain["avatars"]
+            recording = self._recording
+            tuning = settings.of(self._current.key)
+            return {
+                "revision": self.revision,
+                "avatars": [_described(entry) for entry in self._parts.library.entries],
+                "current": self._current.id,
+                "wanted": self._wanted,
+                "settings": plain,
+                "tuning": asdict(tuning),
+                "sliders": [
+                    name
+                    for name in SLIDERS
+                    if name == "smoothing" or (tuning.relative and name in self._parts.sliders)
+                ],
+                "badge": self._badge,
+                "frozen": curtain.frozen,
+                "hidden": curtain.hidden,
+                "pass_through": curtain.open,
+                "asking": self._question is not None,
+                "recording": (
+                    None if recording is None or recording.gone else Path(recording.name).name
+                ),
+                "searching": self._parts.pipeline.animation.search is not None,
+                "said": [{"number": number, "line": line} for number, line in self._said],
+            }
+
+    def figures(self) -> dict[str, Any]:
+        """How the run is doing, for pages; milliseconds. Stages only where they are shown."""
+        status = asdict(self.status)
+        times, search = self._parts.pipeline.times, self._parts.pipeline.animation.search
+        stages = {}
+        for name in STAGES:
+            recent = times[name].recents((50, 99)) if self.settings.stages else None
+            if recent is not None:
+                stages[name] = [round(value * 1e3, 2) for value in recent]
+        found = None if search is None else {"score": search.score, "best": search.best}
+        return {**status, "stages": stages, "match": found}
+
+    def _choose(self, identity: str) -> None:
+        before, self._wanted = self._wanted, identity
+        try:
+            self._parts.library.want(identity, self._show)
+        except UserError:
+            self._wanted = before
+            raise
+
+    def _show(self, entry: Entry) -> None:
+        with self._lock:
+            if self._wanted != entry.id:
+                return
+            self._wanted = None
+            if entry.ready is None:
+                self.say(entry.reason)
+                return
+            self._current = entry
+            self._apply()
+            self._parts.pipeline.set_avatar(entry.ready.avatar)
+            animation = self._parts.pipeline.animation
+            if animation.search is not None:
+                animation.look_for(entry.ready.face)
+            self.touch()
+
+    def _number(self, number: int) -> None:
+        entries = self._parts.library.entries
+        if not 1 <= number <= len(entries):
+            raise UserError(f"There is no avatar {number}; there are {len(entries)}.")
+        self._choose(entries[number - 1].id)
+
+    def _step(self, by: int) -> None:
+        entries = [
+            entry for entry in self._parts.library.entries if entry.state is not State.REFUSED
+        ]
+        now = self._wanted or self._current.id
+        places = [index for index, entry in enumerate(entries) if entry.id == now]
+        if entries:
+            self._choose(entries[(places[0] + by if places else 0) % len(entries)].id)
+
+    def _random(self, _: None) -> None:
+        others = [
+            entry
+            for entry in self._parts.library.entries
+            if entry.state is not State.REFUSED and entry.id != self._current.id
+        ]
+        if not others:
+            raise UserError("There is no other avatar; drop a photo on the panel to add one.")
+        self._choose(random.choice(others).id)
+
+    def _remove(self, identity: str) -> None:
+        if identity == self._current.id:
+            others = [
+                entry
+                for entry in self._parts.library.entries
+                if entry.state is State.READY and entry.id != identity
+            ]
+            if not others:
+                raise UserError("This avatar is on show; switch to another one first.")
+            self._choose(others[0].id)
+        self._parts.library.remove(identity)
+
+    def _calibrate(self, at_once: bool) -> None:
+        self._parts.pipeline.animation.recalibrate(at_once)
+
+    def _search(self, wanted: bool | None) -> None:
+        animation = self._parts.pipeline.animation
+        ready = self._current.ready
+        on = animation.search is None if wanted is None else wanted
+        if on and ready is not None:
+            animation.look_for(ready.face)
+        else:
+            animation.look_for(None)
+
+    def _relative(self, wanted: bool | None) -> None:
+        now = self.settings.of(self._current.key).relative
+        self._tune(relative=not now if wanted is None else wanted)
+
+    def _slider(self, name: str) -> Callable[[Any], None]:
+        def move(value: float) -> None:
+            if name not in self.state()["sliders"]:
+                raise UserError(f"The slider {name} has no effect here.")
+            self._tune(**{name: value})
+
+        return move
+
+    def _setting(self, name: str) -> Callable[[Any], None]:
+        def switch(wanted: bool | None) -> None:
+            now = getattr(self.settings, name)
+            self._change(**{name: not now if wanted is None else wanted})
+
+        return switch
+
+    def _pan(self, way: str, pixels: int | None) -> None:
+        x, y = _PAN[way]
+        seen = self._parts.view.seen
+        height, width = seen.image.shape[:2] if seen is not None else (480, 640)
+        if self.settings.mirror_preview:
+            x = -x  # What is left in the preview is right in the camera's picture.
+        step = (_STEP, _STEP) if pixels is None else (pixels / width, pixels / height)
+        self._frame(self.settings.framing.moved(x * step[0], y * step[1]))
+
+    def _auto_framing(self, wanted: bool | None) -> None:
+        on = not self.settings.framing.auto if wanted is None else wanted
+        self._frame(Framing() if on else replace(self.settings.framing, auto=False))
+
+    def _frame(self, framing: Framing) -> None:
+        self._change(framing=framing)
+
+    def _overlay_by(self, by: float) -> None:
+        self._change(overlay=round(min(max(self.settings.overlay + by, 0.0), 1.0), 3))
+
+    def _change(self, **changes: Any) -> None:
+        self.settings = replace(self.settings, **changes)
+        self._kept = replace(self._kept, **changes)
+        self._unsaved = self._unsaved or time.monotonic()
+        self._apply()
+
+    def _tune(self, **changes: Any) -> None:
+        key = self._current.key
+        self.settings = self.settings.with_avatar(key, **changes)
+        self._kept = self._kept.with_avatar(key, **changes)
+        self._unsaved = self._unsaved or time.monotonic()
+        self._apply()
+
+    def _apply(self) -> None:
+        """Bring everything into the state that the settings say."""
+        parts, settings = self._parts, self.settings
+        parts.pipeline.animation.tuning = settings.of(self._current.key).tuning(parts.adapt_scale)
+        parts.view.framing = settings.framing
+        parts.composer.mirror = parts.curtain.mirror = settings.mirror_output
+        parts.composer.show_badge(self._badge)
+        self.always_badged = self.always_badged and self._badge
+
+    def _show_badge(self, wanted: bool | None) -> None:
+        self._badge = not self._badge if wanted is None else wanted
+        self._apply()
+
+    def _freeze(self, wanted: bool | None) -> None:
+        curtain = self._parts.curtain
+        curtain.freeze(not curtain.frozen if wanted is None else wanted)
+
+    def _hide(self, wanted: bool | None) -> None:
+        curtain = self._parts.curtain
+        curtain.hidden = not curtain.hidden if wanted is None else wanted
+        self.always_badged = self.always_badged and not curtain.hidden
+
+    def _record(self, wanted: bool | None) -> None:
+        recording = self._recording
+        on = recording is None or recording.gone
+        if wanted is not None and wanted != on:
+            return  # It is as it should be.
+        pipeline = self._parts.pipeline
+        if recording is not None:
+            self._recording = None
+            if pipeline.status().outputs == (recording.name,):
+                pipeline.add_outlet(self._parts.new_nowhere())  # The figures go on.
+            pipeline.remove_outlet(recording)
+            if not recording.gone:
+                self.say(f"Recorded {recording.name}.")
+        if on:
+            outlet = self._parts.new_recording()
+            pipeline.add_outlet(outlet)
+            self._recording = outlet
+
+    def _pass_through(self, wanted: bool | None) -> None:
+        curtain = self._parts.curtain
+        on = not curtain.open if wanted is None else wanted
+        if on:
+            self._question = curtain.ask()
+        else:
+            self._question = None
+            curtain.pass_through(None)
+
+    def _confirm(self, agreed: bool | None) -> None:
+        question, self._question = self._question, None
+        if question is None or not agreed:
+            return
+        if self._parts.curtain.pass_through(question):
+            self.was_real, self.always_badged = True, False
+            self.say("Your real face is shown; press 0 to show the avatar again.")
+        else:
+            raise UserError("The question is too old; ask again.")
+
+    def _quit(self, _: None) -> None:
+        self.over.set()
+        self._parts.pipeline.stop()
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "own": entry.own,
+        "state": entry.state.value,
+        "reason": entry.reason,
+        "picture": 0 if not entry.thumbnail else len(entry.thumbnail),
+    }
+
+
+def _nothing(value: Any) -> None:
+    if value is not None:
+        raise ValueError("takes no value")
+
+
+def _switch(value: Any) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise ValueError("takes true, false or nothing")
+    return value
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > 40:
+        raise ValueError("takes the id of an avatar")
+    return value
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("takes a whole number")
+    return value
+
+
+def _choice(words: Any) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError(f"takes one of: {', '.join(words)}")
+        return value
+
+    return check
+
+
+def _number(least: float, most: float) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ValueError(f"takes a number from {least:g} to {most:g}")
+        number = float(value) if abs(value) < 1e6 else math.inf
+        if not least <= number <= most:
+            raise ValueError(f"takes a number from {least:g} to {most:g}")
+        return number
+
+    return check

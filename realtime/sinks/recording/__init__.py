@@ -1,0 +1,1 @@
+"""Recordings: video, sound, and the index that makes a file play."""

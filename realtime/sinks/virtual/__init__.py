@@ -1,0 +1,1 @@
+"""Virtual cameras: PipeWire, v4l2loopback and what pyvirtualcam reaches."""

@@ -1,0 +1,1 @@
+"""Tools of those who build the product; run as `python -m scripts.ROOM.NAME`."""

@@ -1,0 +1,1 @@
+"""Makes what comes along: the mouth, the face mesh, the landmark networks."""

@@ -1,0 +1,1 @@
+"""Judges pictures: measures, networks that judge, contact sheets."""

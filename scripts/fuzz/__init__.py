@@ -1,0 +1,1 @@
+"""Feeds damaged input to everything that reads a file."""

@@ -1,0 +1,1 @@
+"""Synthetic heads of CC0 parts: geometry, sampling, rendering."""

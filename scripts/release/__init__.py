@@ -1,0 +1,1 @@
+"""Builds a release: wheel, bill of materials, audit."""

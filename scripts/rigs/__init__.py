@@ -1,0 +1,1 @@
+"""Stand-ins for the world: a desktop, browsers, OBS, webcams, virtual machines."""

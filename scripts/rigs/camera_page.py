@@ -1,0 +1,218 @@
+"""A web page that opens a camera as a video call does, and tells what it received."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from models.types import Image
+from scripts.rigs import timecode
+from scripts.rigs.browser import Browser
+
+PIPEWIRE_FLAGS = ("--enable-features=WebRtcPipeWireCamera",)
+"""Without it Chromium knows V4L2 cameras only (tried with version 156)."""
+
+_PAGE = """<!doctype html><title>call</title><video muted playsinline></video><script>
+const video = document.querySelector('video');
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const seen = [], pictures = [];
+let every = 0, errors = [];
+
+// The first request often fails with NotFoundError, before the browser has asked PipeWire.
+async function join(label, tries, width, height) {
+  for (let attempt = 0; attempt < tries; attempt++) {
+    try {
+      const list = (await navigator.mediaDevices.enumerateDevices()).filter(
+        (device) => device.kind === 'videoinput');
+      const device = list.find((device) => device.label === label);
+      const stream = await navigator.mediaDevices.getUserMedia({video: {
+        width: {ideal: width}, height: {ideal: height},
+        ...(device ? {deviceId: {exact: device.deviceId}} : {})}});
+      const track = stream.getVideoTracks()[0];
+      if (track.label !== label) {
+        track.stop();
+        throw new Error(`got ${track.label} of ${list.map((device) => device.label)}`);
+      }
+      video.srcObject = stream;
+      await video.play();
+      return {attempts: attempt + 1, label: track.label, ...track.getSettings()};
+    } catch (error) {
+      errors.push(`${error.name}: ${error.message}`);
+      await wait(400);
+    }
+  }
+  throw new Error(errors.join('; '));
+}
+
+function look(cell, bits) {
+  const strip = new OffscreenCanvas(cell * bits, cell);
+  const pen = strip.getContext('2d', {willReadFrequently: true});
+  let full = null;
+  const received = () => {
+    const at = performance.timeOrigin + performance.now();
+    pen.drawImage(video, 0, 0, cell * bits, cell, 0, 0, cell * bits, cell);
+    const row = pen.getImageData(0, cell / 2, cell * bits, 1).data;
+    let word = 0;
+    for (let bit = 0; bit < bits; bit++) {
+      let sum = 0;
+      for (let x = 4; x < cell - 4; x++) sum += row[4 * (bit * cell + x) + 1];
+      word = word * 2 + (sum > 127 * (cell - 8) ? 1 : 0);
+    }
+    if (every && seen.length % every === 0) {
+      full = full || new OffscreenCanvas(video.videoWidth, video.videoHeight);
+      full.getContext('2d').drawImage(video, 0, 0);
+      const index = seen.length;
+      full.convertToBlob({type: 'image/jpeg', quality: 0.9}).then(
+        (blob) => pictures.push([index, blob]));
+    }
+    seen.push([at, word]);
+    video.requestVideoFrameCallback(received);
+  };
+  video.requestVideoFrameCallback(received);
+}
+
+async function encoded(index) {
+  const bytes = new Uint8Array(await pictures[index][1].arrayBuffer());
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 8192)
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return [pictures[index][0], btoa(text)];
+}
+
+const leave = () => video.srcObject.getTracks().forEach((track) => track.stop());
+</script>"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One picture that the page received.
+
+    at: when, as `timecode.now` counts. code: the time in the picture, or None.
+    """
+
+    at: int
+    code: int | None
+
+
+class CameraPage:
+    """The page, in a browser of its own."""
+
+    def __init__(
+        self,
+        profile: Path,
+        environment: Mapping[str, str] | None = None,
+        flags: tuple[str, ...] = PIPEWIRE_FLAGS,
+        programs: tuple[str, ...] = ("chromium", "chromium-browser"),
+        patience: float = 30.0,
+    ) -> None:
+        """Start a server for the page, and the browser on it.
+
+        Args:
+            profile: an empty folder.
+            environment: that of the browser.
+            flags: further switches of the browser.
+            programs: what it may be called.
+            patience: seconds that it may take for one answer.
+        """
+        self._patience = patience
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        try:
+            self.browser = Browser(
+                profile,
+                flags=("--use-fake-ui-for-media-stream", *flags),
+                environment=environment,
+                programs=programs,
+                patience=patience,
+            )
+        except BaseException:
+            self._stop_server()
+            raise
+        self.browser.open(f"http://127.0.0.1:{self._server.server_port}/")
+
+    def cameras(self) -> list[str]:
+        """The names of the cameras that the page may choose from."""
+        return list(
+            self.browser.run(
+                "navigator.mediaDevices.enumerateDevices().then((list) => list.filter("
+                "(device) => device.kind === 'videoinput').map((device) => device.label))"
+            )
+        )
+
+    def join(self, label: str, size: tuple[int, int], tries: int = 40) -> dict[str, object]:
+        """Open the camera of this name; gives the settings of the track.
+
+        Raises:
+            BrowserError: it was not there after all tries.
+        """
+        words = ", ".join(map(json.dumps, (label, tries, *size)))
+        answer: dict[str, object] = self.browser.run(f"join({words})", patience=2 * self._patience)
+        self.browser.run(f"look({timecode.CELL}, {timecode.BITS})")
+        return answer
+
+    def keep(self, every: int) -> None:
+        """Keep each so manieth picture from now on; 0: none."""
+        self.browser.run(f"every = {every}, null")
+
+    def seen(self) -> list[Seen]:
+        """All that was received until now, in order; the next call gives only what is new."""
+        rows = self.browser.run("seen.splice(0)")
+        return [Seen(int(at) % (1 << 24), timecode.checked(int(word))) for at, word in rows]
+
+    def kept(self) -> int:
+        """How many pictures were kept until now."""
+        return int(self.browser.run("pictures.length"))
+
+    def pictures(self) -> list[tuple[int, Image]]:
+        """What was kept: number among the received (as long as `seen` was not asked), picture."""
+        found = []
+        for index in range(self.kept()):
+            number, text = self.browser.run(f"encoded({index})")
+            data = np.frombuffer(base64.b64decode(text), np.uint8)
+            picture = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            found.append((number, np.asarray(picture, np.uint8)))
+        return sorted(found, key=lambda item: item[0])
+
+    def leave(self) -> None:
+        """Let the camera go, as at the end of a call."""
+        self.browser.run("leave()")
+
+    def close(self) -> None:
+        """End browser and server."""
+        self.browser.close()
+        self._stop_server()
+
+    def __enter__(self) -> CameraPage:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _stop_server(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(_PAGE.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass

@@ -1,0 +1,1 @@
+"""Trains the eye network on rendered heads."""

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.face.tracker import FaceTracker
+from models.types import Crop, Face, Keypoints
+from realtime.animation.calibration import Calibration, Moment, State, difference
+from realtime.cameras.clip import ClipReader
+from scripts.rigs.fakes import face, keypoints
+
+FPS = 30.0
+
+
+def _marked(index: int, crop: Crop) -> Keypoints:
+    return keypoints(float(index))
+
+
+def offer(calibration: Calibration, faces: list[Face], start: float = 0.0) -> int | None:
+    """Offer one face a frame; the index at which there was a new reference."""
+    for index, one in enumerate(faces):
+        if calibration.offer(one, start + index / FPS, partial(_marked, index)):
+            return index
+    return None
+
+
+def test_a_face_is_measured() -> None:
+    moment = Moment.of(face(mouth=0.1, eyes=0.3, yaw=20))
+    assert abs(np.degrees(moment.yaw) - 20) < 1
+    assert abs(moment.mouth - 0.1) < 0.01
+    assert abs(moment.eyes - 0.3) < 0.03
+    assert Moment.of(face()).good
+    assert abs(Moment.of(face(gaze=0.2)).gaze - 0.2) < 0.01
+    for fault in (face(mouth=0.08), face(eyes=0.05), face(yaw=25), face(gaze=0.2)):
+        assert not Moment.of(fault).good
+        assert Moment.of(fault).badness > Moment.of(face()).badness
+
+
+def test_a_look_aside_or_a_blink_is_a_difference() -> None:
+    wanted = face()
+    slightly_turned = difference(wanted, face(yaw=4))
+    for unlike in (face(gaze=0.2), face(eyes=0.03)):
+        assert difference(wanted, unlike) > slightly_turned
+    assert difference(wanted, face()) == 0
+    assert difference(wanted, face(eyes=0.25)) < slightly_turned, "eyes of another shape"
+
+
+def test_it_takes_the_first_steady_moment() -> None:
+    moving = [face((6.0 * i, 0)) for i in range(12)]
+    still = [face((72.0, 0), seed=i) for i in range(40)]
+    calibration = Calibration(patience=60)
+    taken = offer(calibration, moving + still)
+    assert taken is not None
+    assert 12 + 10 <= taken <= 12 + 22, "half a second of it was still"
+    assert calibration.state is State.CALIBRATED
+    assert calibration.reference is not None and calibration.reference.values[0, 0] == taken
+    wanted = Crop.around(still[0])
+    assert calibration.crop is not None
+    assert abs(calibration.crop.cx - wanted.cx) < 2
+    assert abs(calibration.crop.half - wanted.half) < 4
+
+
+def test_an_open_mouth_or_closed_eyes_are_not_taken() -> None:
+    calibration = Calibration(patience=60)
+    assert offer(calibration, [face(mouth=0.1, seed=i) for i in range(30)]) is None
+    assert offer(calibration, [face(eyes=0.05, seed=i) for i in range(30)], start=1.0) is None
+    assert calibration.state is State.WAITING and calibration.crop is None
+
+
+def test_who_never_holds_still_gets_the_best_frame_and_a_better_one_later() -> None:
+    restless = [
+        face((12.0 * (i % 5), 0), mouth=0.02 if i == 17 else 0.1, yaw=10) for i in range(60)
+    ]
+    calibration = Calibration(patience=1.5)
+    taken = offer(calibration, restless)
+    assert taken is not None and abs(taken / FPS - 1.5) < 0.1
+    assert calibration.state.value == State.PROVISIONAL.value
+    assert calibration.reference is not None and calibration.reference.values[0, 0] == 17
+    assert offer(calibration, restless, start=3.0) is None, "not again and again"
+    assert offer(calibration, [face(seed=i) for i in range(40)], start=6.0) is not None
+    assert calibration.state is State.CALIBRATED
+
+
+@pytest.mark.parametrize("clip", ["d0.mp4", "d18.mp4"])
+def test_a_real_driver_is_calibrated_without_being_asked(
+    clip: str, shared: Path, landmarker_bundle: Path
+) -> None:
+    path = shared / "real" / clip
+    tracker, calibration = FaceTracker(landmarker_bundle), Calibration()
+    moments = []
+    for index, (image, seconds) in enumerate(ClipReader(path).frames()):
+        found = tracker.track(image)
+        assert found is not None
+        moments.append(Moment.of(found))
+        if calibration.offer(found, seconds, partial(_marked, index)):
+            break
+    assert calibration.reference is not None and seconds < 1.7
+    # The driver of d0 looks aside after less than half a second; that is no reference.
+    assert moments[int(calibration.reference.values[0, 0])].good
+
+
+def test_on_request_it_calibrates_again() -> None:
+    calibration = Calibration()
+    offer(calibration, [face(seed=i) for i in range(40)])
+    before = calibration.reference
+    assert offer(calibration, [face((40, 0), seed=i) for i in range(40)], start=2.0) is None
+    calibration.request()
+    assert calibration.reference is before, "the old one serves until there is a new one"
+    assert offer(calibration, [face((40, 0), seed=i) for i in range(40)], start=4.0) is not None
+    assert calibration.reference is not before
+    calibration.request(at_once=True)
+    assert offer(calibration, [face(mouth=0.2, yaw=30)], start=6.0) == 0
+
+
+def test_keypoints_that_are_not_numbers_are_never_the_reference() -> None:
+    calibration = Calibration()
+    broken = Keypoints(np.full((5, 2), np.nan, np.float32))
+    for i in range(90):
+        assert not calibration.offer(face(seed=i), i / FPS, lambda crop: broken)
+    assert calibration.reference is None

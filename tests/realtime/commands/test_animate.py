@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+from rich.console import Console
+
+from models.errors import UserError
+from models.types import Image
+from realtime.commands.animate import Job, run_job
+
+RATE = 16000
+
+
+@pytest.fixture
+def photo(tmp_path: Path, astronaut: Image) -> Path:
+    path = tmp_path / "photo.png"
+    path.write_bytes(cv2.imencode(".png", astronaut[:400, 60:404, ::-1])[1].tobytes())
+    return path
+
+
+def write_driver(path: Path, picture: Image, frames: int = 20, blank: range = range(0)) -> Path:
+    """The picture sliding to the left with a tone; frames in `blank` are grey."""
+    with av.open(str(path), "w") as out:
+        video: Any = out.add_stream("libx264", rate=25)
+        video.height, video.width = picture.shape[:2]
+        video.pix_fmt = "yuv420p"
+        sound: Any = out.add_stream("aac", rate=RATE)
+        for index in range(frames):
+            image = np.roll(picture, -2 * index, axis=1)
+            if index in blank:
+                image = np.full_like(picture, 128)
+            out.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        out.mux(video.encode(None))
+        count = RATE * frames // 25
+        tone = np.sin(np.arange(count) * 2 * np.pi * 440 / RATE).astype(np.float32)[None] * 0.5
+        frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
+        frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+        out.mux(sound.encode(frame))
+        out.mux(sound.encode(None))
+    return path
+
+
+def run(job: Job) -> tuple[Any, str]:
+    text = io.StringIO()
+    return run_job(job, Console(file=text, width=200)), text.getvalue()
+
+
+def test_a_clip_becomes_a_clip_of_the_avatar_with_its_sound(
+    tmp_path: Path, photo: Path, astronaut: Image, landmarker_bundle: Path
+) -> None:
+    driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], blank=range(12, 14))
+    output = tmp_path / "out.mp4"
+    report, text = run(Job(photo, driver, output, reference=0, badge=False))
+    assert report.frames == 20 and report.without_face == 2 and report.faults == 0
+    assert "20 frames" in text and "2 driving frames without a face" in text
+    with av.open(str(output)) as result:
+        assert [stream.type for stream in result.streams] == ["video", "audio"]
+        pictures = [frame.to_ndarray(format="rgb24") for frame in result.decode(video=0)]
+        result.seek(0)
+        samples = sum(frame.samples for frame in result.decode(audio=0))
+    assert len(pictures) == 20 and pictures[0].shape == (400, 344, 3)
+    assert abs(samples / RATE - 0.8) < 0.1
+    first, last = (np.asarray(pictures[i], np.float32) for i in (0, -1))
+    assert np.abs(last - first)[100:200, 100:230].mean() > 5, "the face has moved"
+    assert np.abs(last - first)[:60, :40].mean() < 3, "the background has not"
+    assert not list(tmp_path.glob(".*part*"))
+
+
+def test_a_canvas_can_be_chosen(
+    tmp_path: Path, photo: Path, astronaut: Image, landmarker_bundle: Path
+) -> None:
+    driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=3)
+    output = tmp_path / "out.mp4"
+    run(Job(photo, driver, output, size=(640, 360), mirror=True, motion="absolute"))
+    with av.open(str(output)) as result:
+        video = result.streams.video[0]
+        assert (video.width, video.height) == (640, 360)
+
+
+def test_a_failed_job_leaves_an_older_result_alone(
+    tmp_path: Path, photo: Path, astronaut: Image, landmarker_bundle: Path
+) -> None:
+    driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], 3, blank=range(3))
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"older")
+    with pytest.raises(UserError, match="No face was found in the driving clip"):
+        run(Job(photo, driver, output))
+    assert output.read_bytes() == b"older" and not list(tmp_path.glob(".*part*"))
+
+
+def test_the_driving_clip_is_never_replaced(tmp_path: Path, photo: Path, astronaut: Image) -> None:
+    driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], 3)
+    with pytest.raises(UserError, match="would replace the driving clip"):
+        run(Job(photo, driver, driver))

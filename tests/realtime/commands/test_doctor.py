@@ -1,0 +1,74 @@
+"""The doctor's conclusions and its page, and the mending commands."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from realtime.commands.doctor import Weights, assess, examine, print_report
+from realtime.devices.discovery import Device
+from realtime.devices.host import SET_UP, Host
+
+WEBCAM = Device(0, "Integrated Camera [HD]", "/dev/video0")
+LOOPBACK = Device(10, "AI avatar", "/dev/video10", virtual=True, capture=False, output=True)
+FACE = Weights("face_landmarker", 3_758_596, Path("cache/face.task"))
+UBUNTU = Host("Linux", ("ubuntu", "debian"))
+
+
+def page(report_of: tuple[Device, ...], host: Host = UBUNTU, width: int = 60) -> str:
+    report = assess(list(report_of), ("CPUExecutionProvider",), (FACE,), host)
+    out = io.StringIO()
+    print_report(report, Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_nothing_missing() -> None:
+    report = assess([WEBCAM, LOOPBACK], ("CPUExecutionProvider",), (FACE,), UBUNTU)
+    assert report.problems == ()
+    assert report.camera == "Integrated Camera [HD] (/dev/video0)"
+    assert report.output == "AI avatar (/dev/video10)"
+    assert report.backend == "mesh"
+    text = page((WEBCAM, LOOPBACK), width=200)
+    assert "Integrated Camera [HD] (/dev/video0)" in text, "brackets in names are no markup"
+    assert "Nothing is missing" in text
+
+
+def test_bare_machine_is_told_how_to_mend_each_thing() -> None:
+    report = assess([], (), (Weights("face_landmarker", 1, None),), UBUNTU)
+    assert [problem.what for problem in report.problems] == [
+        "no webcam",
+        "no virtual camera that every program lists",
+        "ONNX Runtime cannot be loaded",
+        "the weights face_landmarker are not here yet",
+    ]
+    assert all(problem.command for problem in report.problems)
+    assert "--camera demo" in report.camera and "--record" in report.output
+
+
+def test_commands_are_never_wrapped() -> None:
+    lines = page((), width=30).splitlines()
+    assert len(SET_UP) > 30 and any(line.strip() == SET_UP for line in lines)
+
+
+def test_forbidden_devices_and_shared_caps() -> None:
+    closed = Device(0, "Cam", "/dev/video0", readable=False)
+    shared = replace(LOOPBACK, exclusive=False)
+    report = assess([closed, shared], ("X",), (FACE,), UBUNTU)
+    assert [problem.command.split()[:2] for problem in report.problems] == [
+        ["sudo", "usermod"],
+        ["avatarify-like", "setup-camera"],
+    ]
+    assert "which you may not use" in page((closed,), width=200)
+
+
+def test_examine_works_on_this_computer() -> None:
+    report = examine()
+    assert report.python.count(".") == 2 and report.system
+    assert "CPUExecutionProvider" in report.providers
+    assert any(item.name == "face_landmarker" for item in report.weights)
+    out = io.StringIO()
+    print_report(report, Console(file=out, width=100))
+    assert "run would choose" in out.getvalue()

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from realtime.assets import asset_path
+from realtime.commands import run as live
+from realtime.commands.run import Choices
+from realtime.sinks import null, registry
+from realtime.sinks.base import Backend, Found, Request, SinkError
+from scripts.rigs.fakes import FakeSink
+from tests.paths import ROOT
+
+
+def refuse(request: Request) -> Any:
+    raise SinkError("No virtual camera was found; mend it with `magic`.")
+
+
+def outputs(monkeypatch: pytest.MonkeyPatch, open: Callable[[Request], Any]) -> None:
+    """Let every camera be opened by `open`."""
+    fake = Backend("fake", lambda: Found(True, "it is fake"), open)
+    monkeypatch.setattr(registry, "BACKENDS", {"fake": fake, "none": null.BACKEND})
+    monkeypatch.setattr(registry, "DEVICES", fake)
+
+
+def names(choices: Choices, notes: list[str]) -> list[str]:
+    return [outlet.name for outlet in live._outlets(choices, notes.append)]
+
+
+def test_without_a_virtual_camera_the_recording_goes_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    outputs(monkeypatch, refuse)
+    notes: list[str] = []
+    record = tmp_path / "out.mp4"
+    assert names(Choices(Path("a.jpg"), record=record), notes) == [str(record)]
+    assert len(notes) == 1 and "magic" in notes[0]
+
+
+def test_without_any_output_there_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs(monkeypatch, refuse)
+    with pytest.raises(SinkError, match="magic"):
+        names(Choices(Path("a.jpg")), [])
+
+
+def test_the_panel_is_enough_of_an_output_where_it_can_be_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outputs(monkeypatch, refuse)
+    notes: list[str] = []
+    assert names(Choices(Path("a.jpg"), panel_shows=True), notes) == ["the panel alone"]
+    assert len(notes) == 1 and "panel alone" in notes[0]
+
+
+def test_outputs_that_are_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    outputs(monkeypatch, lambda request: FakeSink(request.device or "auto"))
+    record = tmp_path / "out.mp4"
+    assert names(Choices(Path("a.jpg"), output="none"), []) == ["none"]
+    assert names(Choices(Path("a.jpg"), output="none", record=record), []) == [str(record)]
+    assert names(Choices(Path("a.jpg"), output="5", record=record), []) == ["5", str(record)]
+
+
+@pytest.mark.parametrize("role", ["source", "camera"])
+def test_a_recording_over_its_own_input_is_refused(role: str, tmp_path: Path) -> None:
+    used = tmp_path / "used.mp4"
+    used.write_bytes(b"precious")
+    other = tmp_path / "link.mp4"
+    os.link(used, other)
+    source, camera = (used, "demo") if role == "source" else (asset_path("face.jpg"), str(used))
+    choices = Choices(source, camera, output="none", record=other)
+    with pytest.raises(UserError, match="choose another file"):
+        live.build(choices, print)
+    assert used.read_bytes() == b"precious"
+
+
+def test_a_missing_camera_leaves_an_existing_recording_alone(tmp_path: Path) -> None:
+    record = tmp_path / "out.mp4"
+    record.write_bytes(b"precious")
+    missing = str(tmp_path / "nothing.mp4")
+    choices = Choices(asset_path("face.jpg"), missing, output="none", record=record)
+    with pytest.raises(UserError, match="nothing.mp4"):
+        live.build(choices, print).pipeline.run()
+    assert record.read_bytes() == b"precious"
+
+
+def frames(path: Path) -> list[Any]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "realtime.cli", *words]
+
+
+def test_the_demo_runs_and_records_a_moving_face(tmp_path: Path) -> None:
+    record = tmp_path / "out.mp4"
+    words = command(
+        *("run", "--source", str(asset_path("face.jpg")), "--camera", "demo", "--output", "none"),
+        *("--record", str(record), "--size", "320x240", "--seconds", "6"),
+    )
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "animated frames" in done.stdout
+    pictures = frames(record)
+    assert 90 < len(pictures) < 195, "the length follows the clock"
+    assert pictures[0].shape == (240, 320, 3)
+    first = pictures[0].astype(int)
+    change = max(np.abs(picture - first).max() for picture in pictures)
+    assert change > 60, "it moves"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a single process")
+def test_an_interrupted_run_ends_well_and_the_recording_plays(tmp_path: Path) -> None:
+    record = tmp_path / "out.mp4"
+    words = command(
+        *("run", "--source", str(asset_path("face.jpg")), "--camera", "demo", "--output", "none"),
+        *("--record", str(record), "--size", "320x240"),
+    )
+    process = subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not record.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert len(frames(record)) > 10

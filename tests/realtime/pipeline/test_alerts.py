@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from realtime.frames import CameraFrame
+from realtime.pipeline.alerts import PictureWatch, StageWatch, Troubles
+
+RNG = np.random.default_rng(3)
+
+
+def noise(level: int = 128) -> Any:
+    return RNG.integers(max(level - 20, 0), level + 20, (120, 160, 3), dtype=np.uint8)
+
+
+class Show:
+    """A camera that is watched, and the lines that a user reads."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.watch = PictureWatch(Troubles(self.lines.append))
+        self.now, self.index = 0.0, 0
+
+    def frames(self, image: Any, seconds: float, fps: float = 30.0, face: bool = True) -> list[str]:
+        """The lines told during some seconds of pictures: one, or what a function makes."""
+        before = len(self.lines)
+        for _ in range(round(seconds * fps)):
+            self.now, self.index = self.now + 1 / fps, self.index + 1
+            shown = image() if callable(image) else image
+            self.watch.look(CameraFrame(shown, self.now, self.index), self.now, face)
+        return self.lines[before:]
+
+
+def test_a_good_camera_is_not_talked_about() -> None:
+    assert Show().frames(noise, 20) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "fps", "face", "word"),
+    [
+        (np.zeros((120, 160, 3), np.uint8), 30, False, "black"),
+        (lambda: noise(10), 30, False, "dark"),
+        (noise(), 30, True, "not changed"),
+        (noise, 5, True, "only 5 frames"),
+    ],
+)
+def test_one_line_when_it_begins_and_one_when_it_ends(
+    image: Any, fps: float, face: bool, word: str
+) -> None:
+    show = Show()
+    show.frames(noise, 5)
+    assert show.frames(image, 0.5, fps, face) == [], "a moment is not worth a line"
+    (line,) = show.frames(image, 20, fps, face)
+    assert word in line
+    (line,) = show.frames(noise, 5)
+    assert "again" in line or "enough" in line or "fast" in line
+
+
+def test_what_comes_and_goes_is_not_told_each_time() -> None:
+    show = Show()
+    for _ in range(10):
+        show.frames(np.zeros((120, 160, 3), np.uint8), 1.2)
+        show.frames(noise, 0.1)
+    assert len(show.lines) == 2
+
+
+def test_a_slow_tracker_is_not_called_a_slow_camera() -> None:
+    show = Show()
+    for _ in range(40):
+        show.index += 14  # The frames that the tracker had no time for.
+        show.frames(noise, 0.5, fps=2)
+    assert show.lines == []
+
+
+@pytest.mark.parametrize("image", [None, np.zeros((4, 4, 3), np.uint8), np.zeros(9, np.uint8)])
+def test_what_is_no_picture_is_left_to_others(image: Any) -> None:
+    assert Show().frames(image, 5) == []
+
+
+def test_faults_and_stalls_are_told_once() -> None:
+    lines: list[str] = []
+    watch = StageWatch(Troubles(lines.append))
+    for tick in range(100):
+        now = 50 + tick / 20
+        faults = min(max(tick - 20, 0), 30)
+        busy = {"Drawing": 52.0 if 40 < tick < 90 else None}
+        watch.look(now, faults, "ValueError: odd", busy)
+    assert lines == [
+        "A frame failed (ValueError: odd); the last avatar picture stays until one succeeds.",
+        "Drawing hangs; the last avatar picture stays.",
+        "Frames succeed again; 30 have failed.",
+        "Drawing goes on.",
+    ]

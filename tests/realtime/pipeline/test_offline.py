@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from models.types import Face, Keypoints
+from realtime.frames import AvatarFrame
+from realtime.pipeline.offline import animate, best_frame
+from scripts.rigs.fakes import (
+    FakeAnimator,
+    FakeClip,
+    FakeTracker,
+    PlainComposer,
+    avatar,
+    face,
+    keypoints,
+    shows_camera,
+)
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.frames: list[AvatarFrame] = []
+        self.times: list[float] = []
+
+    def write(self, frame: AvatarFrame, seconds: float) -> None:
+        self.frames.append(frame)
+        self.times.append(seconds)
+
+
+def run(
+    faces: Any, count: int = 40, clip: FakeClip | None = None, **options: Any
+) -> tuple[Any, list[AvatarFrame], list[float]]:
+    animator, sink = FakeAnimator(), Kept()
+    animator.fail = options.pop("fail", {})
+    report = animate(
+        animator,
+        avatar(),
+        face(),
+        clip or FakeClip(count),
+        FakeTracker(faces),
+        PlainComposer(),
+        sink,
+        **options,
+    )
+    return report, sink.frames, sink.times
+
+
+def level(frame: AvatarFrame) -> int:
+    return int(frame.image[0, 0, 0])
+
+
+def sliding(index: int) -> Face | None:
+    """5 pixels to the right a frame, at rest from frame 20 on."""
+    return face((5.0 * min(index, 20), 0))
+
+
+def test_every_frame_is_animated_from_the_reference() -> None:
+    report, frames, _ = run(sliding, reference=0)
+    assert report.frames == len(frames) == 40 and report.reference == 0
+    assert level(frames[0]) == pytest.approx(100, abs=1)
+    assert level(frames[-1]) == pytest.approx(100 + 100 * 100 / 190, abs=2)
+    levels = [level(frame) for frame in frames]
+    assert levels == sorted(levels)
+    assert not any(shows_camera(frame.image) for frame in frames)
+
+
+def test_another_reference_is_the_new_rest() -> None:
+    _, frames, _ = run(sliding, reference=39)
+    assert level(frames[39]) == 100 and level(frames[0]) < 60
+
+
+def test_the_best_frame_is_the_one_most_like_the_source() -> None:
+    faces: list[Face | None] = [face(mouth=0.3 - 0.02 * i, yaw=15 - i) for i in range(20)]
+    faces[14] = None
+    wanted = face((50, 20), size=77, mouth=0.02, yaw=1)
+    assert best_frame(wanted, faces) in (13, 15)
+    report, _, _ = run(lambda index: faces[index], count=20)
+    assert report.reference in (13, 15) and report.without_face == 1
+
+
+def test_frames_without_a_face_hold_and_then_rest() -> None:
+    def faces(index: int) -> Face | None:
+        return None if 30 <= index < 70 else sliding(index)
+
+    report, frames, _ = run(faces, count=90, reference=0)
+    assert report.frames == 90 and report.without_face == 40
+    levels = [level(frame) for frame in frames]
+    assert levels[30:36] == [levels[29]] * 6
+    assert levels[65] == 100 and levels[-1] == levels[29]
+    assert np.abs(np.diff(levels)).max() <= 8
+
+
+def test_a_clip_that_begins_without_a_face_begins_with_the_photo_at_rest() -> None:
+    _, frames, _ = run(lambda index: None if index < 10 else sliding(index), reference=12)
+    assert [level(frame) for frame in frames[:10]] == [100] * 10
+
+
+@pytest.mark.parametrize(
+    ("faces", "options", "message"),
+    [
+        (lambda index: None, {}, "No face was found"),
+        (sliding, {"reference": 40}, "from 0 to 39"),
+        (lambda index: None if index == 3 else sliding(index), {"reference": 3}, "shows no face"),
+        (sliding, {"clip": FakeClip(0)}, "no frames"),
+    ],
+)
+def test_what_cannot_be_animated_is_one_sentence(faces: Any, options: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        run(faces, **options)
+
+
+def test_a_frame_that_cannot_be_rendered_repeats_the_last_one() -> None:
+    def explode() -> Any:
+        raise RuntimeError("no memory")
+
+    report, frames, _ = run(sliding, reference=0, fail={"render": explode})
+    assert report.frames == len(frames) == 40 and report.faults == 40
+    assert "no memory" in report.last_fault
+    assert level(frames[-1]) == 40, "the still"
+
+
+def test_a_frame_whose_keypoints_are_not_numbers_holds_the_pose_before() -> None:
+    calls = iter(range(40))
+
+    def odd() -> Keypoints | None:
+        return keypoints(float("nan")) if next(calls) == 30 else None
+
+    report, frames, _ = run(sliding, reference=0, fail={"detect": odd})
+    assert (report.frames, report.faults, report.without_face) == (40, 1, 0)
+    assert "not numbers" in report.last_fault
+    assert level(frames[30]) == level(frames[29]) == pytest.approx(153, abs=2)
+    assert [level(frame) for frame in frames[31:]] == [level(frames[29])] * 9
+
+
+def test_a_reference_whose_keypoints_are_not_numbers_is_one_sentence() -> None:
+    with pytest.raises(UserError, match="cannot serve as the reference"):
+        run(sliding, reference=0, fail={"detect": lambda: keypoints(float("nan"))})
+
+
+def test_every_frame_keeps_its_time() -> None:
+    times = [0.0, 0.04, 0.08, 0.2, 0.24, 0.4]
+    report, frames, written = run(sliding, clip=FakeClip(6, fps=25.0, times=times), reference=0)
+    assert report.frames == len(frames) == 6 and written == times
+
+
+def test_progress_tells_of_every_pass() -> None:
+    told: dict[str, int] = {}
+
+    def progress(what: str, done: int, total: int) -> None:
+        told[what] = done
+        assert total == 40
+
+    run(sliding, reference=0, progress=progress)
+    assert len(told) == 3 and set(told.values()) == {40}

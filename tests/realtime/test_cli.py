@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from models.errors import UserError
+from realtime import cli
+from realtime.files import check_writable
+from tests.paths import ROOT
+
+
+def call(
+    *words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str, str]:
+    """Run the command line in this process: exit code, stdout, stderr."""
+    monkeypatch.setattr(sys, "argv", ["avatarify-like", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    out = capsys.readouterr()
+    code = ended.value.code
+    return (code if isinstance(code, int) else int(code is not None)), out.out, out.err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["run", "-h"], ["animate", "--help"]])
+def test_help(words: list[str]) -> None:
+    result = CliRunner().invoke(cli.app, words, env={"COLUMNS": "120", "TERM": "dumb"})
+    assert result.exit_code == 0
+    wanted = "Examples" if len(words) > 1 else "doctor"
+    assert wanted in result.output
+
+
+def test_every_promised_option_is_there() -> None:
+    env = {"COLUMNS": "160", "TERM": "dumb"}
+    run = CliRunner().invoke(cli.app, ["run", "--help"], env=env).output
+    for option in (
+        "--source --camera --output --record --size --fps --backend --motion --adapt-scale "
+        "--no-adapt-scale --mirror --badge --no-badge --seconds --face --fit"
+    ).split():
+        assert option in run, option
+    animate = CliRunner().invoke(cli.app, ["animate", "--help"], env=env).output
+    for option in "--source --driving --output --best-frame --face".split():
+        assert option in animate, option
+
+
+def test_help_and_completion_load_nothing_heavy() -> None:
+    code = (
+        "import sys, realtime.cli\n"
+        "heavy = {'cv2', 'numpy', 'av', 'onnxruntime', 'pyvirtualcam'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    root = ROOT
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("1280x720", (1280, 720)), (" 640X480 ", (640, 480)), ("64x64", (64, 64))]
+)
+def test_sizes(text: str, size: tuple[int, int]) -> None:
+    assert cli.parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "1280", "1281x720", "0x0", "62x64", "4000x64", "axb", "-2x4"])
+def test_sizes_that_cannot_be_used(text: str) -> None:
+    with pytest.raises(UserError, match="such as 1280x720"):
+        cli.parse_size(text)
+
+
+def test_best_frames() -> None:
+    assert cli.parse_best_frame("auto") is None
+    assert cli.parse_best_frame("12") == 12
+    for text in ("first", "-1", "1.5", ""):
+        with pytest.raises(UserError, match="auto or the number"):
+            cli.parse_best_frame(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "--size", "big"], "such as 1280x720"),
+        (["run", "--fps", "0"], "--fps"),
+        (["run", "--fps", "121"], "--fps"),
+        (["run", "--fps", "nan"], "--fps"),
+        (["run", "--motion", "wild"], "--motion"),
+        (["run", "--unknown"], "--unknown"),
+        (["animate", "--driving", "a.mp4", "--output", "b.mp4", "--best-frame", "x"], "best-frame"),
+        (["animate", "--driving", "a.mp4"], "--output"),
+        (["sing"], "sing"),
+    ],
+)
+def test_bad_choices_are_told_without_a_traceback(
+    words: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, _, err = call(*words, monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 2
+    assert message in err and "Traceback" not in err
+
+
+def test_a_user_error_is_one_line_and_its_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = call("run", "--size", "7x7", monkeypatch=monkeypatch, capsys=capsys)
+    assert (code, out) == (2, "")
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_names_outside_the_code_page_are_told_all_the_same(tmp_path: Path) -> None:
+    """As on Windows with redirected output."""
+    words = ["animate", "--driving", str(tmp_path / "a.mp4"), "--output"]
+    done = subprocess.run(
+        [sys.executable, "-m", "realtime.cli", *words, str(tmp_path / "видео.avi")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252:strict"},
+        capture_output=True,
+    )
+    told = done.stderr.decode("cp1252").strip()
+    assert done.returncode == 2
+    assert told.splitlines() == [
+        "Videos are written as MP4; give '?????.avi' a name that ends in .mp4."
+    ]
+    code = (
+        "import sys, realtime.commands.doctor as doctor\n"
+        "from realtime import cli\n"
+        "doctor.examine = lambda: None\n"
+        "doctor.print_report = lambda report, console: console.print('камера 1')\n"
+        "sys.argv[1:] = ['doctor']\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "cp1252:strict"},
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout.decode("cp1252").strip()) == (0, "?????? 1"), done.stderr
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call("--version", monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 0 and out.startswith("avatarify-like")
+
+
+def test_where_a_video_cannot_be_written(tmp_path: Path) -> None:
+    check_writable(tmp_path / "out.mp4")
+    with pytest.raises(UserError, match="is a folder"):
+        check_writable(tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        check_writable(tmp_path / "missing" / "out.mp4")
+    check_writable(tmp_path / "OUT.MP4")
+    for name in ("out.txt", "out.mov", "out.m4v", "out.mkv", "out"):
+        with pytest.raises(UserError, match=r"ends in \.mp4"):
+            check_writable(tmp_path / name)
