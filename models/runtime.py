@@ -32,7 +32,7 @@ DEVICE_VARIABLE = "AVATARIFY_DEVICE"
 
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 Feeds: TypeAlias = Mapping[str, Any]
-"""Inputs by name: arrays, or what `Session.run` kept on the device."""
+"""Inputs by name: arrays, or what `RuntimeSession.run` kept on the device."""
 
 _HEAVY = frozenset({"Conv", "FusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm"})
 
@@ -44,7 +44,7 @@ TINY = base64.b64decode(
 
 
 @dataclass(frozen=True)
-class Device:
+class ComputeDevice:
     """A way to compute, with ONNX Runtime's name for it.
 
     key: what `AVATARIFY_DEVICE` takes. memory: what IO binding calls its memory.
@@ -59,23 +59,23 @@ class Device:
     packages: str = ""
 
 
-DEVICES: tuple[Device, ...] = (
-    Device(
+DEVICES: tuple[ComputeDevice, ...] = (
+    ComputeDevice(
         "tensorrt",
         "TensorRT",
         "TensorrtExecutionProvider",
         "cuda",
         packages="tensorrt-cu12",
     ),
-    Device(
+    ComputeDevice(
         "cuda",
         "CUDA",
         "CUDAExecutionProvider",
         "cuda",
         packages="onnxruntime-gpu[cuda,cudnn]",
     ),
-    Device("coreml", "CoreML", "CoreMLExecutionProvider"),
-    Device(
+    ComputeDevice("coreml", "CoreML", "CoreMLExecutionProvider"),
+    ComputeDevice(
         "directml",
         "DirectML",
         "DmlExecutionProvider",
@@ -83,8 +83,8 @@ DEVICES: tuple[Device, ...] = (
         packages="onnxruntime-directml",
     ),
     # OpenVINO computes in bfloat16 by itself where the processor can, whatever the file's type.
-    Device("openvino", "OpenVINO", "OpenVINOExecutionProvider"),
-    Device("cpu", "CPU", "CPUExecutionProvider", precisions=("int8", "fp32", "fp16")),
+    ComputeDevice("openvino", "OpenVINO", "OpenVINOExecutionProvider"),
+    ComputeDevice("cpu", "CPU", "CPUExecutionProvider", precisions=("int8", "fp32", "fp16")),
 )
 """In the order in which they are tried."""
 
@@ -104,10 +104,10 @@ class Unusable(Exception):
     """A device does not work; the text says why."""
 
 
-class Session:
+class RuntimeSession:
     """One network on one device; safe to use from several threads."""
 
-    def __init__(self, session: ort.InferenceSession, device: Device) -> None:
+    def __init__(self, session: ort.InferenceSession, device: ComputeDevice) -> None:
         """Wrap a session that runs on `device`."""
         self._session = session
         self._memory = device.memory
@@ -142,8 +142,8 @@ class Runtime:
     precision: of the files that were taken. refusals: the better devices that do not work.
     """
 
-    sessions: Mapping[str, Session]
-    device: Device
+    sessions: Mapping[str, RuntimeSession]
+    device: ComputeDevice
     precision: Precision
     threads: int
     refusals: tuple[Refusal, ...]
@@ -258,7 +258,7 @@ def probe() -> Runtime:
     return open_runtime({"tiny": {"fp32": TINY}}, {"tiny": pixel})
 
 
-def _seconds(session: Session, sample: Feeds) -> float:
+def _seconds(session: RuntimeSession, sample: Feeds) -> float:
     """What one run takes: the least of three."""
     taken = []
     for _ in range(3):
@@ -268,7 +268,7 @@ def _seconds(session: Session, sample: Feeds) -> float:
     return min(taken)
 
 
-def _candidates(wanted: str) -> Sequence[Device]:
+def _candidates(wanted: str) -> Sequence[ComputeDevice]:
     if not wanted:
         return DEVICES
     chosen = [device for device in DEVICES if device.key == wanted.lower()]
@@ -278,7 +278,9 @@ def _candidates(wanted: str) -> Sequence[Device]:
     return chosen
 
 
-def _precision(models: Mapping[str, Mapping[Precision, Path | bytes]], device: Device) -> Precision:
+def _precision(
+    models: Mapping[str, Mapping[Precision, Path | bytes]], device: ComputeDevice
+) -> Precision:
     """The best one for the device that every network has."""
     for precision in device.precisions:
         if all(precision in files for files in models.values()):
@@ -286,7 +288,9 @@ def _precision(models: Mapping[str, Mapping[Precision, Path | bytes]], device: D
     raise ValueError("the networks come in no common precision")
 
 
-def _open(model: Path | bytes, device: Device, sample: Feeds, threads: int) -> Session:
+def _open(
+    model: Path | bytes, device: ComputeDevice, sample: Feeds, threads: int
+) -> RuntimeSession:
     """A session that has passed one inference on the device.
 
     Raises:
@@ -309,7 +313,7 @@ def _open(model: Path | bytes, device: Device, sample: Feeds, threads: int) -> S
                 session = ort.InferenceSession(source, options, providers=providers)
             if device.provider not in session.get_providers():
                 raise Unusable("ONNX Runtime left it for the CPU without saying why")
-            trial = Session(session, device)
+            trial = RuntimeSession(session, device)
             results = trial.run(sample, trial.outputs)
         except Unusable:
             raise
@@ -337,7 +341,7 @@ def _check_placement(profile: Path) -> None:
         raise Unusable(f"{len(stayed)} of its {len(heavy)} heavy nodes ran on the CPU")
 
 
-def _options(device: Device, threads: int) -> ort.SessionOptions:
+def _options(device: ComputeDevice, threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -353,7 +357,7 @@ def _options(device: Device, threads: int) -> ort.SessionOptions:
     return options
 
 
-def _settings(device: Device, threads: int) -> dict[str, str]:
+def _settings(device: ComputeDevice, threads: int) -> dict[str, str]:
     """What each provider wants to be told."""
     if device.key == "tensorrt":
         folder = str(_cache("tensorrt"))
@@ -379,7 +383,7 @@ def _cache(name: str) -> Path:
     return folder
 
 
-def _load_libraries(device: Device) -> str:
+def _load_libraries(device: ComputeDevice) -> str:
     """Why the provider's libraries cannot be loaded, or "".
 
     ONNX Runtime itself only logs this and goes on with the CPU.
@@ -404,7 +408,7 @@ def _load_libraries(device: Device) -> str:
     return ""
 
 
-def _missing(device: Device) -> str:
+def _missing(device: ComputeDevice) -> str:
     """Why a device that this computer seems to have is not offered, or "" if it has none."""
     nvidia = Path("/proc/driver/nvidia/version").exists() or bool(shutil.which("nvidia-smi"))
     present: dict[str, Callable[[], bool]] = {
@@ -418,7 +422,7 @@ def _missing(device: Device) -> str:
     return f"{reason}, mend this with: {_mending(device)}" if device.packages else reason
 
 
-def _mending(device: Device) -> str:
+def _mending(device: ComputeDevice) -> str:
     """The command that brings a device: one build of ONNX Runtime takes the place of another."""
     install = pip_command(f'install "{device.packages}"')
     if not device.packages.startswith("onnxruntime-"):

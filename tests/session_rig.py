@@ -14,13 +14,13 @@ import PIL.Image
 from models.types import Face, Image, Photo
 from realtime.animation.animation import Animation
 from realtime.animation.calibration import Calibration
-from realtime.animation.framing import DriverView
+from realtime.animation.framing import FramedTracker
 from realtime.canvas.compositor import Compositor
-from realtime.canvas.output_gate import Curtain
+from realtime.canvas.output_gate import OutputGate
 from realtime.frames import AvatarFrame
 from realtime.pipeline.live import Pipeline
-from realtime.pipeline.output import Outlet
-from realtime.session.avatar_library import Library, Maker
+from realtime.pipeline.output import Output
+from realtime.session.avatar_library import AvatarBuilder, AvatarLibrary
 from realtime.session.session import Command, Parts, Session
 from scripts.rigs.fakes import FakeAnimator, FakeCamera, FakeSink, FakeTracker, avatar, face
 
@@ -63,20 +63,20 @@ class Rig:
     def __init__(self, folder: Path, settings: Path | None = None) -> None:
         self.animator = StillAnimator()
         self.folder, self.own = folder, folder / "own"
-        maker = Maker(self.animator, 64, lambda: find_faces)
-        self.library = Library(maker, folder, self.own)
+        builder = AvatarBuilder(self.animator, 64, lambda: find_faces)
+        self.library = AvatarLibrary(builder, folder, self.own)
         image = np.full((256, 256, 3), 60, np.uint8)
         first = self.library.first(
             Photo(image, find_faces(image)[0], "one"), self.library.entries[0].path
         )
         assert first.ready is not None
         self.tracker = FakeTracker(lambda index: face((index % 50, 0.0)))
-        self.view = DriverView(self.tracker)
+        self.view = FramedTracker(self.tracker)
         self.animation = Animation(
             self.animator, self.view, first.ready.avatar, calibration=Calibration(patience=0.1)
         )
         self.composer = Compositor(SIZE)
-        self.curtain = Curtain(SIZE, lambda: self.view.seen)
+        self.gate = OutputGate(SIZE, lambda: self.view.seen)
         self.sink = FakeSink(enough_at=3)
         self.recordings: list[FakeSink] = []
         self.lines: list[str] = []
@@ -84,30 +84,30 @@ class Rig:
             FakeCamera,
             self.animation,
             self.composer,
-            [Outlet(lambda: self.sink, retry=True)],
+            [Output(lambda: self.sink, retry=True)],
             fps=100,
             notify=lambda line: self.session.hear(line),
-            last_step=self.curtain,
+            last_step=self.gate,
         )
         parts = Parts(
             self.pipeline,
             self.library,
             self.view,
-            self.curtain,
+            self.gate,
             self.composer,
             ("motion", "eyes"),
             True,
             True,
             new_recording=self.new_recording,
-            new_nowhere=lambda: Outlet(lambda: FakeSink("nowhere"), name="nowhere"),
+            new_nowhere=lambda: Output(lambda: FakeSink("nowhere"), name="nowhere"),
         )
         self.session = Session(parts, first, settings, self.lines.append)
         self.thread = threading.Thread(target=self.pipeline.run, daemon=True)
 
-    def new_recording(self) -> Outlet:
+    def new_recording(self) -> Output:
         sink = FakeSink(f"take {len(self.recordings)}.mp4")
         self.recordings.append(sink)
-        return Outlet(lambda: sink, name=sink.name)
+        return Output(lambda: sink, name=sink.name)
 
     def start(self) -> None:
         self.session.start()

@@ -31,7 +31,7 @@ _BLENDSHAPE_POINTS = np.array([
 
 
 @dataclass(frozen=True)
-class Region:
+class CropRegion:
     """A rotated square of a picture. cx, cy, side in pixels; angle in radians, clockwise."""
 
     cx: float
@@ -40,7 +40,7 @@ class Region:
     angle: float
 
     @classmethod
-    def from_detection(cls, found: Detection) -> Region:
+    def from_detection(cls, found: Detection) -> CropRegion:
         """The region that the landmark network expects for a fresh detection."""
         left, top, right, bottom = found.box.tolist()
         eye = found.points[1] - found.points[0]
@@ -48,7 +48,7 @@ class Region:
         return cls((left + right) / 2, (top + bottom) / 2, side, float(np.arctan2(eye[1], eye[0])))
 
     @classmethod
-    def from_landmarks(cls, landmarks: Floats) -> Region:
+    def from_landmarks(cls, landmarks: Floats) -> CropRegion:
         """The region for the next frame, given (478, 3) landmarks of this one."""
         eye = landmarks[_EYE_LEFT] - landmarks[_EYE_RIGHT]
         angle = float(np.arctan2(eye[1], eye[0]))
@@ -81,7 +81,7 @@ class Landmarker:
         self._landmarks = load_network(landmarks, ("Identity", "Identity_1"))
         self._blendshapes = OpenCVNetwork(blendshapes, ("StatefulPartitionedCall:0",))
 
-    def landmarks(self, image: Image, region: Region) -> tuple[Floats, float]:
+    def landmarks(self, image: Image, region: CropRegion) -> tuple[Floats, float]:
         """Landmarks (478, 3) in the picture's pixels, and the score 0..1 that a face is there."""
         matrix = region.matrix()
         crop = cv2.warpAffine(

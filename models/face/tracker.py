@@ -10,7 +10,7 @@ import numpy as np
 from models.artifacts import fetch
 from models.face.bundle import Bundle
 from models.face.detector import FaceDetector
-from models.face.landmarker import Landmarker, Region
+from models.face.landmarker import CropRegion, Landmarker
 from models.types import Face, Floats, Image
 
 _PRESENT = 0.5
@@ -44,8 +44,8 @@ class FaceTracker:
         self._detector = FaceDetector(opened.detector)
         self._landmarker = Landmarker(opened.landmarks, opened.blendshapes)
         self._with_blendshapes = blendshapes
-        self._region: Region | None = None
-        self._home: Region | None = None
+        self._region: CropRegion | None = None
+        self._home: CropRegion | None = None
         self._missed = 0
 
     def reset(self) -> None:
@@ -63,7 +63,7 @@ class FaceTracker:
             face = self._found(frame)
         self._missed += 1
         if face is not None:
-            self._region = self._home = Region.from_landmarks(face.landmarks)
+            self._region = self._home = CropRegion.from_landmarks(face.landmarks)
             self._missed = 0
         return face
 
@@ -79,7 +79,7 @@ class FaceTracker:
                 break
             for view, corner in _views(image, parts):
                 for found in self._detector.detect(view):
-                    face = self._settle(view, Region.from_detection(found))
+                    face = self._settle(view, CropRegion.from_detection(found))
                     if face is None:
                         continue
                     moved = Face(face.landmarks + corner, face.blendshapes, face.score)
@@ -87,29 +87,29 @@ class FaceTracker:
                         faces.append(moved)
         return sorted(faces, key=lambda face: _area(face.box), reverse=True)
 
-    def _settle(self, view: Image, region: Region) -> Face | None:
+    def _settle(self, view: Image, region: CropRegion) -> Face | None:
         """The face in a region; looked at twice, since the first landmarks centre it well."""
         rough, score = self._landmarker.landmarks(view, region)
-        return self._at(view, Region.from_landmarks(rough)) if score >= _PRESENT else None
+        return self._at(view, CropRegion.from_landmarks(rough)) if score >= _PRESENT else None
 
     def _found(self, frame: Image) -> Face | None:
         """The largest face, or, while its place is kept, the one in the place of the last."""
         for found in self._detector.detect(frame):
-            face = self._continued(frame, Region.from_detection(found), self._home)
+            face = self._continued(frame, CropRegion.from_detection(found), self._home)
             if face is not None:
                 return face
         return None
 
-    def _continued(self, frame: Image, region: Region, last: Region | None) -> Face | None:
+    def _continued(self, frame: Image, region: CropRegion, last: CropRegion | None) -> Face | None:
         """The face in a region, if it may be the one that was last in the region `last`."""
         if last is not None and not _near(region, last):
             return None
         face = self._at(frame, region)
-        if face is None or last is None or _near(Region.from_landmarks(face.landmarks), last):
+        if face is None or last is None or _near(CropRegion.from_landmarks(face.landmarks), last):
             return face
         return None
 
-    def _at(self, frame: Image, region: Region) -> Face | None:
+    def _at(self, frame: Image, region: CropRegion) -> Face | None:
         height, width = frame.shape[:2]
         if not (0 <= region.cx < width and 0 <= region.cy < height and region.side > 8):
             return None
@@ -127,7 +127,7 @@ def find_faces(image: Image, bundle: Path | None = None) -> list[Face]:
     return FaceTracker(bundle, blendshapes=True).find_faces(image)
 
 
-def _near(region: Region, last: Region) -> bool:
+def _near(region: CropRegion, last: CropRegion) -> bool:
     """Whether a face in one region may have been in the other one a frame before."""
     away = float(np.hypot(region.cx - last.cx, region.cy - last.cy))
     return away < _NEAR * last.side and 0.5 * last.side < region.side < 2.0 * last.side

@@ -24,7 +24,7 @@ from models.types import Floats, Image
 if TYPE_CHECKING:
     import onnx
 
-    from models.runtime import Session
+    from models.runtime import RuntimeSession
 
 _FRAMES = 8
 
@@ -177,7 +177,7 @@ def _torch_outputs(weights: checkpoints.Checkpoint, config: Config) -> dict[str,
     return outputs
 
 
-def _open(folder: Path, precision: Any, networks: tuple[str, ...]) -> dict[str, Session]:
+def _open(folder: Path, precision: Any, networks: tuple[str, ...]) -> dict[str, RuntimeSession]:
     files = {name: {precision: folder / f"{name}.{precision}.onnx"} for name in networks}
     chosen = {name: samples()[name] for name in networks}
     return dict(open_runtime(files, chosen, wanted="cpu").sessions)
@@ -197,7 +197,7 @@ def _picture(seed: int) -> dict[str, Floats]:
     return {"picture": sample_picture(seed)}
 
 
-def _source_feeds(sessions: dict[str, Session], picture: Floats) -> dict[str, Any]:
+def _source_feeds(sessions: dict[str, RuntimeSession], picture: Floats) -> dict[str, Any]:
     """Those inputs of `render` that belong to the source."""
     feeds = {"picture": picture}
     names = ["features", "small"]
@@ -206,7 +206,9 @@ def _source_feeds(sessions: dict[str, Session], picture: Floats) -> dict[str, An
     return {**source, "source_values": values, "source_jacobians": jacobians}
 
 
-def calibration_frames(sessions: dict[str, Session], face: Image | None) -> list[dict[str, Any]]:
+def calibration_frames(
+    sessions: dict[str, RuntimeSession], face: Image | None
+) -> list[dict[str, Any]]:
     """Inputs of `render` as a live run gives them: a face that moves, turns and comes nearer."""
     import cv2
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from models.face.tracker import FaceTracker
 from models.mesh import eyes, mouth
-from models.mesh.eye_network import Known, open_generator
+from models.mesh.eye_network import Known, open_eye_network
 from models.mesh.motion import absolute_motion, relative_motion, strengthen
 from models.mesh.person import Person
 from models.mesh.pose import fit_head
-from models.mesh.tracker_gain import Response
+from models.mesh.tracker_gain import TrackerGain
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
 
 _AROUND = 1.5  # half crops
@@ -25,7 +25,7 @@ class MeshAvatar(Avatar):
     """A photo taken apart.
 
     landmarks: (478, 3) in pixels of `still`. known: for the generator, if there is one.
-    response: how strongly it moves.
+    gain: how strongly it moves.
     """
 
     landmarks: Floats
@@ -33,7 +33,7 @@ class MeshAvatar(Avatar):
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
     known: Known | None
-    response: Response = Response()
+    gain: TrackerGain = TrackerGain()
 
 
 class MeshAnimator:
@@ -45,7 +45,7 @@ class MeshAnimator:
 
     def __init__(self, generated: bool = True) -> None:
         """Open the networks that come along, unless `generated` is False."""
-        self._generator = open_generator() if generated else None
+        self._generator = open_eye_network() if generated else None
         if self._generator:
             self.device += f", networks: {self._generator.summary}"
         self.generator_seconds = 0.0
@@ -74,9 +74,9 @@ class MeshAnimator:
             mouth=mouth.build(still, landmarks),
             known=Known.of(still, landmarks) if self._generator else None,
         )
-        return replace(avatar, response=self._look(avatar))
+        return replace(avatar, gain=self._look(avatar))
 
-    def _look(self, avatar: MeshAvatar) -> Response:
+    def _look(self, avatar: MeshAvatar) -> TrackerGain:
         """Track the avatar in a few poses; only around its face, since a photo may show others.
 
         Where drawing or tracking fails, it moves as most avatars do: photos are not refused for it.
@@ -93,9 +93,9 @@ class MeshAnimator:
             return None if face is None else _to_crop(face.landmarks + corner, crop)
 
         try:
-            return Response.measured(avatar.keypoints.values, look)
+            return TrackerGain.measured(avatar.keypoints.values, look)
         except Exception:  # Whatever it is, live drawing deals with it.
-            return Response()
+            return TrackerGain()
 
     def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
         """The face's landmarks are the keypoints: (478, 3) in `crop`."""
@@ -110,7 +110,7 @@ class MeshAnimator:
             reference.values,
             driving.values,
             adapt_scale,
-            avatar.response,
+            avatar.gain,
         )
         return Keypoints(values)
 

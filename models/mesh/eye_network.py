@@ -17,9 +17,9 @@ import numpy as np
 from models.errors import UserError
 from models.face.topology import EYES
 from models.mesh import eye_region as regions
-from models.mesh.eye_region import Region, Source
+from models.mesh.eye_region import EyeRegion, Source
 from models.mesh.pose import Similarity
-from models.runtime import Feeds, Precision, Session, open_runtime
+from models.runtime import Feeds, Precision, RuntimeSession, open_runtime
 from models.types import Floats, Image
 
 SHAPES = {
@@ -47,10 +47,10 @@ class Known:
         return cls(eyes, mouth, regions.mouth_width(landmarks))
 
 
-class Generator:
+class EyeNetwork:
     """The region networks that are there, each in its faster precision."""
 
-    def __init__(self, sessions: Mapping[str, Session], precisions: Mapping[str, Precision]):
+    def __init__(self, sessions: Mapping[str, RuntimeSession], precisions: Mapping[str, Precision]):
         """Wrap opened networks; the keys are some of `SHAPES`."""
         self._sessions = sessions
         self.precisions = precisions
@@ -98,7 +98,7 @@ class Generator:
         seen = regions.mouth_region(out, known.mouth, known.width, target, head, gate)
         regions.mend_mouth(out, seen, known.mouth, self._ask("mouth", [seen])[0])
 
-    def _ask(self, name: str, seen: list[Region]) -> Floats:
+    def _ask(self, name: str, seen: list[EyeRegion]) -> Floats:
         planes = np.stack([region.planes for region in seen])
         answer: Floats = self._sessions[name].run({"planes": planes}, ["answer"])[0]
         return answer
@@ -110,13 +110,13 @@ def weights_folder() -> Path:
         return folder
 
 
-def open_generator(folder: Path | None = None) -> Generator | None:
+def open_eye_network(folder: Path | None = None) -> EyeNetwork | None:
     """Open the networks of a folder (None: those that come along); None if there are none.
 
     Each is tried in every precision that is there and works, and the fastest is kept.
     """
     folder = folder or weights_folder()
-    sessions: dict[str, Session] = {}
+    sessions: dict[str, RuntimeSession] = {}
     precisions: dict[str, Precision] = {}
     for name, shape in SHAPES.items():
         sample = {"planes": np.full(shape, 0.5, np.float32)}
@@ -125,10 +125,10 @@ def open_generator(folder: Path | None = None) -> Generator | None:
             opened = _open(folder / f"{name}_{precision}.onnx", precision, sample)
             if opened is not None and (seconds := _seconds(opened, sample)) < best:
                 best, sessions[name], precisions[name] = seconds, opened, precision
-    return Generator(sessions, precisions) if sessions else None
+    return EyeNetwork(sessions, precisions) if sessions else None
 
 
-def _open(path: Path, precision: Precision, sample: Feeds) -> Session | None:
+def _open(path: Path, precision: Precision, sample: Feeds) -> RuntimeSession | None:
     """One network on one thread of the CPU, or None if it is not there or does not work here."""
     if not path.is_file():
         return None
@@ -139,7 +139,7 @@ def _open(path: Path, precision: Precision, sample: Feeds) -> Session | None:
     return runtime.sessions["net"]
 
 
-def _seconds(session: Session, sample: Feeds) -> float:
+def _seconds(session: RuntimeSession, sample: Feeds) -> float:
     """The least of some runs: what it takes when nothing else is in the way."""
     taken = []
     for _ in range(_TRIALS):

@@ -57,7 +57,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Region:
+class EyeRegion:
     """One region of one frame.
 
     matrix: (2, 3), from the picture's pixels to the region's.
@@ -105,7 +105,7 @@ def mouth_gate(source: Source, width: float, target: Floats, head: Similarity) -
     return _step((gap - source.gap) / (MOUTH_SIDE * _MOUTH_SPAN), 0.03, 0.10)
 
 
-def eye_region(picture: Image, eye: Eye, source: Source, target: Floats, gate: float) -> Region:
+def eye_region(picture: Image, eye: Eye, source: Source, target: Floats, gate: float) -> EyeRegion:
     """What the eye network sees of the drawn picture, with (478, 3) landmarks in its pixels."""
     side = EYE_SIDE
     matrix = _eye_frame(eye, target)
@@ -141,12 +141,12 @@ def eye_region(picture: Image, eye: Eye, source: Source, target: Floats, gate: f
     line = cv2.GaussianBlur(cv2.dilate(edge, np.ones((5, 3), np.uint8)), (0, 0), 1.0)
     kept = np.maximum(kept, line * np.float32(_LINE / 255))
     prior = cv2.GaussianBlur(near, (0, 0), 2.0) * (1 - kept) * np.float32(gate / 255)
-    return Region(matrix, planes, _faded(prior))
+    return EyeRegion(matrix, planes, _faded(prior))
 
 
 def mouth_region(
     picture: Image, source: Source, width: float, target: Floats, head: Similarity, gate: float
-) -> Region:
+) -> EyeRegion:
     """What the mouth network sees; arguments as of `mouth_gate` and `eye_region`."""
     side = MOUTH_SIDE
     matrix = _mouth_frame(target, width * head.scale)
@@ -163,17 +163,17 @@ def mouth_region(
     planes[11] = _facing(target[[61, 291]])
     near = cv2.dilate(lips, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
     prior = _smooth(near, 4.0) * np.float32(gate / 255)
-    return Region(matrix, planes, _faded(prior))
+    return EyeRegion(matrix, planes, _faded(prior))
 
 
-def target_colours(picture: Image, region: Region, source: Source) -> Floats:
+def target_colours(picture: Image, region: EyeRegion, source: Source) -> Floats:
     """(3, S, S): another picture's colours in a region, for training."""
     colours = np.empty_like(region.planes[:3])
     _in_skin(picture, region.matrix, source.skin, colours)
     return colours
 
 
-def mend_eye(out: Image, region: Region, answer: Floats) -> None:
+def mend_eye(out: Image, region: EyeRegion, answer: Floats) -> None:
     """Change light and contrast of the picture in place by the eye network's answer (2, S, S).
 
     The hue of every pixel stays its own or that of its surroundings, so a lid gets no tint.
@@ -200,7 +200,7 @@ def mend_eye(out: Image, region: Region, answer: Floats) -> None:
     part[:] = _rounded(colours * np.exp(light))
 
 
-def mend_mouth(out: Image, region: Region, source: Source, answer: Floats) -> None:
+def mend_mouth(out: Image, region: EyeRegion, source: Source, answer: Floats) -> None:
     """Multiply and shift the picture in place by the mouth network's answer (6, s, s), -1..1."""
     small = answer.shape[1:]
     prior = cv2.resize(region.prior, small, interpolation=cv2.INTER_AREA)[..., None]

@@ -22,7 +22,7 @@ from models.face.topology import (
     triangles,
 )
 from models.mesh.pose import Similarity, euler, fit_head, from_euler, own_yaw, pivot
-from models.mesh.tracker_gain import USUAL_GAZE, Response
+from models.mesh.tracker_gain import USUAL_GAZE, TrackerGain
 from models.types import Floats, Strengths
 
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners
@@ -55,7 +55,7 @@ def relative_motion(
     reference: Floats,
     driving: Floats,
     adapt_scale: bool = True,
-    response: Response = Response(),  # noqa: B008  frozen
+    response: TrackerGain = TrackerGain(),  # noqa: B008  frozen
 ) -> Floats:
     """Where the source's landmarks go when the driver moves from `reference` to `driving`.
 
@@ -161,7 +161,7 @@ def _fit_features(
     reference: Floats,
     residual: Floats,
     to_source: Similarity,
-    response: Response,
+    response: TrackerGain,
 ) -> Floats:
     """Scale the expression of eyes and mouth to the size these have in the source."""
     out = residual.copy()
@@ -266,7 +266,7 @@ def _move_head(
     head: Similarity,
     to_source: Similarity,
     size: float,
-    response: Response,
+    response: TrackerGain,
 ) -> Floats:
     """Turn and shift the source's head as the driver's moved, within graceful limits."""
     turn = to_source.rotation

@@ -45,7 +45,7 @@ _TURN_LIMITS, _MOST_NOD = (1.0, 1.12), 0.2
 
 
 @dataclass(frozen=True)
-class Response:
+class TrackerGain:
     """By how much one avatar's motion is to be stronger than what was read of its driver.
 
     gaze: factors for glances toward the left and the right of the picture.
@@ -60,7 +60,7 @@ class Response:
     nod: float = 0.0
 
     @classmethod
-    def measured(cls, source: Floats, look: Callable[[Floats], Floats | None]) -> Response:
+    def measured(cls, source: Floats, look: Callable[[Floats], Floats | None]) -> TrackerGain:
         """Look at the avatar in a few poses.
 
         source: (478, 3) landmarks. look: draws the avatar with such landmarks, and finds the

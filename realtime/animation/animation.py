@@ -16,9 +16,9 @@ import numpy as np
 
 from models.animator import Animator
 from models.types import Avatar, Crop, Face, Image, Keypoints, Strengths
-from realtime.animation.calibration import Calibration, Search, State
+from realtime.animation.calibration import Calibration, CalibrationState, Search
 from realtime.animation.frame_repair import Fault, SteadyClock, SteadySize, as_rgb
-from realtime.animation.plausibility import Continuity
+from realtime.animation.plausibility import Plausibility
 from realtime.animation.presence import Presence
 from realtime.animation.smoothing import KeypointFilter, Smoothing
 from realtime.frames import AvatarFrame, CameraFrame
@@ -120,7 +120,7 @@ class Animation:
         self._next: Avatar | None = None
         self._scene = _scene(avatar)
         self._clock = SteadyClock()
-        self._continuity = Continuity()
+        self._plausibility = Plausibility()
         self._size = SteadySize()
         self.times = times or Times()
         self.face_found = False
@@ -143,7 +143,7 @@ class Animation:
         return self._animator.device
 
     @property
-    def calibration_state(self) -> State:
+    def calibration_state(self) -> CalibrationState:
         """Whether the reference is known."""
         return self._calibration.state
 
@@ -270,14 +270,14 @@ class Animation:
             face = self._tracker.track(image)
             if face is not None and not np.isfinite(face.landmarks).all():
                 raise Fault("the face tracker gave landmarks that are not numbers")
-            seen = face is not None and self._continuity.believes(face, seconds)
+            seen = face is not None and self._plausibility.believes(face, seconds)
         finally:
             # Not before: the status is read at any time, and looking takes most of a frame's.
             self.face_found = seen
         if face is None or not seen:
             self._calibration.lost()
             return None, False
-        if self._continuity.newcomer and self._calibration.reference is not None:
+        if self._plausibility.newcomer and self._calibration.reference is not None:
             # Against the reference of another person the avatar would be deformed.
             self._calibration.start_over()
         self._size.keep(image)

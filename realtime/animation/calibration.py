@@ -141,7 +141,7 @@ class Search:
         return True
 
 
-class State(enum.Enum):
+class CalibrationState(enum.Enum):
     """How far the calibration is; the values are for the status line."""
 
     WAITING = "calibrating: look straight at the camera"
@@ -168,7 +168,7 @@ class Calibration:
         self.reference: Keypoints | None = None
         self.crop: Crop | None = None
         self.face: Face | None = None
-        self.state = State.WAITING
+        self.state = CalibrationState.WAITING
 
     def request(self, at_once: bool = False) -> None:
         """Calibrate again: on the next good moment, or on the very next face.
@@ -178,7 +178,7 @@ class Calibration:
         self._best = self._since = None
         self._shapes.clear()
         self._at_once = at_once
-        self.state = State.WAITING
+        self.state = CalibrationState.WAITING
 
     def start_over(self) -> None:
         """Calibrate again, and have no reference until then: the driver is somebody else."""
@@ -196,7 +196,7 @@ class Calibration:
         Returns:
             Whether there is a new reference.
         """
-        if self.state is State.CALIBRATED:
+        if self.state is CalibrationState.CALIBRATED:
             return False
         if self._since is None:
             self._since = seconds
@@ -206,7 +206,7 @@ class Calibration:
         steady = self._is_steady(face, seconds)
         if steady and moment.good:
             return self._accept(face, detect)
-        if self.state is State.PROVISIONAL:
+        if self.state is CalibrationState.PROVISIONAL:
             return False
         if self._best is None or moment.badness < self._best[0]:
             crop = Crop.around(face)
@@ -215,7 +215,7 @@ class Calibration:
                 self._best = moment.badness, face, crop, keypoints
         if self._best is not None and seconds - self._since >= self._patience:
             _, self.face, self.crop, self.reference = self._best
-            self.state = State.PROVISIONAL
+            self.state = CalibrationState.PROVISIONAL
             return True
         return False
 
@@ -229,7 +229,7 @@ class Calibration:
         if keypoints is None or not np.isfinite(keypoints.values).all():
             return False
         self.reference, self.crop, self.face = keypoints, crop, face
-        self.state, self._at_once = State.CALIBRATED, False
+        self.state, self._at_once = CalibrationState.CALIBRATED, False
         return True
 
     def _is_steady(self, face: Face, seconds: float) -> bool:

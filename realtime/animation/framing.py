@@ -68,7 +68,7 @@ class Seen:
     number: int
 
 
-class DriverView:
+class FramedTracker:
     """A tracker that looks only at a part of each frame and remembers the last one."""
 
     def __init__(self, tracker: Tracker) -> None:

@@ -30,7 +30,7 @@ _ELSEWHERE = 0.8
 """What another place is: so many widths of the face away, or a size so much (1 / 0.8) different."""
 
 
-class Continuity:
+class Plausibility:
     """Compares each face with the one before."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from models.errors import UserError
 from realtime.cameras.base import Camera, CameraLost
 from realtime.cameras.memory import preferred
-from realtime.devices.discovery import Device, find_device, list_devices, real_cameras
+from realtime.devices.discovery import VideoDevice, find_device, list_devices, real_cameras
 
 __all__ = ["Camera", "CameraLost", "open_camera"]
 
@@ -76,16 +76,16 @@ def _first_webcam(size: tuple[int, int] | None, fps: float) -> Camera:
     raise UserError(_NO_CAMERA)
 
 
-def _named(choice: str) -> Device | None:
+def _named(choice: str) -> VideoDevice | None:
     """The device that `choice` names, also one that the system's list does not show."""
     if os.path.isfile(choice) or os.path.isdir(choice):
         return None
     device = find_device(choice, list_devices())
     if device is None and choice.isdecimal():
         path = f"/dev/video{choice}" if os.name == "posix" and os.path.isdir("/sys/class") else None
-        device = Device(int(choice), f"camera {choice}", path)
+        device = VideoDevice(int(choice), f"camera {choice}", path)
     elif device is None and choice.startswith("/dev/"):
-        device = Device(-1, "camera", choice)
+        device = VideoDevice(-1, "camera", choice)
     return device
 
 

@@ -6,7 +6,7 @@ from realtime.cameras import open_camera
 from realtime.cameras.base import Camera, CameraLost
 from realtime.cameras.memory import remember
 from realtime.cameras.webcam import Webcam, open_webcam
-from realtime.devices.discovery import Device, list_devices
+from realtime.devices.discovery import VideoDevice, list_devices
 
 
 class ChosenCamera:
@@ -30,7 +30,7 @@ class ChosenCamera:
         self._size = size
         self._fps = fps
         self._full_pace = full_pace
-        self._device: Device | None = None
+        self._device: VideoDevice | None = None
 
     def __call__(self) -> Camera:
         """Open the camera.

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import platformdirs
 
-from realtime.devices.discovery import Device
+from realtime.devices.discovery import VideoDevice
 
 HOME_VARIABLE = "AVATARIFY_HOME"
 """The folder for what is remembered, as in `realtime.session.settings`."""
 
 
-def remember(device: Device | None) -> None:
+def remember(device: VideoDevice | None) -> None:
     """Let `auto` take this webcam from now on; a folder that cannot be written stops nobody."""
     if device is None or not device.identity or device.virtual:
         return
@@ -27,7 +27,7 @@ def remember(device: Device | None) -> None:
         pass
 
 
-def preferred(devices: list[Device]) -> list[Device]:
+def preferred(devices: list[VideoDevice]) -> list[VideoDevice]:
     """The same devices, the one that was chosen last first if it is there."""
     try:
         identity = json.loads(_file().read_text(encoding="utf-8"))["identity"]

@@ -16,7 +16,7 @@ import numpy as np
 from models.errors import UserError
 from models.types import Image
 from realtime.cameras.base import CameraLost
-from realtime.devices.discovery import Device, capture_backend
+from realtime.devices.discovery import VideoDevice, capture_backend
 from realtime.frames import CameraFrame
 
 _PATIENCE = 2.0
@@ -40,7 +40,7 @@ class Webcam:
         self,
         capture: cv2.VideoCapture,
         label: str,
-        device: Device | None = None,
+        device: VideoDevice | None = None,
         *,
         patience: float = _PATIENCE,
         warm_up: float = _WARM_UP,
@@ -150,7 +150,7 @@ class Webcam:
                 self._changed.notify_all()
 
 
-def open_webcam(device: Device, size: tuple[int, int] | None, fps: float) -> Webcam:
+def open_webcam(device: VideoDevice, size: tuple[int, int] | None, fps: float) -> Webcam:
     """Open a device with the size and rate nearest to the wish that it has.
 
     Args:
@@ -173,7 +173,7 @@ def open_webcam(device: Device, size: tuple[int, int] | None, fps: float) -> Web
         return Webcam(capture, device.label, device)
 
 
-def _why_closed(device: Device) -> str:
+def _why_closed(device: VideoDevice) -> str:
     """Why a device cannot be opened; asked only then, since pw-v4l2 opens paths of no file."""
     if device.path is not None and not os.path.exists(device.path):
         return (

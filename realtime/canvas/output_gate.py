@@ -43,7 +43,7 @@ class Question:
         return Consent(self) if 0 <= now - self.asked_at <= _OPEN else None
 
 
-class Curtain:
+class OutputGate:
     """Decides for every frame what goes out in its place.
 
     Called by the output's thread; everything else by any thread.

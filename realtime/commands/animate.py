@@ -20,9 +20,9 @@ from realtime.cameras.clip import ClipReader
 from realtime.canvas.compositor import Compositor, Fit
 from realtime.files import check_writable
 from realtime.frames import AvatarFrame
-from realtime.pipeline.offline import Progress, Report, animate
+from realtime.pipeline.offline import ClipReport, Progress, animate
 from realtime.pipeline.threads import limit_threads
-from realtime.provenance.signer import Sealer, prepare
+from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import CLIP, Claim
 from realtime.session.source import AVATAR_SIZE, load_source
 from realtime.sinks.base import require_avatar_frame
@@ -70,7 +70,7 @@ class _File:
             self._writer.close()
 
 
-def run_job(job: Job, console: Console) -> Report:
+def run_job(job: Job, console: Console) -> ClipReport:
     """Animate a photo by a video file, with a progress bar on `console`.
 
     The result grows beside `job.output` and takes its name when it is whole.
@@ -120,8 +120,8 @@ def run_job(job: Job, console: Console) -> Report:
     finally:
         part.unlink(missing_ok=True)
     say(_closing(job, report))
-    with Sealer(credentials, Claim(CLIP, job.badge), say) as sealer:
-        sealer.add(job.output)
+    with Signer(credentials, Claim(CLIP, job.badge), say) as signer:
+        signer.add(job.output)
     return report
 
 
@@ -138,7 +138,7 @@ def _bar(console: Console) -> Iterator[Progress]:
         yield progress
 
 
-def _closing(job: Job, report: Report) -> str:
+def _closing(job: Job, report: ClipReport) -> str:
     text = f"{job.output}: {report.frames} frames, measured against frame {report.reference}"
     if report.without_face:
         text += f", {report.without_face} driving frames without a face"

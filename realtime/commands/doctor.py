@@ -15,7 +15,7 @@ from models.animator import BACKENDS
 from models.environment import pip_command, python_command
 from models.errors import UserError
 from realtime.cameras.memory import preferred
-from realtime.devices.discovery import Device, list_devices, real_cameras, virtual_outputs
+from realtime.devices.discovery import VideoDevice, list_devices, real_cameras, virtual_outputs
 from realtime.devices.host import SET_UP, Host, join_video_group
 
 
@@ -38,7 +38,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Report:
+class DoctorReport:
     """All that `doctor` prints.
 
     cameras: real webcams. virtual_cameras: what `run` can write to. providers: ONNX Runtime's
@@ -49,8 +49,8 @@ class Report:
 
     system: str
     python: str
-    cameras: tuple[Device, ...]
-    virtual_cameras: tuple[Device, ...]
+    cameras: tuple[VideoDevice, ...]
+    virtual_cameras: tuple[VideoDevice, ...]
     providers: tuple[str, ...]
     weights: tuple[Weights, ...]
     camera: str
@@ -61,7 +61,7 @@ class Report:
     fomm: str = ""
 
 
-def examine() -> Report:
+def examine() -> DoctorReport:
     """Look around on this computer; opens no camera and changes nothing."""
     report = assess(list_devices(), _providers(), _weights(), Host.this(), _output())
     from models.fomm.manifest import describe_imported
@@ -70,12 +70,12 @@ def examine() -> Report:
 
 
 def assess(
-    devices: list[Device],
+    devices: list[VideoDevice],
     providers: tuple[str, ...],
     weights: tuple[Weights, ...],
     host: Host,
     output: str = "",
-) -> Report:
+) -> DoctorReport:
     """Draw the conclusions from what was found.
 
     Args:
@@ -112,7 +112,7 @@ def assess(
         if item.path is None:
             fetch = f"{python_command()} -m models.artifacts"
             problems.append(Problem(f"the weights {item.name} are not here yet", fetch))
-    return Report(
+    return DoctorReport(
         system=f"{platform.system()} {platform.release()} ({platform.machine()})",
         python=platform.python_version(),
         cameras=cameras,
@@ -126,7 +126,7 @@ def assess(
     )
 
 
-def print_report(report: Report, console: Console) -> None:
+def print_report(report: DoctorReport, console: Console) -> None:
     """Print a report for people: what is there, what would be chosen, what to mend."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
@@ -172,7 +172,7 @@ def print_report(report: Report, console: Console) -> None:
             console.print(f"    ({escape(problem.hint)})", style="dim", highlight=False)
 
 
-def _lines(devices: tuple[Device, ...]) -> str:
+def _lines(devices: tuple[VideoDevice, ...]) -> str:
     lines = [
         device.label
         + (f", {device.format}" if device.format and not device.virtual else "")
@@ -183,16 +183,16 @@ def _lines(devices: tuple[Device, ...]) -> str:
     return "\n".join(lines) or "none"
 
 
-def _first(devices: tuple[Device, ...]) -> str:
+def _first(devices: tuple[VideoDevice, ...]) -> str:
     """What `auto` would try first: the first device that this user may open."""
     usable = [device for device in devices if device.readable] or list(devices)
     return usable[0].label if usable else ""
 
 
 def _output() -> str:
-    from realtime.sinks.registry import explain, options
+    from realtime.sinks.registry import candidates, explain
 
-    every = options()
+    every = candidates()
     without = "" if every[0].found.usable else " (--record FILE.mp4 works without one)"
     return explain(every) + without
 

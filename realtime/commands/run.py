@@ -22,12 +22,12 @@ from models.face.tracker import FaceTracker
 from models.photos import load_photo
 from models.types import Photo
 from realtime.animation.animation import Animation, Motion
-from realtime.animation.framing import DriverView
+from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera
 from realtime.cameras.browser import BrowserFeed
 from realtime.cameras.chosen import ChosenCamera
 from realtime.canvas.compositor import Compositor, Fit
-from realtime.canvas.output_gate import Curtain
+from realtime.canvas.output_gate import OutputGate
 from realtime.commands.status_line import StatusLine, summary
 from realtime.commands.terminal import terminal_keys, terminal_press
 from realtime.files import check_writable
@@ -35,17 +35,17 @@ from realtime.panel.address import Address, has_screen, names_of
 from realtime.panel.certificate import Certificate
 from realtime.panel.preview import Preview
 from realtime.pipeline.live import Pipeline
-from realtime.pipeline.output import Outlet
+from realtime.pipeline.output import Output
 from realtime.pipeline.threads import cores, limit_threads, switch_quickly
-from realtime.provenance.signer import Sealer, prepare
+from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
-from realtime.session.avatar_library import Library, Maker
+from realtime.session.avatar_library import AvatarBuilder, AvatarLibrary
 from realtime.session.session import Command, Parts, Session
 from realtime.session.settings import avatars_folder, settings_file
 from realtime.session.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, photo_paths
 from realtime.sinks.base import SinkError
 from realtime.sinks.null import NullSink
-from realtime.sinks.registry import Output
+from realtime.sinks.registry import SinkChoice
 
 BROWSER = "browser"
 """What `--camera` says for the webcam of the panel's page."""
@@ -96,13 +96,13 @@ class Live:
     feed: BrowserFeed | None
 
 
-def build(choices: Choices, notify: Callable[[str], None], sealer: Sealer | None = None) -> Live:
+def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None = None) -> Live:
     """Open the outputs, load the models and prepare the avatar.
 
     Args:
         choices: what the user chose.
         notify: called with one line for the user.
-        sealer: signs the recordings; None: they stay unsigned.
+        signer: signs the recordings; None: they stay unsigned.
 
     Raises:
         UserError: something is missing or cannot be used.
@@ -119,21 +119,21 @@ def build(choices: Choices, notify: Callable[[str], None], sealer: Sealer | None
     side = SMALL_AVATAR_SIZE if cores() <= 2 else AVATAR_SIZE
     size = choices.avatar_size or min(side, height)
     # Photos are searched for faces with networks of their own: a tracker is for one thread.
-    maker = Maker(animator, size, lambda: FaceTracker().find_faces, choices.face)
-    library = Library(maker, choices.source, avatars_folder())
+    builder = AvatarBuilder(animator, size, lambda: FaceTracker().find_faces, choices.face)
+    library = AvatarLibrary(builder, choices.source, avatars_folder())
     first = library.first(photo, path)
     assert first.ready is not None
-    view = DriverView(tracker)
+    view = FramedTracker(tracker)
     animation = Animation(animator, view, first.ready.avatar)
     composer = Compositor(choices.size, Fit(choices.fit), choices.badge)
-    curtain = Curtain(composer.size, lambda: view.seen)
+    gate = OutputGate(composer.size, lambda: view.seen)
 
     def finished(path: Path) -> None:
-        if sealer is not None:
+        if signer is not None:
             made = PARTLY_REAL if session.was_real else LIVE
-            sealer.add(path, Claim(made, session.always_badged))
+            signer.add(path, Claim(made, session.always_badged))
 
-    outlets = _outlets(choices, notify, finished)
+    outputs = _outputs(choices, notify, finished)
     feed = BrowserFeed() if choices.camera == BROWSER else None
     camera: Callable[[], Camera] = ChosenCamera(
         choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=choices.full_pace
@@ -141,40 +141,40 @@ def build(choices: Choices, notify: Callable[[str], None], sealer: Sealer | None
     if feed is not None:
         camera = feed.open
 
-    def new_recording() -> Outlet:
-        if sealer is not None and sealer.credentials is None:
-            sealer.credentials = prepare(choices.sign_key, choices.sign_cert, session.say)
+    def new_recording() -> Output:
+        if signer is not None and signer.credentials is None:
+            signer.credentials = prepare(choices.sign_key, choices.sign_cert, session.say)
         return _recording(_free_path(choices.record), choices, session.say, finished)
 
     pipeline = Pipeline(
         camera,
         animation,
         composer,
-        outlets,
+        outputs,
         fps=choices.fps,
         full_pace=choices.full_pace,
         notify=lambda line: session.hear(line),
-        last_step=curtain,
+        last_step=gate,
     )
     parts = Parts(
         pipeline,
         library,
         view,
-        curtain,
+        gate,
         composer,
         animator.sliders,
         choices.adapt_scale,
         choices.badge,
         new_recording=new_recording,
         new_nowhere=_nowhere,
-        recording=outlets[-1] if choices.record is not None else None,
+        recording=outputs[-1] if choices.record is not None else None,
     )
     session = Session(parts, first, choices.settings, notify)
     if choices.motion is not None:
         session.do(Command("relative", choices.motion == "relative"), keep=False)
     if choices.mirror is not None:
         session.do(Command("mirror_output", choices.mirror), keep=False)
-    preview = Preview(curtain, view, lambda: animation.reference_face, lambda: session.settings)
+    preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
     return Live(pipeline, session, preview, feed)
 
 
@@ -213,32 +213,32 @@ def _check_spared(record: Path, choices: Choices) -> None:
             raise UserError(f"{record} is the {what}; choose another file for the recording.")
 
 
-def _outlets(
+def _outputs(
     choices: Choices,
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None = None,
-) -> list[Outlet]:
-    outlets: list[Outlet] = []
+) -> list[Output]:
+    outputs: list[Output] = []
     if choices.output != "none" or choices.record is None:
-        show = Output(choices.output, choices.size, choices.fps, notify, finished)
+        show = SinkChoice(choices.output, choices.size, choices.fps, notify, finished)
         try:
             sink = show()
-            outlets.append(Outlet(show, retry=show.reopens, sink=sink, name=sink.name))
+            outputs.append(Output(show, retry=show.reopens, sink=sink, name=sink.name))
         except SinkError as error:
             if choices.record is None and not choices.panel_shows:
                 raise
             alone = "panel" if choices.record is None else "recording"
             notify(f"{error} Going on with the {alone} alone.")
             if choices.record is None:
-                outlets.append(_nowhere())
+                outputs.append(_nowhere())
     if choices.record is not None:
-        outlets.append(_recording(choices.record, choices, notify, finished))
-    return outlets
+        outputs.append(_recording(choices.record, choices, notify, finished))
+    return outputs
 
 
-def _nowhere() -> Outlet:
-    """An outlet that keeps the figures going while only the panel shows the picture."""
-    return Outlet(NullSink, name="the panel alone", sink=NullSink())
+def _nowhere() -> Output:
+    """An output that keeps the figures going while only the panel shows the picture."""
+    return Output(NullSink, name="the panel alone", sink=NullSink())
 
 
 def _recording(
@@ -246,10 +246,10 @@ def _recording(
     choices: Choices,
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None,
-) -> Outlet:
-    """The outlet that records into a file."""
-    recorder = Output(f"recorder:{path}", choices.size, choices.fps, notify, finished)
-    return Outlet(recorder, name=str(path))
+) -> Output:
+    """The output that records into a file."""
+    recorder = SinkChoice(f"recorder:{path}", choices.size, choices.fps, notify, finished)
+    return Output(recorder, name=str(path))
 
 
 def run_live(choices: Choices, console: Console, seconds: float | None = None) -> None:
@@ -262,10 +262,10 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
         raise UserError("--camera browser takes the webcam of the panel; leave out --panel off.")
     with StatusLine(console) as line, ExitStack() as stack:
         line.busy("Loading the models and preparing the avatar ...")
-        sealer = Sealer(None, Claim(LIVE, choices.badge), line.note)
+        signer = Signer(None, Claim(LIVE, choices.badge), line.note)
         if choices.record is not None or choices.output.startswith("recorder:"):
-            sealer.credentials = prepare(choices.sign_key, choices.sign_cert, line.note)
-        live = build(choices, line.note, sealer)
+            signer.credentials = prepare(choices.sign_key, choices.sign_cert, line.note)
+        live = build(choices, line.note, signer)
         pipeline, session = live.pipeline, live.session
         stack.callback(session.close)
         if choices.panel is not None:
@@ -280,7 +280,7 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
 
         failure: UserError | None = None
         try:
-            with _stopped_by_signals(pipeline.stop), sealer:
+            with _stopped_by_signals(pipeline.stop), signer:
                 session.start()
                 pipeline.run(seconds, tick)
         except UserError as error:

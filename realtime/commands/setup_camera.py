@@ -18,7 +18,7 @@ import numpy as np
 from models.errors import UserError
 from models.types import Image
 from realtime.devices.discovery import (
-    Device,
+    VideoDevice,
     capture_backend,
     find_device,
     list_devices,
@@ -27,7 +27,7 @@ from realtime.devices.discovery import (
 from realtime.devices.host import Host
 from realtime.frames import AvatarFrame
 from realtime.sinks.base import Sink
-from realtime.sinks.registry import Output, options
+from realtime.sinks.registry import SinkChoice, candidates
 
 LABEL = "AI avatar"
 """What the camera is called in other programs."""
@@ -77,7 +77,7 @@ class Plan:
 
 
 def plan(
-    host: Host, devices: Sequence[Device], root: Path = Path("/"), as_root: bool = False
+    host: Host, devices: Sequence[VideoDevice], root: Path = Path("/"), as_root: bool = False
 ) -> Plan:
     """What has to be done on a computer.
 
@@ -152,7 +152,7 @@ def check(notify: Callable[[str], None], output: str = "pyvirtualcam") -> str:
         UserError: there is no camera, or what came out is not what went in.
     """
     card = _card()
-    with Output(output, _SIZE, _FPS, notify)() as sink:
+    with SinkChoice(output, _SIZE, _FPS, notify)() as sink:
         stop = threading.Event()
         feeder = threading.Thread(target=_feed, args=(sink, card, stop), daemon=True)
         feeder.start()
@@ -196,11 +196,11 @@ def setup_camera(yes: bool, notify: Callable[[str], None]) -> None:
         perform(todo.steps, notify)
         for sentence in todo.by_hand:
             notify(f"Now: {sentence}")
-    for option in options():
-        if option.backend.name != "pyvirtualcam" and option.found.usable:
+    for candidate in candidates():
+        if candidate.kind.name != "pyvirtualcam" and candidate.found.usable:
             notify(
-                f"Without any of that: `--output {option.backend.name}`, {option.found.where} "
-                f"({option.found.why})."
+                f"Without any of that: `--output {candidate.kind.name}`, {candidate.found.where} "
+                f"({candidate.found.why})."
             )
     if virtual_outputs(list_devices()):
         notify(check(notify))
@@ -211,7 +211,7 @@ def setup_camera(yes: bool, notify: Callable[[str], None]) -> None:
         )
 
 
-def _linux(host: Host, devices: Sequence[Device], root: Path, sudo: tuple[str, ...]) -> Plan:
+def _linux(host: Host, devices: Sequence[VideoDevice], root: Path, sudo: tuple[str, ...]) -> Plan:
     loopbacks = virtual_outputs(list(devices))
     steps: list[Step] = []
     by_hand: list[str] = []

@@ -32,7 +32,7 @@ _VIRTUAL_NAMES = ("virtual", "unity video capture", "obs-camera", "vcam", "manyc
 
 
 @dataclass(frozen=True)
-class Device:
+class VideoDevice:
     """One video device as the system lists it.
 
     index: the number OpenCV opens it by. path: the device node on Linux, else None.
@@ -73,7 +73,7 @@ def capture_backend() -> int:
     return int(cv2.CAP_ANY)
 
 
-def list_devices() -> list[Device]:
+def list_devices() -> list[VideoDevice]:
     """All video devices in the system's order; empty if there are none or they cannot be listed."""
     if platform.system() == "Linux":
         return list_linux_devices()
@@ -107,17 +107,17 @@ def system_identity(camera: Listed) -> str:
     return f"name:{camera.name}"
 
 
-def named_device(index: int, name: str, identity: str = "") -> Device:
+def named_device(index: int, name: str, identity: str = "") -> VideoDevice:
     """A device of which only number, name and identity are known (Windows, macOS)."""
     lowered = name.lower()
     virtual = any(word in lowered for word in _VIRTUAL_NAMES)
     writable = "obs virtual camera" in lowered or "unity video capture" in lowered
-    return Device(index, name, virtual=virtual, output=writable, identity=identity)
+    return VideoDevice(index, name, virtual=virtual, output=writable, identity=identity)
 
 
 def list_linux_devices(
     classes: Path = Path("/sys/class/video4linux"), nodes: Path = Path("/dev")
-) -> list[Device]:
+) -> list[VideoDevice]:
     """The devices of the kernel's list, lowest number first.
 
     Nodes that neither capture nor output (metadata, codecs) are left out. What the node itself
@@ -148,7 +148,7 @@ def list_linux_devices(
             exclusive = not (output and capture and caps & OUTPUT)
         if capture or output:
             devices.append(
-                Device(
+                VideoDevice(
                     int(number[1]),
                     _line(entry / "name") or entry.name,
                     str(path),
@@ -164,17 +164,17 @@ def list_linux_devices(
     return sorted(devices, key=lambda device: device.index)
 
 
-def real_cameras(devices: list[Device]) -> list[Device]:
+def real_cameras(devices: list[VideoDevice]) -> list[VideoDevice]:
     """The webcams among `devices`: `auto` never reads a virtual camera, which may be our own."""
     return [device for device in devices if device.capture and not device.virtual]
 
 
-def virtual_outputs(devices: list[Device]) -> list[Device]:
+def virtual_outputs(devices: list[VideoDevice]) -> list[VideoDevice]:
     """The virtual cameras among `devices` that `run` can write to."""
     return [device for device in devices if device.output]
 
 
-def find_device(choice: str, devices: list[Device]) -> Device | None:
+def find_device(choice: str, devices: list[VideoDevice]) -> VideoDevice | None:
     """The device that a user means by number, path, identity or part of the name (any case)."""
     for device in devices:
         if device.identity and choice == device.identity:

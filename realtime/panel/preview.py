@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.types import Face, Image
-from realtime.animation.framing import DriverView, Seen
-from realtime.canvas.output_gate import Curtain
+from realtime.animation.framing import FramedTracker, Seen
+from realtime.canvas.output_gate import OutputGate
 from realtime.session.settings import Settings
 
 CAMERA_WIDTH = 320
@@ -40,20 +40,20 @@ class Preview:
 
     def __init__(
         self,
-        curtain: Curtain,
-        view: DriverView,
+        gate: OutputGate,
+        view: FramedTracker,
         reference: Callable[[], Face | None],
         settings: Callable[[], Settings],
     ) -> None:
         """Nothing is computed yet.
 
         Args:
-            curtain: knows what goes out.
+            gate: knows what goes out.
             view: knows what the camera sees.
             reference: the driver's face at calibration.
             settings: how the camera's picture is to be shown.
         """
-        self._curtain = curtain
+        self._gate = gate
         self._view = view
         self._reference = reference
         self._settings = settings
@@ -63,7 +63,7 @@ class Preview:
 
     def output(self, width: int, before: bytes | None) -> bytes | None:
         """What the call sees, `width` pixels wide at most; None if it is still `before`."""
-        frame = self._curtain.last
+        frame = self._gate.last
         if frame is None:
             return None
         with self._lock:

@@ -29,7 +29,7 @@ HEADERS = {
 }
 
 
-class Key:
+class AccessKey:
     """The secret of one run: 256 random bits, compared in constant time."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ from realtime.cameras.browser import MAX_FRAME, BrowserFeed
 from realtime.panel.address import Address, bind, names_of, with_port
 from realtime.panel.certificate import Certificate
 from realtime.panel.preview import Preview
-from realtime.panel.security import Guard, Key
+from realtime.panel.security import AccessKey, Guard
 from realtime.session.avatar_library import MAX_UPLOAD
 from realtime.session.keys import KEYS
 from realtime.session.session import Command, Session
@@ -98,7 +98,7 @@ class Panel:
                 f"The panel is shown to other computers ({address.host}) only encrypted; give "
                 "--tls-cert and --tls-key."
             )
-        self.key = Key()
+        self.key = AccessKey()
         self._session = session
         self._preview = preview
         self._feed = feed

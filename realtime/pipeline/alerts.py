@@ -32,7 +32,7 @@ _LATE = 3.0
 
 
 @dataclass
-class _Trouble:
+class _Alert:
     """One thing that can be wrong. since: when it began; told: whether the user knows."""
 
     since: float | None = None
@@ -40,7 +40,7 @@ class _Trouble:
     quiet_until: float = -np.inf
 
 
-class Troubles:
+class Alerts:
     """Decides which changes are worth a line: what lasts, once, and its end.
 
     Safe to use from several threads.
@@ -51,7 +51,7 @@ class Troubles:
         self._say = say
         self._quiet = quiet
         self._lock = threading.Lock()
-        self._known: dict[str, _Trouble] = {}
+        self._known: dict[str, _Alert] = {}
 
     def update(
         self, name: str, wrong: bool, now: float, lasts: float, begins: str, ends: str
@@ -67,26 +67,26 @@ class Troubles:
             ends: the line for when it is over.
         """
         with self._lock:
-            trouble = self._known.setdefault(name, _Trouble())
+            alert = self._known.setdefault(name, _Alert())
             if not wrong:
-                if trouble.told:
+                if alert.told:
                     self._say(ends)
-                    trouble.quiet_until = now + self._quiet
-                trouble.since, trouble.told = None, False
+                    alert.quiet_until = now + self._quiet
+                alert.since, alert.told = None, False
                 return
-            if trouble.since is None:
-                trouble.since = now
-            if not trouble.told and now >= max(trouble.since + lasts, trouble.quiet_until):
-                trouble.told = True
+            if alert.since is None:
+                alert.since = now
+            if not alert.told and now >= max(alert.since + lasts, alert.quiet_until):
+                alert.told = True
                 self._say(begins)
 
 
-class PictureWatch:
+class PictureAlerts:
     """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow."""
 
-    def __init__(self, troubles: Troubles) -> None:
-        """Tell by `troubles`."""
-        self._troubles = troubles
+    def __init__(self, alerts: Alerts) -> None:
+        """Tell by `alerts`."""
+        self._alerts = alerts
         self._sample: bytes = b""
         self._shape: tuple[int, ...] = ()
         self._interval = 0.0
@@ -111,7 +111,7 @@ class PictureWatch:
             self._interval += 0.2 * (interval - self._interval)
         self._seen = now, frame.index
         black = int(sample.max(initial=0)) <= _BLACK
-        tell = self._troubles.update
+        tell = self._alerts.update
         tell(
             "black", black, now, 1.0,
             "The camera's picture is black; open its shutter or take the cover off.",
@@ -135,12 +135,12 @@ class PictureWatch:
         )  # fmt: skip
 
 
-class StageWatch:
+class StageAlerts:
     """Looks at the stages for faults and stalls; called a few times a second."""
 
-    def __init__(self, troubles: Troubles) -> None:
-        """Tell by `troubles`."""
-        self._troubles = troubles
+    def __init__(self, alerts: Alerts) -> None:
+        """Tell by `alerts`."""
+        self._alerts = alerts
         self._faults = 0
         self._last_fault = -np.inf
 
@@ -157,25 +157,25 @@ class StageWatch:
         """
         if faults > self._faults:
             self._faults, self._last_fault = faults, now
-        self._troubles.update(
+        self._alerts.update(
             "faults", now - self._last_fault < 1.0, now, 0.0,
             f"A frame failed ({why}); the last avatar picture stays until one succeeds.",
             f"Frames succeed again; {faults} have failed.",
         )  # fmt: skip
         for stage, since in busy.items():
-            self._troubles.update(
+            self._alerts.update(
                 stage, since is not None and now - since > _HANGS.get(stage, 1.0), now, 0.0,
                 f"{stage} hangs; the last avatar picture stays.",
                 f"{stage} goes on.",
             )  # fmt: skip
 
 
-class OutputWatch:
+class OutputAlerts:
     """Looks at the outputs for those that hang or cannot keep up; called a few times a second."""
 
-    def __init__(self, troubles: Troubles) -> None:
-        """Tell by `troubles`."""
-        self._troubles = troubles
+    def __init__(self, alerts: Alerts) -> None:
+        """Tell by `alerts`."""
+        self._alerts = alerts
         self._looked = -np.inf
         self._dropped: dict[str, int] = {}
 
@@ -189,7 +189,7 @@ class OutputWatch:
         """
         seconds = now - self._looked
         for name, (since, dropped) in outputs.items():
-            self._troubles.update(
+            self._alerts.update(
                 f"hang {name}", since is not None and now - since > 2.0, now, 0.0,
                 f"The output {name} hangs; the others go on.",
                 f"The output {name} goes on.",
@@ -197,7 +197,7 @@ class OutputWatch:
             if seconds >= 1.0:
                 late = dropped - self._dropped.get(name, 0)
                 self._dropped[name] = dropped
-                self._troubles.update(
+                self._alerts.update(
                     f"slow {name}", late > _LATE * seconds, now, 1.5,
                     f"The output {name} is slow: it leaves out {late / seconds:.0f} frames a "
                     "second; the others go on.",

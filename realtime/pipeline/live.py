@@ -1,7 +1,7 @@
 """The live loop: capture, tracking, rendering and output, each in its own thread.
 
 Each hands over only its newest result, so that nothing grows stale when a stage is slow. The
-output goes at its own steady rate and repeats the last frame when there is no new one; each outlet
+output goes at its own steady rate and repeats the last frame when there is no new one; each output
 writes in a thread of its own, and what the user is told is printed by the thread that called
 `run`. So nothing that stalls (camera, networks, drivers, disks, the terminal) stalls the rest.
 """
@@ -22,9 +22,9 @@ from realtime.cameras.base import Camera
 from realtime.canvas.compositor import Composer, face_centre
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.mailbox import Mailbox
-from realtime.pipeline.alerts import OutputWatch, PictureWatch, StageWatch, Troubles
-from realtime.pipeline.output import Feed, Outlet
-from realtime.pipeline.output_clock import Pace
+from realtime.pipeline.alerts import Alerts, OutputAlerts, PictureAlerts, StageAlerts
+from realtime.pipeline.output import Output, OutputThread
+from realtime.pipeline.output_clock import OutputClock
 from realtime.sinks.base import SinkError
 
 _WAIT = 0.2  # Seconds after which a waiting thread looks whether it should stop.
@@ -45,7 +45,7 @@ _BACKOFF = (0.25, 0.5, 1.0)
 _PATIENCE_STAGES = 2.0
 """Seconds that are waited at the end for threads that may hang in a driver."""
 
-_PATIENCE_OUTLETS = 60.0
+_PATIENCE_OUTPUTS = 60.0
 """The same for recordings that are being finished: a long one on a slow disk takes a while."""
 
 
@@ -104,14 +104,14 @@ class _Camera:
 
 
 class Pipeline:
-    """One run from a camera to the outlets; `run` may be called once."""
+    """One run from a camera to the outputs; `run` may be called once."""
 
     def __init__(
         self,
         open_camera: Callable[[], Camera],
         animation: Animation,
         composer: Composer,
-        outlets: Sequence[Outlet],
+        outputs: Sequence[Output],
         *,
         fps: float = 30.0,
         full_pace: bool = False,
@@ -124,7 +124,7 @@ class Pipeline:
             open_camera: opens the camera, again after it was lost; called in the capture thread.
             animation: turns camera frames into avatar frames.
             composer: puts them on the canvas.
-            outlets: where they go; at least one. Those with a `sink` are open already.
+            outputs: where they go; at least one. Those with a `sink` are open already.
             fps: frames per second of the output.
             full_pace: read the next camera frame when the last one was taken, not before: for
                 measuring how fast the path can go.
@@ -132,13 +132,13 @@ class Pipeline:
             last_step: given every frame that is about to go out, repeats too, and gives back what
                 goes out instead; must be quick.
         """
-        if not outlets:
-            raise ValueError("a pipeline needs an outlet")
+        if not outputs:
+            raise ValueError("a pipeline needs an output")
         self.animation = animation
         self.times = animation.times
         self._open_camera = open_camera
         self._composer = composer
-        self._outlets = list(outlets)
+        self._outputs = list(outputs)
         self._fps = fps
         self._full_pace = full_pace
         self._notify = notify or (lambda line: None)
@@ -146,12 +146,12 @@ class Pipeline:
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._asked_to_stop = False
         self._stop = threading.Event()
-        self._feeds: list[Feed] = []
-        self._leaving: list[Feed] = []
-        self._changing = threading.Lock()  # For `_outlets` and `_feeds`, which are replaced whole.
-        troubles = Troubles(self.tell)
-        self._pictures, self._stages = PictureWatch(troubles), StageWatch(troubles)
-        self._outputs = OutputWatch(troubles)
+        self._feeds: list[OutputThread] = []
+        self._leaving: list[OutputThread] = []
+        self._changing = threading.Lock()  # For `_outputs` and `_feeds`, which are replaced whole.
+        alerts = Alerts(self.tell)
+        self._pictures, self._stages = PictureAlerts(alerts), StageAlerts(alerts)
+        self._output_alerts = OutputAlerts(alerts)
         self._busy: dict[str, float | None] = {}
         self._device = animation.device
         self._camera = _Camera()
@@ -190,8 +190,8 @@ class Pipeline:
         late: UserError | None = None
         ticked = -_TICK
         try:
-            self._feed([outlet for outlet in self._outlets if outlet.retry])
-            later = [outlet for outlet in self._outlets if not outlet.retry]
+            self._feed([output for output in self._outputs if output.retry])
+            later = [output for output in self._outputs if not output.retry]
             self._started = time.perf_counter()
             for thread in threads:
                 thread.start()
@@ -210,7 +210,7 @@ class Pipeline:
                 self._stop.wait(left)
                 # A recording starts when the camera has opened.
                 if later and self._camera.opened.is_set():
-                    self._feed([outlet for outlet in later if outlet in self._outlets])
+                    self._feed([output for output in later if output in self._outputs])
                     later = []
                 self._look()
                 self._print_lines()
@@ -219,7 +219,7 @@ class Pipeline:
                     ticked = now
                     with suppress(OSError):  # A terminal that was closed ends nothing.
                         tick()
-                if self._outlets and all(outlet.gone for outlet in self._outlets):
+                if self._outputs and all(output.gone for output in self._outputs):
                     break
         finally:
             self._finish([thread for thread in threads if thread.ident is not None])
@@ -242,51 +242,51 @@ class Pipeline:
             fps_output=written.rate(),
             latency_p50=None if p50 is None else p50 * 1e3,
             latency_p99=None if p99 is None else p99 * 1e3,
-            outputs=tuple(outlet.name for outlet in self._outlets if outlet.sink is not None),
+            outputs=tuple(output.name for output in self._outputs if output.sink is not None),
             faults=self.animation.faults,
             last_fault=self.animation.last_fault,
             seconds=time.perf_counter() - self._started,
             dropped=self._captured.replaced + self._followed.replaced + self._rendered.replaced,
         )
 
-    def add_outlet(self, outlet: Outlet) -> None:
+    def add_output(self, output: Output) -> None:
         """Open one more place for frames in mid-run; callable from any thread.
 
         Raises:
             UserError: it cannot be opened, or the run is over.
         """
-        outlet.open_now()
+        output.open_now()
         with self._changing:
             if not self._stop.is_set():
-                self._outlets = [*self._outlets, outlet]
-                self._feeds = [*self._feeds, Feed(outlet, self.tell, self._written)]
+                self._outputs = [*self._outputs, output]
+                self._feeds = [*self._feeds, OutputThread(output, self.tell, self._written)]
                 return
-        if outlet.sink is not None:
-            outlet.sink.close()
+        if output.sink is not None:
+            output.sink.close()
         raise UserError("The run is over; start the program again.")
 
-    def remove_outlet(self, outlet: Outlet) -> None:
+    def remove_output(self, output: Output) -> None:
         """Close one place for frames; the run goes on, even with none left.
 
         Waits a moment for it; what takes longer is waited for at the end of the run.
         """
         with self._changing:
-            ended = [feed for feed in self._feeds if feed.outlet is outlet]
-            self._feeds = [feed for feed in self._feeds if feed.outlet is not outlet]
-            self._outlets = [other for other in self._outlets if other is not outlet]
+            ended = [feed for feed in self._feeds if feed.output is output]
+            self._feeds = [feed for feed in self._feeds if feed.output is not output]
+            self._outputs = [other for other in self._outputs if other is not output]
         for feed in ended:
             feed.end()
             if not feed.join(_PATIENCE_STAGES):
                 # Whoever asked has other things to do, such as hiding the picture.
                 self._leaving.append(feed)
-                self.tell(f"The output {outlet.name} is still being closed.")
+                self.tell(f"The output {output.name} is still being closed.")
 
-    def _feed(self, outlets: Sequence[Outlet]) -> None:
-        """Open outlets and start feeding them."""
-        for outlet in outlets:
-            outlet.open_now()
+    def _feed(self, outputs: Sequence[Output]) -> None:
+        """Open outputs and start feeding them."""
+        for output in outputs:
+            output.open_now()
             with self._changing:
-                self._feeds = [*self._feeds, Feed(outlet, self.tell, self._written)]
+                self._feeds = [*self._feeds, OutputThread(output, self.tell, self._written)]
 
     def _finish(self, threads: list[threading.Thread]) -> None:
         with self._changing:
@@ -297,20 +297,20 @@ class Pipeline:
         for thread in threads:
             # A camera driver may hang in `read`; nobody waits for it longer than this.
             thread.join(max(0.0, until - time.perf_counter()))
-        fed = {id(feed.outlet) for feed in self._feeds}
+        fed = {id(feed.output) for feed in self._feeds}
         for feed in self._feeds:
             feed.end()
-        for outlet in self._outlets:
-            if id(outlet) not in fed and outlet.sink is not None:
+        for output in self._outputs:
+            if id(output) not in fed and output.sink is not None:
                 with suppress(Exception):  # What kept the run from starting is raised.
-                    outlet.sink.close()
-        until = time.perf_counter() + _PATIENCE_OUTLETS
+                    output.sink.close()
+        until = time.perf_counter() + _PATIENCE_OUTPUTS
         for feed in [*self._feeds, *self._leaving]:
             patience = until - time.perf_counter()
-            if not feed.join(min(patience, _PATIENCE_STAGES) if feed.outlet.retry else patience):
+            if not feed.join(min(patience, _PATIENCE_STAGES) if feed.output.retry else patience):
                 # It must not be closed under its driver's feet: its thread does so if it returns.
-                feed.outlet.failure = f"The output {feed.outlet.name} hangs and was left as it is"
-                self.tell(f"{feed.outlet.failure}.")
+                feed.output.failure = f"The output {feed.output.name} hangs and was left as it is"
+                self.tell(f"{feed.output.failure}.")
         self._print_lines()
 
     def _look(self) -> None:
@@ -318,18 +318,18 @@ class Pipeline:
         animation = self.animation
         now = time.perf_counter()
         self._stages.look(now, animation.faults, animation.last_fault, dict(self._busy))
-        fed = {feed.outlet.name: (feed.busy_since, feed.dropped) for feed in self._feeds}
-        self._outputs.look(now, fed)
+        fed = {feed.output.name: (feed.busy_since, feed.dropped) for feed in self._feeds}
+        self._output_alerts.look(now, fed)
         if animation.device != self._device:
             self._device = animation.device
             self.tell(f"The avatar is now computed on {self._device}.")
 
     def _incomplete(self) -> SinkError | None:
         """What is to be said about outputs that failed for good."""
-        if self._outlets and all(outlet.gone for outlet in self._outlets):
-            reasons = "; ".join(outlet.failure for outlet in self._outlets)
+        if self._outputs and all(output.gone for output in self._outputs):
+            reasons = "; ".join(output.failure for output in self._outputs)
             return SinkError(f"{reasons}; no output is left.")
-        lost = [outlet.failure for outlet in self._outlets if not outlet.retry and outlet.failure]
+        lost = [output.failure for output in self._outputs if not output.retry and output.failure]
         return SinkError(f"{'; '.join(lost)}.") if lost else None
 
     def tell(self, line: str) -> None:
@@ -440,13 +440,13 @@ class Pipeline:
         avatar = self.animation.avatar
         self._composer.set_avatar(avatar.still, face_centre(avatar))
         current = self._composer.compose(AvatarFrame(avatar.still, None, False))
-        pace = Pace(self._fps, time.perf_counter())
+        clock = OutputClock(self._fps, time.perf_counter())
         sent: Image | None = None
         while not self._stop.is_set():
-            self._stop.wait(max(0.0, pace.opens - time.perf_counter()))
-            item = self._rendered.take(max(0.0, pace.closes() - time.perf_counter()))
+            self._stop.wait(max(0.0, clock.opens - time.perf_counter()))
+            item = self._rendered.take(max(0.0, clock.closes() - time.perf_counter()))
             if item is None and self._drawing():
-                item = self._rendered.take(max(0.0, pace.closes(True) - time.perf_counter()))
+                item = self._rendered.take(max(0.0, clock.closes(True) - time.perf_counter()))
             taken = time.perf_counter()
             if self._stop.is_set():
                 break
@@ -473,12 +473,12 @@ class Pipeline:
                 feed.put(out, repeat=out.captured_at is None and out.image is sent)
             sent = out.image
             now = time.perf_counter()
-            pace.served(now, None if item is None else taken - item.ready_at)
+            clock.served(now, None if item is None else taken - item.ready_at)
 
-    def _written(self, outlet: Outlet, frame: AvatarFrame, handed_at: float) -> None:
+    def _written(self, output: Output, frame: AvatarFrame, handed_at: float) -> None:
         """A frame went out: the first output that works is the one that is measured."""
-        first = next((one for one in self._outlets if one.sink is not None), None)
-        if outlet is not first:
+        first = next((one for one in self._outputs if one.sink is not None), None)
+        if output is not first:
             return
         now = time.perf_counter()
         self.times["output"].add(now - handed_at, now)

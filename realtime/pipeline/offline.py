@@ -56,7 +56,7 @@ class Writer(Protocol):
 
 
 @dataclass(frozen=True)
-class Report:
+class ClipReport:
     """What came out.
 
     reference: the frame that motion was measured against. faults: frames that repeat the last
@@ -189,7 +189,7 @@ def animate(
     adapt_scale: bool = True,
     reference: int | None = None,
     progress: Progress = lambda what, done, total: None,
-) -> Report:
+) -> ClipReport:
     """Animate an avatar by a clip and write every frame.
 
     Frames without a face hold the last pose, then ease to the still one. Every frame keeps the
@@ -234,4 +234,4 @@ def animate(
         writer.write(frame, moment)
         progress("Rendering", index + 1, len(poses))
     missing = sum(face is None for face in driver.faces)
-    return Report(len(poses), missing, chosen, faults.count, faults.last)
+    return ClipReport(len(poses), missing, chosen, faults.count, faults.last)

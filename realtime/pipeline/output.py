@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass
-class Outlet:
+class Output:
     """One place for frames, and how to open it.
 
     retry: open it again when it fails (a virtual camera; not a recording, whose file is lost).
@@ -55,35 +55,35 @@ class _Parcel:
     handed_at: float
 
 
-class Feed:
-    """Writes the newest frame to an open outlet, opens it again, and closes it at the end."""
+class OutputThread:
+    """Writes the newest frame to an open output, opens it again, and closes it at the end."""
 
     def __init__(
         self,
-        outlet: Outlet,
+        output: Output,
         notify: Callable[[str], None],
-        written: Callable[[Outlet, AvatarFrame, float], None],
+        written: Callable[[Output, AvatarFrame, float], None],
     ) -> None:
-        """Start the thread; `outlet` is open.
+        """Start the thread; `output` is open.
 
         Args:
-            outlet: from now on only this thread touches its sink.
+            output: from now on only this thread touches its sink.
             notify: called with one line for the user.
-            written: called after each frame with the outlet, the frame, and when `put` was called
+            written: called after each frame with the output, the frame, and when `put` was called
                 (seconds of `time.perf_counter()`).
         """
-        self.outlet = outlet
+        self.output = output
         self._notify = notify
         self._written = written
         self._box: Mailbox[_Parcel] = Mailbox()
         self._ended = threading.Event()
         self.busy_since: float | None = None
         """Since when the sink has been at one frame, seconds of `time.perf_counter()`."""
-        self._thread = threading.Thread(target=self._work, name=f"to {outlet.name}", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f"to {output.name}", daemon=True)
         self._thread.start()
 
     def put(self, frame: AvatarFrame, repeat: bool = False) -> None:
-        """Hand over a frame without waiting. A slow outlet gets only the newest.
+        """Hand over a frame without waiting. A slow output gets only the newest.
 
         repeat: the frame shows what the last one showed; it replaces nothing that still waits.
         """
@@ -116,12 +116,12 @@ class Feed:
                 self._deliver(parcel)
             elif ended:
                 break
-            if self.outlet.sink is None and not (self._reopens() and self._open_again()):
+            if self.output.sink is None and not (self._reopens() and self._open_again()):
                 break
         self._close()
 
     def _deliver(self, parcel: _Parcel) -> None:
-        sink = self.outlet.sink
+        sink = self.output.sink
         if sink is None:
             return
         self.busy_since = time.perf_counter()
@@ -130,46 +130,46 @@ class Feed:
         except Exception as error:
             self._failed(error)
         else:
-            self._written(self.outlet, parcel.frame, parcel.handed_at)
+            self._written(self.output, parcel.frame, parcel.handed_at)
         finally:
             self.busy_since = None
 
     def _failed(self, error: Exception) -> None:
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        outlet = self.outlet
-        outlet.failure = f"The output {outlet.name} failed ({reason.rstrip('.')})"
+        output = self.output
+        output.failure = f"The output {output.name} failed ({reason.rstrip('.')})"
         self._close()
-        outlet.gone = not outlet.retry
-        self._notify(f"{outlet.failure}{'; trying again' if outlet.retry else ''}.")
+        output.gone = not output.retry
+        self._notify(f"{output.failure}{'; trying again' if output.retry else ''}.")
 
     def _reopens(self) -> bool:
         """Wait before the next attempt; whether there is one."""
-        return self.outlet.retry and not self._ended.wait(RETRY)
+        return self.output.retry and not self._ended.wait(RETRY)
 
     def _open_again(self) -> bool:
         """Try until it opens; False if the run ended before."""
         while True:
             try:
-                self.outlet.sink = self.outlet.open()
+                self.output.sink = self.output.open()
             except Exception as error:
-                _log.debug("%s cannot be opened again: %s", self.outlet.name, error)
+                _log.debug("%s cannot be opened again: %s", self.output.name, error)
             else:
                 break
             if not self._reopens():
                 return False
-        self.outlet.failure = ""
+        self.output.failure = ""
         if self._ended.is_set():
             return False
-        self._notify(f"The output {self.outlet.name} is back.")
+        self._notify(f"The output {self.output.name} is back.")
         return True
 
     def _close(self) -> None:
-        sink, self.outlet.sink = self.outlet.sink, None
+        sink, self.output.sink = self.output.sink, None
         if sink is None:
             return
         try:
             sink.close()
         except Exception as error:
             reason = str(error).rstrip(".")
-            self.outlet.failure = f"The output {self.outlet.name} did not close well ({reason})"
-            self._notify(f"{self.outlet.failure}.")
+            self.output.failure = f"The output {self.output.name} did not close well ({reason})"
+            self._notify(f"{self.output.failure}.")

@@ -16,7 +16,7 @@ _HOLD = 3.0
 _WORTH = 0.002
 
 
-class Pace:
+class OutputClock:
     """Slots of one period each on a monotonic clock, without drift.
 
     A new frame goes out as soon as it is there, once a slot; one that is late may take its slot in

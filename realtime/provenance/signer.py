@@ -19,7 +19,7 @@ SELF_MADE = (
 )
 
 
-class Sealer:
+class Signer:
     """Takes the paths of finished videos and signs them one after the other.
 
     Used around a run: leaving the block waits until everything handed in is signed. A video that
@@ -54,10 +54,10 @@ class Sealer:
         with self._lock:
             self._waiting.put((path, claim or self._claim))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="sealer", daemon=True)
+                self._thread = threading.Thread(target=self._work, name="signer", daemon=True)
                 self._thread.start()
 
-    def __enter__(self) -> Sealer:
+    def __enter__(self) -> Signer:
         """Return itself."""
         return self
 

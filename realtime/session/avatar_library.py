@@ -29,7 +29,7 @@ _KEEP = 8
 _KEPT_SIDE = 2048
 
 
-class State(StrEnum):
+class AvatarState(StrEnum):
     """How far an avatar is."""
 
     WAITING = "waiting"
@@ -39,7 +39,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Ready:
+class ReadyAvatar:
     """A prepared avatar. face: the photo's, for finding the driver's pose that is most like it."""
 
     avatar: Avatar
@@ -47,7 +47,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Entry:
+class AvatarEntry:
     """One photo of the list; replaced as a whole when something about it changes.
 
     id: never used again for another photo. own: it lies in the user's folder and may be deleted.
@@ -57,10 +57,10 @@ class Entry:
     id: str
     path: Path
     own: bool
-    state: State = State.WAITING
+    state: AvatarState = AvatarState.WAITING
     reason: str = ""
     thumbnail: bytes | None = None
-    ready: Ready | None = None
+    ready: ReadyAvatar | None = None
 
     @property
     def name(self) -> str:
@@ -73,7 +73,7 @@ class Entry:
         return self.path.name
 
 
-class Maker:
+class AvatarBuilder:
     """Turns photos into avatars."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Maker:
         self._find: Callable[[Image], list[Face]] | None = None
         self._lock = threading.Lock()
 
-    def __call__(self, image: Image, path: Path) -> tuple[Ready, bytes]:
+    def __call__(self, image: Image, path: Path) -> tuple[ReadyAvatar, bytes]:
         """The avatar of a picture, and its thumbnail.
 
         Raises:
@@ -109,32 +109,32 @@ class Maker:
             photo = choose_face(image, path, self._find, self._face)
             return self.ready(photo), portrait(photo)
 
-    def ready(self, photo: Photo) -> Ready:
+    def ready(self, photo: Photo) -> ReadyAvatar:
         """The avatar of a photo."""
-        return Ready(self._animator.prepare(photo, self._size), photo.face)
+        return ReadyAvatar(self._animator.prepare(photo, self._size), photo.face)
 
 
-class Library:
+class AvatarLibrary:
     """The list of avatars. All methods may be called by any thread."""
 
-    def __init__(self, maker: Maker, source: Path | None, own: Path) -> None:
+    def __init__(self, builder: AvatarBuilder, source: Path | None, own: Path) -> None:
         """List the photos; nothing is read yet.
 
         Args:
-            maker: turns photos into avatars.
+            builder: turns photos into avatars.
             source: a photo or a folder of photos.
             own: the folder for photos that are added; made when it is needed.
         """
         self.changed: Callable[[], None] = lambda: None
         """Called, from any thread, after something about the list has changed."""
-        self._maker = maker
+        self._builder = builder
         self._source = source
         self._own = own
-        self._entries: tuple[Entry, ...] = ()
+        self._entries: tuple[AvatarEntry, ...] = ()
         self._count = 0
         self._work = threading.Condition()
         self._wanted: str | None = None
-        self._then: Callable[[Entry], None] = lambda entry: None
+        self._then: Callable[[AvatarEntry], None] = lambda entry: None
         self._used: list[str] = []
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -142,11 +142,11 @@ class Library:
         self.reload()
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[AvatarEntry, ...]:
         """The list as it is now."""
         return self._entries
 
-    def find(self, identity: str) -> Entry | None:
+    def find(self, identity: str) -> AvatarEntry | None:
         """The avatar with this `id`."""
         return next((entry for entry in self._entries if entry.id == identity), None)
 
@@ -166,7 +166,7 @@ class Library:
             for path, own in found:
                 entry = known.get(path)
                 # A photo that was refused may have been replaced by a better one.
-                if entry is None or entry.state is State.REFUSED:
+                if entry is None or entry.state is AvatarState.REFUSED:
                     entry = self._new(path, own)
                 entries.append(entry)
             self._entries = tuple(entries)
@@ -174,16 +174,16 @@ class Library:
             self._work.notify_all()
         self.changed()
 
-    def first(self, photo: Photo, path: Path) -> Entry:
+    def first(self, photo: Photo, path: Path) -> AvatarEntry:
         """Make ready, here and now, the photo that the run begins with."""
-        ready = self._maker.ready(photo)
+        ready = self._builder.ready(photo)
         with self._work:
             entry = next((entry for entry in self._entries if entry.path == path), None)
             if entry is None:
                 entry = self._new(path, False)
                 self._entries = (entry, *self._entries)
             done = self._replace(
-                entry.id, state=State.READY, ready=ready, thumbnail=portrait(photo)
+                entry.id, state=AvatarState.READY, ready=ready, thumbnail=portrait(photo)
             )
             assert done is not None
             self._used.append(done.id)
@@ -202,7 +202,7 @@ class Library:
         if self._thread is not None:
             self._thread.join(5.0)
 
-    def want(self, identity: str, then: Callable[[Entry], None]) -> None:
+    def want(self, identity: str, then: Callable[[AvatarEntry], None]) -> None:
         """Call `then` with an avatar as soon as it is ready or refused; only the last wish counts.
 
         Where it is ready already, `then` is called before this returns.
@@ -214,11 +214,11 @@ class Library:
             entry = self.find(identity)
             if entry is None:
                 raise UserError("This avatar is no longer in the list; choose another one.")
-            if entry.state is State.WAITING:
+            if entry.state is AvatarState.WAITING:
                 self._wanted, self._then = identity, then
                 self._work.notify_all()
                 return
-            if entry.state is State.PREPARING:
+            if entry.state is AvatarState.PREPARING:
                 self._wanted, self._then = identity, then
                 return
             self._wanted = None
@@ -226,7 +226,7 @@ class Library:
                 self._touch(identity)
         then(entry)
 
-    def add(self, data: bytes, name: str) -> Entry:
+    def add(self, data: bytes, name: str) -> AvatarEntry:
         """Check a photo, keep it in the user's folder and make it ready.
 
         It is stored anew, without what a camera writes into its photos (place, time, owner).
@@ -246,11 +246,11 @@ class Library:
             )
         with self._adding:
             image = decode_image(data, called, _MAX_PIXELS)
-            ready, thumbnail = self._maker(image, called)
+            ready, thumbnail = self._builder(image, called)
             path = self._store(image, called.name)
             with self._work:
                 entry = replace(
-                    self._new(path, True), state=State.READY, ready=ready, thumbnail=thumbnail
+                    self._new(path, True), state=AvatarState.READY, ready=ready, thumbnail=thumbnail
                 )
                 self._entries = (*self._entries, entry)
                 self._touch(entry.id)
@@ -282,11 +282,11 @@ class Library:
                 self._wanted = None
         self.changed()
 
-    def _new(self, path: Path, own: bool) -> Entry:
+    def _new(self, path: Path, own: bool) -> AvatarEntry:
         self._count += 1
-        return Entry(f"a{self._count}", path, own)
+        return AvatarEntry(f"a{self._count}", path, own)
 
-    def _replace(self, identity: str, **changes: object) -> Entry | None:
+    def _replace(self, identity: str, **changes: object) -> AvatarEntry | None:
         """Change an entry if it is still there; with the lock."""
         changed = None
         entries = []
@@ -307,7 +307,7 @@ class Library:
             self._used.remove(identity)
         self._used.append(identity)
         while len(self._used) > _KEEP:
-            self._replace(self._used.pop(0), state=State.WAITING, ready=None)
+            self._replace(self._used.pop(0), state=AvatarState.WAITING, ready=None)
 
     def _store(self, image: Image, stem: str) -> Path:
         height, width = image.shape[:2]
@@ -345,7 +345,7 @@ class Library:
                 assert job is not None
                 entry, whole = job
                 if whole:
-                    self._replace(entry.id, state=State.PREPARING)
+                    self._replace(entry.id, state=AvatarState.PREPARING)
             self.changed()
             begun = time.perf_counter()
             if whole:
@@ -357,32 +357,34 @@ class Library:
             rest = time.perf_counter() - begun
             self.changed()
 
-    def _next(self) -> tuple[Entry, bool] | None:
+    def _next(self) -> tuple[AvatarEntry, bool] | None:
         """What to do now, and whether to make the avatar ready or only its thumbnail."""
         if self._wanted is not None:
             entry = self.find(self._wanted)
-            if entry is not None and entry.state is State.WAITING:
+            if entry is not None and entry.state is AvatarState.WAITING:
                 return entry, True
         for entry in self._entries:
             if entry.thumbnail is None:
                 return entry, False
         if len(self._used) < _KEEP:
             for entry in self._entries:
-                if entry.state is State.WAITING:
+                if entry.state is AvatarState.WAITING:
                     return entry, True
         return None
 
-    def _prepare(self, entry: Entry) -> None:
+    def _prepare(self, entry: AvatarEntry) -> None:
         try:
-            ready, thumbnail = self._maker(load_image(entry.path), entry.path)
+            ready, thumbnail = self._builder(load_image(entry.path), entry.path)
         except Exception as error:
             told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}."
             reason = told.replace(str(entry.path), entry.path.name)
             with self._work:
-                done = self._replace(entry.id, state=State.REFUSED, reason=reason)
+                done = self._replace(entry.id, state=AvatarState.REFUSED, reason=reason)
         else:
             with self._work:
-                done = self._replace(entry.id, state=State.READY, ready=ready, thumbnail=thumbnail)
+                done = self._replace(
+                    entry.id, state=AvatarState.READY, ready=ready, thumbnail=thumbnail
+                )
                 if done is not None:
                     self._touch(entry.id)
         with self._work:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UserError
-from realtime.animation.framing import DriverView, Framing
+from realtime.animation.framing import FramedTracker, Framing
 from realtime.canvas.compositor import Compositor
-from realtime.canvas.output_gate import Curtain, Question
+from realtime.canvas.output_gate import OutputGate, Question
 from realtime.latency import STAGES
 from realtime.pipeline.live import Pipeline, Status
-from realtime.pipeline.output import Outlet
-from realtime.session.avatar_library import Entry, Library, State
+from realtime.pipeline.output import Output
+from realtime.session.avatar_library import AvatarEntry, AvatarLibrary, AvatarState
 from realtime.session.settings import Settings, load, save
 
 SLIDERS = ("motion", "expression", "eyes", "mouth", "smoothing")
@@ -55,22 +55,22 @@ class Command:
 class Parts:
     """What a session controls.
 
-    sliders: those of the backend. new_recording: makes the outlet of the next recording, not yet
-    open. new_nowhere: makes one that shows its frames to nobody. recording: the outlet of the
+    sliders: those of the backend. new_recording: makes the output of the next recording, not yet
+    open. new_nowhere: makes one that shows its frames to nobody. recording: the output of the
     recording that the run begins with, if any.
     """
 
     pipeline: Pipeline
-    library: Library
-    view: DriverView
-    curtain: Curtain
+    library: AvatarLibrary
+    view: FramedTracker
+    gate: OutputGate
     composer: Compositor
     sliders: tuple[str, ...]
     adapt_scale: bool
     badge: bool
-    new_recording: Callable[[], Outlet]
-    new_nowhere: Callable[[], Outlet]
-    recording: Outlet | None = None
+    new_recording: Callable[[], Output]
+    new_nowhere: Callable[[], Output]
+    recording: Output | None = None
 
 
 class Session:
@@ -79,7 +79,7 @@ class Session:
     def __init__(
         self,
         parts: Parts,
-        current: Entry,
+        current: AvatarEntry,
         file: Path | None,
         notify: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -174,7 +174,7 @@ class Session:
                 self._kept = kept
             self.touch()
 
-    def add(self, data: bytes, name: str) -> Entry:
+    def add(self, data: bytes, name: str) -> AvatarEntry:
         """Add a photo to the avatars, without switching to it.
 
         Raises:
@@ -239,7 +239,7 @@ class Session:
     def state(self) -> dict[str, Any]:
         """Everything that is chosen and set, for pages: only JSON, and no path of a file."""
         with self._lock:
-            settings, curtain = self.settings, self._parts.curtain
+            settings, gate = self.settings, self._parts.gate
             plain = asdict(settings)
             del plain["avatars"]
             recording = self._recording
@@ -257,9 +257,9 @@ class Session:
                     if name == "smoothing" or (tuning.relative and name in self._parts.sliders)
                 ],
                 "badge": self._badge,
-                "frozen": curtain.frozen,
-                "hidden": curtain.hidden,
-                "pass_through": curtain.open,
+                "frozen": gate.frozen,
+                "hidden": gate.hidden,
+                "pass_through": gate.open,
                 "asking": self._question is not None,
                 "recording": (
                     None if recording is None or recording.gone else Path(recording.name).name
@@ -288,7 +288,7 @@ class Session:
             self._wanted = before
             raise
 
-    def _show(self, entry: Entry) -> None:
+    def _show(self, entry: AvatarEntry) -> None:
         with self._lock:
             if self._wanted != entry.id:
                 return
@@ -312,7 +312,7 @@ class Session:
 
     def _step(self, by: int) -> None:
         entries = [
-            entry for entry in self._parts.library.entries if entry.state is not State.REFUSED
+            entry for entry in self._parts.library.entries if entry.state is not AvatarState.REFUSED
         ]
         now = self._wanted or self._current.id
         places = [index for index, entry in enumerate(entries) if entry.id == now]
@@ -323,7 +323,7 @@ class Session:
         others = [
             entry
             for entry in self._parts.library.entries
-            if entry.state is not State.REFUSED and entry.id != self._current.id
+            if entry.state is not AvatarState.REFUSED and entry.id != self._current.id
         ]
         if not others:
             raise UserError("There is no other avatar; drop a photo on the panel to add one.")
@@ -334,7 +334,7 @@ class Session:
             others = [
                 entry
                 for entry in self._parts.library.entries
-                if entry.state is State.READY and entry.id != identity
+                if entry.state is AvatarState.READY and entry.id != identity
             ]
             if not others:
                 raise UserError("This avatar is on show; switch to another one first.")
@@ -409,7 +409,7 @@ class Session:
         parts, settings = self._parts, self.settings
         parts.pipeline.animation.tuning = settings.of(self._current.key).tuning(parts.adapt_scale)
         parts.view.framing = settings.framing
-        parts.composer.mirror = parts.curtain.mirror = settings.mirror_output
+        parts.composer.mirror = parts.gate.mirror = settings.mirror_output
         parts.composer.show_badge(self._badge)
         self.always_badged = self.always_badged and self._badge
 
@@ -418,13 +418,13 @@ class Session:
         self._apply()
 
     def _freeze(self, wanted: bool | None) -> None:
-        curtain = self._parts.curtain
-        curtain.freeze(not curtain.frozen if wanted is None else wanted)
+        gate = self._parts.gate
+        gate.freeze(not gate.frozen if wanted is None else wanted)
 
     def _hide(self, wanted: bool | None) -> None:
-        curtain = self._parts.curtain
-        curtain.hidden = not curtain.hidden if wanted is None else wanted
-        self.always_badged = self.always_badged and not curtain.hidden
+        gate = self._parts.gate
+        gate.hidden = not gate.hidden if wanted is None else wanted
+        self.always_badged = self.always_badged and not gate.hidden
 
     def _record(self, wanted: bool | None) -> None:
         recording = self._recording
@@ -435,29 +435,29 @@ class Session:
         if recording is not None:
             self._recording = None
             if pipeline.status().outputs == (recording.name,):
-                pipeline.add_outlet(self._parts.new_nowhere())  # The figures go on.
-            pipeline.remove_outlet(recording)
+                pipeline.add_output(self._parts.new_nowhere())  # The figures go on.
+            pipeline.remove_output(recording)
             if not recording.gone:
                 self.say(f"Recorded {recording.name}.")
         if on:
-            outlet = self._parts.new_recording()
-            pipeline.add_outlet(outlet)
-            self._recording = outlet
+            output = self._parts.new_recording()
+            pipeline.add_output(output)
+            self._recording = output
 
     def _pass_through(self, wanted: bool | None) -> None:
-        curtain = self._parts.curtain
-        on = not curtain.open if wanted is None else wanted
+        gate = self._parts.gate
+        on = not gate.open if wanted is None else wanted
         if on:
-            self._question = curtain.ask()
+            self._question = gate.ask()
         else:
             self._question = None
-            curtain.pass_through(None)
+            gate.pass_through(None)
 
     def _confirm(self, agreed: bool | None) -> None:
         question, self._question = self._question, None
         if question is None or not agreed:
             return
-        if self._parts.curtain.pass_through(question):
+        if self._parts.gate.pass_through(question):
             self.was_real, self.always_badged = True, False
             self.say("Your real face is shown; press 0 to show the avatar again.")
         else:
@@ -468,7 +468,7 @@ class Session:
         self._parts.pipeline.stop()
 
 
-def _described(entry: Entry) -> dict[str, Any]:
+def _described(entry: AvatarEntry) -> dict[str, Any]:
     return {
         "id": entry.id,
         "name": entry.name,

@@ -48,17 +48,17 @@ class Sink(Protocol):
     ) -> None: ...
 
 
-def unheard(line: str) -> None:
+def ignore_line(line: str) -> None:
     """A `notify` that nobody listens to."""
 
 
 @dataclass(frozen=True)
-class Request:
+class SinkRequest:
     """What a sink is opened for.
 
     size: (width, height) in pixels, both even. fps: how often `write` will be called a second.
-    device: the part of `--output` that is the backend's own (a path, a number, a name), or None
-    for the backend's first choice. notify: called with one line for the user, such as a warning
+    device: the part of `--output` that is the kind's own (a path, a number, a name), or None
+    for the kind's first choice. notify: called with one line for the user, such as a warning
     about a device that works but not for every program. finished: called with the path of a file
     once nothing more will be written to it.
     """
@@ -66,13 +66,13 @@ class Request:
     size: tuple[int, int]
     fps: float
     device: str | None = None
-    notify: Callable[[str], None] = unheard
+    notify: Callable[[str], None] = ignore_line
     finished: Callable[[Path], None] | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a look around says about a backend; nothing was opened for it.
+    """What a look around says about a kind of sink; nothing was opened for it.
 
     usable: it is worth an attempt. where: what it would take ("AI avatar (/dev/video10)"), or "".
     why: one clause without a capital or a full stop: what speaks for it ("every program lists
@@ -86,20 +86,20 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Backend:
+class SinkKind:
     """One kind of sink. A new one is an object of this class in `registry.BACKENDS`.
 
     name: what `--output NAME` or `--output NAME:DEVICE` calls it.
     find: looks whether it can be used on this computer; quick, and changes nothing.
     open: opens a sink, or raises a `SinkError` of one sentence that says what to do. What the
-        backend needs is imported there, not at import, so that a missing library stops nobody else.
-    camera: other programs see it as a camera. `--output auto` takes the first such backend that
+        kind needs is imported there, not at import, so that a missing library stops nobody else.
+    camera: other programs see it as a camera. `--output auto` takes the first such kind that
         opens, and one that fails during a run is opened again.
     """
 
     name: str
     find: Callable[[], Found]
-    open: Callable[[Request], Sink]
+    open: Callable[[SinkRequest], Sink]
     camera: bool = True
 
 

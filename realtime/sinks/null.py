@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from realtime.frames import AvatarFrame
-from realtime.sinks.base import Backend, Found, Request, require_avatar_frame
+from realtime.sinks.base import Found, SinkKind, SinkRequest, require_avatar_frame
 
 
 class NullSink:
@@ -41,8 +41,8 @@ def _find() -> Found:
     return Found(True, "nobody sees it")
 
 
-def _open(request: Request) -> NullSink:
+def _open(request: SinkRequest) -> NullSink:
     return NullSink()
 
 
-BACKEND = Backend("none", _find, _open, camera=False)
+KIND = SinkKind("none", _find, _open, camera=False)

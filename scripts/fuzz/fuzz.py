@@ -3,7 +3,7 @@
     .venv-test/bin/python -m scripts.fuzz.fuzz --inputs 10000   all targets, Hypothesis
     .venv-test/bin/python -m scripts.fuzz.fuzz --targets manifest --engine atheris --inputs 50000
 
-Inputs are made from the seeds in tests/data/fuzz/TARGET. A finding is anything but a result or a
+Inputs are made from the seeds in scripts/fuzz/seeds/TARGET. A finding is anything but a result or a
 `UserError`: another exception, the end of the process, more than 2 s of work, more than 1 GB of
 memory, a file written outside the folder that the target was given, a program started, a
 connection opened. Inputs with findings are kept in --out. Exit code 1 if there are any.
@@ -34,7 +34,7 @@ from models.errors import UserError
 from scripts.fuzz import checkpoints
 from scripts.paths import ROOT
 
-SEEDS = ROOT / "tests" / "fuzz"
+SEEDS = ROOT / "scripts" / "fuzz" / "seeds"
 MOST_SECONDS = 2.0
 MOST_BYTES = 1_000_000_000
 _LONGEST_WORK = 30
@@ -367,7 +367,7 @@ def _atheris(target: str, call: Callable[[bytes], None], inputs: int, seed: int)
 
 
 def work(target: str, engine: str, inputs: int, seed: int, folder: Path) -> None:
-    """Feed one target in this process and write report.json into `folder`."""
+    """OutputThread one target in this process and write report.json into `folder`."""
     faulthandler.enable()
     for number in (signal.SIGALRM, signal.SIGPROF):
         faulthandler.register(number, chain=True)
@@ -413,7 +413,7 @@ def work(target: str, engine: str, inputs: int, seed: int, folder: Path) -> None
 
 
 def feed(target: str, engine: str, inputs: int, seed: int, out: Path) -> tuple[int, int]:
-    """Feed one target in processes of its own; returns how many inputs and findings."""
+    """OutputThread one target in processes of its own; returns how many inputs and findings."""
     total = found = 0
     ends: collections.Counter[str] = collections.Counter()
     began = time.perf_counter()
@@ -463,7 +463,7 @@ def feed(target: str, engine: str, inputs: int, seed: int, out: Path) -> tuple[i
 
 
 def main() -> int:
-    """Feed the chosen targets."""
+    """OutputThread the chosen targets."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--inputs", type=int, default=1000, help="for each target")
     parser.add_argument("--targets", nargs="*", choices=sorted(TARGETS), default=list(TARGETS))

@@ -43,7 +43,7 @@ from realtime.frames import AvatarFrame
 from realtime.panel.address import Address
 from realtime.panel.server import Panel
 from realtime.pipeline.live import Pipeline
-from realtime.pipeline.output import Outlet
+from realtime.pipeline.output import Output
 from realtime.pipeline.threads import limit_threads
 from realtime.session.session import Command
 from realtime.sinks.recording.recorder import Recorder
@@ -109,7 +109,7 @@ class Bench:
     def __init__(
         self,
         folder: Path,
-        outlets: Callable[[Bench], list[Outlet]],
+        outputs: Callable[[Bench], list[Output]],
         *,
         fps: float = 30.0,
         full_pace: bool = False,
@@ -121,7 +121,7 @@ class Bench:
 
         Args:
             folder: for photos and recordings.
-            outlets: makes the outputs; the last one is a recording.
+            outputs: makes the outputs; the last one is a recording.
             fps: of the output; of the camera too, unless `full_pace`.
             full_pace: the camera gives its frames as fast as they are taken.
             size: of the canvas.
@@ -150,7 +150,7 @@ class Bench:
             create_animator=lambda name: FaultyAnimator(self.board, create_animator(name)),
             FaceTracker=lambda: FaultyTracker(self.board, FaceTracker()),
             avatars_folder=lambda: folder / "own",
-            _outlets=lambda *words: outlets(self),
+            _outputs=lambda *words: outputs(self),
         )
         with self._parts:
             made = live.build(choices, self.lines.append)
@@ -231,14 +231,14 @@ def try_fault(fault: Fault, seconds: float, folder: Path) -> bool:
     """Let one fault happen and print what came of it; whether a limit was passed."""
     kept, own = Kept(), Kept()
 
-    def outlets(bench: Bench) -> list[Outlet]:
+    def outputs(bench: Bench) -> list[Output]:
         return [
-            Outlet(lambda: FaultySink("first", own, bench.board), retry=True),
-            Outlet(lambda: FaultySink("second", kept), retry=True),
-            Outlet(lambda: Recorder(folder / "record.mp4", bench.size, 30)),
+            Output(lambda: FaultySink("first", own, bench.board), retry=True),
+            Output(lambda: FaultySink("second", kept), retry=True),
+            Output(lambda: Recorder(folder / "record.mp4", bench.size, 30)),
         ]
 
-    with Bench(folder, outlets) as bench:
+    with Bench(folder, outputs) as bench:
         began = time.perf_counter()
         time.sleep(seconds)
         calm = kept.longest_gap(began, time.perf_counter())
@@ -307,13 +307,13 @@ def run_leak(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="avatarify-soak-") as name:
         folder = Path(name)
 
-        def outlets(bench: Bench) -> list[Outlet]:
+        def outputs(bench: Bench) -> list[Output]:
             return [
-                Outlet(lambda: FaultySink("watched", guard, bench.board), retry=True),
-                Outlet(lambda: Recorder(folder / "record.mp4", bench.size, 30)),
+                Output(lambda: FaultySink("watched", guard, bench.board), retry=True),
+                Output(lambda: Recorder(folder / "record.mp4", bench.size, 30)),
             ]
 
-        bench = Bench(folder, outlets, fps=120, full_pace=True, avatar_size=128, marked=True)
+        bench = Bench(folder, outputs, fps=120, full_pace=True, avatar_size=128, marked=True)
         assert Detector().finds(bench.pictures[0]), "the detector is blind"
         with bench:
             hunt(bench, guard, options.frames, chance)

@@ -23,7 +23,7 @@ from models.face.tracker import FaceTracker
 from models.mesh import eye_region as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.eye_network import Known
-from models.mesh.eye_region import Region, Source
+from models.mesh.eye_region import EyeRegion, Source
 from models.mesh.motion import relative_motion
 from models.mesh.paint import fill
 from models.mesh.pose import euler, fit_head
@@ -186,7 +186,7 @@ class _Collector:
         return len(self._photos) - 1
 
     def add(
-        self, region: Region, source: Source, photo: int, frame: _Frame, plain: Image | None
+        self, region: EyeRegion, source: Source, photo: int, frame: _Frame, plain: Image | None
     ) -> None:
         """Add what the network sees, and the driving frame as what it should make of it."""
         if region.prior.max() < 0.05:  # Nothing to learn, or out of sight.

@@ -15,7 +15,7 @@ from realtime.animation.animation import Animation
 from realtime.animation.calibration import Calibration
 from realtime.frames import AvatarFrame
 from realtime.pipeline.live import Pipeline
-from realtime.pipeline.output import Outlet
+from realtime.pipeline.output import Output
 from scripts.rigs.fakes import CAMERA_COLOUR, FakeAnimator, FakeTracker, PlainComposer, avatar, face
 from scripts.soak.faults import (
     FAULTS,
@@ -94,8 +94,8 @@ class Rig:
             animation,
             PlainComposer(),
             [
-                Outlet(lambda: FaultySink("first", self.faulty, self.board), retry=True),
-                Outlet(lambda: FaultySink("second", self.sound), retry=True),
+                Output(lambda: FaultySink("first", self.faulty, self.board), retry=True),
+                Output(lambda: FaultySink("second", self.sound), retry=True),
             ],
             fps=60,
             notify=self.lines.append,

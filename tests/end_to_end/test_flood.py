@@ -36,7 +36,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 @pytest.fixture()
 def panel(rig: Rig) -> Iterator[Panel]:
-    preview = Preview(rig.curtain, rig.view, lambda: None, lambda: rig.session.settings)
+    preview = Preview(rig.gate, rig.view, lambda: None, lambda: rig.session.settings)
     panel = Panel(rig.session, preview, Address())
     panel.start()
     yield panel

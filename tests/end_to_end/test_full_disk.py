@@ -19,9 +19,9 @@ from realtime.animation.animation import Animation
 from realtime.animation.calibration import Calibration
 from realtime.frames import AvatarFrame
 from realtime.pipeline.live import Pipeline
-from realtime.pipeline.output import Outlet
+from realtime.pipeline.output import Output
 from realtime.provenance.credentials import of_this_computer
-from realtime.provenance.signer import Sealer
+from realtime.provenance.signer import Signer
 from realtime.provenance.signing import LIVE, Claim
 from realtime.sinks.base import SinkError
 from realtime.sinks.recording.recorder import Recorder
@@ -84,11 +84,11 @@ def test_the_avatar_goes_on_and_the_recording_has_every_second(
         if "stopped" in line:
             failed.set()
 
-    with Sealer(of_this_computer(), Claim(LIVE, True), notes.append) as sealer:
+    with Signer(of_this_computer(), Claim(LIVE, True), notes.append) as signer:
 
         def record() -> Recorder:
             began.append(time.perf_counter())
-            return Recorder(path, SIZE, FPS, finished=sealer.add)
+            return Recorder(path, SIZE, FPS, finished=signer.add)
 
         animation = Animation(
             FakeAnimator(),
@@ -96,8 +96,8 @@ def test_the_avatar_goes_on_and_the_recording_has_every_second(
             avatar(),
             calibration=Calibration(patience=0.1),
         )
-        outlets = [Outlet(lambda: camera, retry=True), Outlet(record)]
-        pipeline = Pipeline(FakeCamera, animation, Noise(), outlets, fps=FPS, notify=heard)
+        outputs = [Output(lambda: camera, retry=True), Output(record)]
+        pipeline = Pipeline(FakeCamera, animation, Noise(), outputs, fps=FPS, notify=heard)
         lasted, frames = [], []
 
         def watch() -> None:

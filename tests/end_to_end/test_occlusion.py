@@ -13,8 +13,8 @@ import pytest
 from models.face.tracker import FaceTracker
 from models.types import Avatar, Crop, Face, Image, Keypoints
 from realtime.animation.animation import Animation
-from realtime.animation.calibration import State
-from realtime.animation.plausibility import Continuity
+from realtime.animation.calibration import CalibrationState
+from realtime.animation.plausibility import Plausibility
 from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
 from realtime.frames import CameraFrame
@@ -143,7 +143,7 @@ def test_nothing_before_the_face_makes_the_avatar_jump(
         if animation.face_found and tracker._region is not None:
             middle = seen.landmarks[:468, 0].mean()
             assert abs(tracker._region.cx - middle) < 80, "another face was taken"
-    assert animation.calibration_state is not State.WAITING and animation.faults == 0
+    assert animation.calibration_state is not CalibrationState.WAITING and animation.faults == 0
     steps = [np.linalg.norm(b - a, axis=1).max() for a, b in zip(poses, poses[1:], strict=False)]
     calm = max(steps[20:BEGINS])
     assert max(steps[BEGINS:]) < max(2.0 * calm, 0.1), "it jumps"
@@ -172,7 +172,7 @@ def test_a_turn_to_the_profile_and_back_does_not_make_it_jump(
         poses.append(followed.pose.values)
         found.append(animation.face_found)
     steps = [np.linalg.norm(b - a, axis=1).max() for a, b in zip(poses, poses[1:], strict=False)]
-    assert animation.calibration_state is not State.WAITING and animation.faults == 0
+    assert animation.calibration_state is not CalibrationState.WAITING and animation.faults == 0
     assert max(steps) < 0.3, "it jumps: the head itself moves its points by 0.2 a frame"
     still = steps[len(there) - len(profile) : len(there) - 1]
     assert max(still) < 0.15, "nor does a profile that hardly moves"
@@ -188,9 +188,9 @@ def squeezed(width: float) -> Face:
 
 
 def test_a_shape_that_changes_too_fast_is_not_believed_for_a_moment() -> None:
-    continuity = Continuity()
+    plausibility = Plausibility()
     widths = [1.0] * 10 + [0.7] * 20 + list(np.linspace(0.7, 1.0, 15))
-    believed = [continuity.believes(squeezed(w), i / FPS) for i, w in enumerate(widths)]
+    believed = [plausibility.believes(squeezed(w), i / FPS) for i, w in enumerate(widths)]
     doubted = [index for index, one in enumerate(believed) if not one]
     assert doubted == list(range(10, 16)), "a fifth of a second; a slow change is believed"
 
@@ -206,8 +206,8 @@ def test_another_person_is_calibrated_anew() -> None:
         states.append(animation.calibration_state)
         assert followed.pose is not None
         moved.append(float(np.abs(followed.pose.values - rest().keypoints.values).max()))
-    assert states[39] is State.CALIBRATED and states[101] is State.WAITING
-    assert states[-1] is State.CALIBRATED
+    assert states[39] is CalibrationState.CALIBRATED and states[101] is CalibrationState.WAITING
+    assert states[-1] is CalibrationState.CALIBRATED
     assert max(moved) < 0.05, "against the other's reference it would be far away"
 
 
@@ -218,4 +218,4 @@ def test_the_same_person_in_the_same_place_is_not_calibrated_again() -> None:
         image = np.zeros((480, 640, 3), np.uint8)
         animation.follow(CameraFrame(image, index / FPS, index))
         if index >= 40:
-            assert animation.calibration_state is State.CALIBRATED
+            assert animation.calibration_state is CalibrationState.CALIBRATED

@@ -15,7 +15,7 @@ from models.errors import UserError
 from realtime.cameras.clip import ClipReader
 from realtime.media import MAX_PIXELS, open_media
 from realtime.sinks.recording.video_writer import VideoWriter
-from tests.paths import DATA, ROOT
+from tests.paths import ROOT, SEEDS
 
 DEMO = ROOT / "assets" / "demo.mp4"
 
@@ -65,7 +65,7 @@ def test_huge_pictures_in_a_video_are_refused_undecoded(tmp_path: Path) -> None:
 
 
 def test_streams_of_an_unknown_kind_are_left_out(tmp_path: Path) -> None:
-    seeds = DATA / "fuzz"
+    seeds = SEEDS
     with pytest.raises(UserError, match="holds no video"):
         ClipReader(seeds / "video" / "unknown-codec")
     path = tmp_path / "out.mp4"
@@ -76,7 +76,7 @@ def test_streams_of_an_unknown_kind_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_video_whose_rest_cannot_be_found_ends_there() -> None:
-    reader = ClipReader(DATA / "fuzz" / "video" / "lost-rest")
+    reader = ClipReader(SEEDS / "video" / "lost-rest")
     assert len(list(reader.frames())) == 1
 
 

@@ -1,8 +1,9 @@
 """The camera's and the virtual camera's tests with real devices; run inside the virtual machine.
 
 `tests/scripts/soak/test_devices.py` boots the machine and runs this file there, as root, where
-/dev/video10 and /dev/video11 are v4l2loopback devices (with and without exclusive_caps) and /dev/video20 is the
-kernel's test webcam. Computing is slow there, so pictures are small and the animator is a stub.
+/dev/video10 and /dev/video11 are v4l2loopback devices (with and without exclusive_caps) and
+/dev/video20 is the kernel's test webcam. Computing is slow there, so pictures are small and the
+animator is a stub.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ from realtime.cameras.base import CameraLost
 from realtime.cameras.chosen import ChosenCamera
 from realtime.commands.doctor import assess
 from realtime.commands.setup_camera import setup_camera
-from realtime.devices.discovery import Device, list_devices, real_cameras, virtual_outputs
+from realtime.devices.discovery import VideoDevice, list_devices, real_cameras, virtual_outputs
 from realtime.devices.host import Host
 from realtime.frames import AvatarFrame
 from realtime.pipeline.live import Pipeline
-from realtime.pipeline.output import Outlet
+from realtime.pipeline.output import Output
 from realtime.sinks.base import Sink, SinkError
-from realtime.sinks.registry import Output
+from realtime.sinks.registry import SinkChoice
 from scripts.rigs.fakes import FakeAnimator, FakeTracker, PlainComposer, avatar, face
 
 SIZE = (320, 240)
@@ -154,7 +155,7 @@ class Writer:
 
 @contextmanager
 def shown(choice: str, **more: Any) -> Iterator[Writer]:
-    with Writer(Output(choice, SIZE, FPS, **more)()) as writer:
+    with Writer(SinkChoice(choice, SIZE, FPS, **more)()) as writer:
         yield writer
 
 
@@ -230,7 +231,7 @@ def test_pixels_order_and_rate(fresh: None, device: str) -> None:
 def test_the_range_is_limited_and_nothing_is_lost_of_it() -> None:
     ramp = np.repeat(np.arange(256, dtype=np.uint8), 2)[None, :, None]
     ramp = np.ascontiguousarray(np.broadcast_to(ramp, (240, 512, 3)))
-    sink = Output(OWN, (512, 240), FPS)()
+    sink = SinkChoice(OWN, (512, 240), FPS)()
     stop = threading.Event()
 
     def feed() -> None:
@@ -274,7 +275,7 @@ def test_a_loopback_works_more_than_once(fresh: None) -> None:
 
 def test_a_loopback_works_again_while_it_is_shown() -> None:
     """The program restarts during a call: Zoom still holds the device."""
-    first = Writer(Output(OWN, SIZE, FPS)())
+    first = Writer(SinkChoice(OWN, SIZE, FPS)())
     with first, reader(OWN) as capture:
         pictures(capture, 1)
         first.__exit__()
@@ -289,8 +290,8 @@ def test_a_reader_fixes_the_size() -> None:
         pictures(capture, 1)
         writer.__exit__()
         with pytest.raises(SinkError, match="held at 320x240.*--size 320x240"):
-            Output(OWN, (640, 480), FPS)()
-    with Output(OWN, (640, 480), FPS)() as sink:
+            SinkChoice(OWN, (640, 480), FPS)()
+    with SinkChoice(OWN, (640, 480), FPS)() as sink:
         sink.write(AvatarFrame(card(0, (640, 480)), None, True))
 
 
@@ -302,7 +303,7 @@ def test_a_device_that_another_program_feeds_is_left_alone(device: str) -> None:
         path = Path(f"/sys/class/video4linux/{Path(device).name}/format")
         eventually(lambda: "320x240" in path.read_text(), 120)
         with pytest.raises(SinkError, match="taken by another program") as caught:
-            Output(device, SIZE, FPS)()
+            SinkChoice(device, SIZE, FPS)()
         assert str(caught.value).count(". ") == 0
     finally:
         other.terminate()
@@ -318,18 +319,18 @@ def test_wrong_missing_and_forbidden_devices() -> None:
     }
     for device, words in wrong.items():
         with pytest.raises(SinkError, match=words):
-            Output(device, SIZE, FPS)()
+            SinkChoice(device, SIZE, FPS)()
     os.seteuid(65534)
     try:
         with pytest.raises(SinkError, match="You may not use .*usermod"):
-            Output(OWN, SIZE, FPS)()
+            SinkChoice(OWN, SIZE, FPS)()
     finally:
         os.seteuid(0)
     # One forbidden device of another kind ends pyvirtualcam's own search; not ours.
     os.chmod(OWN, 0o666)
     os.seteuid(65534)
     try:
-        with Output("auto", SIZE, FPS)() as sink:
+        with SinkChoice("auto", SIZE, FPS)() as sink:
             assert sink.name == "Avatar A (/dev/video10)"
     finally:
         os.seteuid(0)
@@ -338,7 +339,7 @@ def test_wrong_missing_and_forbidden_devices() -> None:
 
 def test_a_frame_that_the_kernel_refuses_is_noticed() -> None:
     """The library prints to stderr and goes on; here its handle is given to a full device."""
-    with Output(OWN, SIZE, FPS)() as sink:
+    with SinkChoice(OWN, SIZE, FPS)() as sink:
         sink.write(AvatarFrame(card(), None, True))
         handles = [int(name) for name in os.listdir("/proc/self/fd")]
         (handle,) = [one for one in handles if os.path.realpath(f"/proc/self/fd/{one}") == OWN]
@@ -354,10 +355,10 @@ def test_auto_takes_the_device_that_zoom_lists_and_warns_of_the_other() -> None:
     assert found[OWN].exclusive and not found[SHARED].exclusive
     assert found[OWN].virtual and not found[WEBCAM].virtual
     notes: list[str] = []
-    with Output("auto", SIZE, FPS, notes.append)() as sink:
+    with SinkChoice("auto", SIZE, FPS, notes.append)() as sink:
         assert sink.name == "Avatar A (/dev/video10)"
     assert len(notes) == 1 and notes[0].startswith("Output: Avatar A (/dev/video10)")
-    with Output(SHARED, SIZE, FPS, notes.append)():
+    with SinkChoice(SHARED, SIZE, FPS, notes.append)():
         assert "exclusive_caps=1" in notes[1] and "Chrome and Zoom" in notes[1]
     # An open camera does not change what is known of it.
     with shown(OWN), shown(SHARED):
@@ -385,7 +386,7 @@ def plugged_in_at_the_end() -> Iterator[None]:
             plug_in()
 
 
-def webcam() -> Device:
+def webcam() -> VideoDevice:
     return real_cameras(list_devices())[0]
 
 
@@ -467,13 +468,13 @@ class Run:
             still,
             calibration=Calibration(patience=0.1),
         )
-        opener = Output(output, SIZE, FPS, self.notes.put)
+        opener = SinkChoice(output, SIZE, FPS, self.notes.put)
         sink = opener()
         self.pipeline = Pipeline(
             ChosenCamera(camera, size=SIZE, fps=FPS),
             animation,
             PlainComposer(),
-            [Outlet(opener, retry=opener.reopens, sink=sink, name=sink.name)],
+            [Output(opener, retry=opener.reopens, sink=sink, name=sink.name)],
             fps=FPS,
             notify=self.notes.put,
         )

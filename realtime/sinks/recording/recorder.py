@@ -11,7 +11,7 @@ from types import TracebackType
 
 from models.types import Image
 from realtime.frames import AvatarFrame
-from realtime.sinks.base import Backend, Found, Request, SinkError, require_avatar_frame
+from realtime.sinks.base import Found, SinkError, SinkKind, SinkRequest, require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
 
 _QUEUE = 8
@@ -184,10 +184,10 @@ def _find() -> Found:
     return Found(True, "it needs no camera")
 
 
-def _open(request: Request) -> Recorder:
+def _open(request: SinkRequest) -> Recorder:
     if request.device is None:
         raise SinkError("A recording needs a file: write --record out.mp4.")
     return Recorder(request.device, request.size, request.fps, finished=request.finished)
 
 
-BACKEND = Backend("recorder", _find, _open, camera=False)
+KIND = SinkKind("recorder", _find, _open, camera=False)

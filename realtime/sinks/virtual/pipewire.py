@@ -17,7 +17,7 @@ import numpy as np
 
 from models.types import Image
 from realtime.frames import AvatarFrame
-from realtime.sinks.base import Backend, Found, Request, SinkError, require_avatar_frame
+from realtime.sinks.base import Found, SinkError, SinkKind, SinkRequest, require_avatar_frame
 from realtime.sinks.virtual import libpipewire as pw
 
 LABEL = "AI avatar"
@@ -44,7 +44,7 @@ class PipeWireSink:
         Raises:
             SinkError: this system has no PipeWire, or it takes no camera.
         """
-        lack = lacking()
+        lack = missing_here()
         if lack is not None:
             raise SinkError(f"{lack[0]}; {lack[1]}.")
         self.name = f"{label} (PipeWire)"
@@ -214,7 +214,7 @@ class PipeWireSink:
         self._frames += 1
 
 
-def lacking() -> tuple[str, str] | None:
+def missing_here() -> tuple[str, str] | None:
     """What stands against a PipeWire camera here, and what to do; None if nothing does.
 
     Opens nothing: whether PipeWire answers is seen when the camera is made.
@@ -237,16 +237,16 @@ def lacking() -> tuple[str, str] | None:
 
 
 def _find() -> Found:
-    lack = lacking()
+    lack = missing_here()
     if lack is None:
         why = "OBS 30 lists it, Firefox and Chrome after one setting, Zoom does not"
         return Found(True, why, "a PipeWire camera")
     return Found(False, lack[0] if platform.system() == "Linux" else "")
 
 
-def _open(request: Request) -> PipeWireSink:
+def _open(request: SinkRequest) -> PipeWireSink:
     return PipeWireSink(request.size, request.fps, request.device or LABEL)
 
 
-BACKEND = Backend("pipewire", _find, _open)
+KIND = SinkKind("pipewire", _find, _open)
 """`--output pipewire` or `--output pipewire:NAME`."""

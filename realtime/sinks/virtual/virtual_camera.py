@@ -15,10 +15,17 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from models.types import Image
-from realtime.devices.discovery import Device, find_device, list_devices, virtual_outputs
+from realtime.devices.discovery import VideoDevice, find_device, list_devices, virtual_outputs
 from realtime.devices.host import join_video_group, missing_virtual_camera
 from realtime.frames import AvatarFrame
-from realtime.sinks.base import Backend, Found, Request, SinkError, require_avatar_frame, unheard
+from realtime.sinks.base import (
+    Found,
+    SinkError,
+    SinkKind,
+    SinkRequest,
+    ignore_line,
+    require_avatar_frame,
+)
 from realtime.sinks.virtual.loopback import bytes_written, make_ready
 
 _CHECK_EVERY = 1.0
@@ -60,7 +67,7 @@ class VirtualCameraSink:
         size: tuple[int, int],
         fps: float,
         device: str | None = None,
-        notify: Callable[[str], None] = unheard,
+        notify: Callable[[str], None] = ignore_line,
     ) -> None:
         """Open the device and let others see it.
 
@@ -173,7 +180,11 @@ class VirtualCameraSink:
         raise trouble or SinkError(missing_virtual_camera())
 
     def _try(
-        self, device: str | None, fps: float, found: Device | None, notify: Callable[[str], None]
+        self,
+        device: str | None,
+        fps: float,
+        found: VideoDevice | None,
+        notify: Callable[[str], None],
     ) -> Any:
         if device is not None and device.startswith("/dev/"):
             # The library leaks a handle for each device that it refuses, so it is asked last.
@@ -251,7 +262,7 @@ def _split(device: str | None) -> tuple[str | None, str]:
     return device, "rgb"
 
 
-def _system_name(found: Device | None, device: str) -> str:
+def _system_name(found: VideoDevice | None, device: str) -> str:
     """What pyvirtualcam calls the device that the user chose."""
     if found is not None:
         return found.path or found.name
@@ -290,8 +301,8 @@ def _find() -> Found:
     return Found(False, "neither OBS's virtual camera nor UnityCapture is installed")
 
 
-def _open(request: Request) -> VirtualCameraSink:
+def _open(request: SinkRequest) -> VirtualCameraSink:
     return VirtualCameraSink(request.size, request.fps, request.device, request.notify)
 
 
-BACKEND = Backend("pyvirtualcam", _find, _open)
+KIND = SinkKind("pyvirtualcam", _find, _open)

@@ -11,7 +11,7 @@ import pytest
 from models.errors import UserError
 from models.face.bundle import Bundle
 from models.face.irises import set_irises
-from models.face.landmarker import Region
+from models.face.landmarker import CropRegion
 from models.face.tracker import FaceTracker
 from models.types import Image
 
@@ -123,7 +123,7 @@ def test_region_of_landmarks_is_square_to_the_eyes() -> None:
     rng = np.random.default_rng(1)
     landmarks = rng.normal(0, 30, (478, 3)).astype(np.float32) + 200
     landmarks[33, :2], landmarks[263, :2] = (180, 200), (220, 200)
-    flat = Region.from_landmarks(landmarks)
+    flat = CropRegion.from_landmarks(landmarks)
     assert flat.angle == pytest.approx(0.0)
     corner = flat.matrix() @ np.array([127.5, 127.5, 1], np.float32)
     assert corner == pytest.approx([flat.cx, flat.cy], abs=0.01)

@@ -22,7 +22,7 @@ from models.fomm.motion import jacobians_of, relative_motion
 from models.types import Crop, Face, Keypoints, Photo
 from scripts.rigs import fakes
 from tests import fomm_rule
-from tests.paths import DATA
+from tests.paths import DATA, SEEDS
 
 pytestmark = pytest.mark.torch
 
@@ -338,7 +338,7 @@ def test_a_checkpoint_that_asks_for_too_much_is_refused(
     from models.fomm.checkpoint import load
 
     path = tmp_path / "vox-cpk.pth.tar"
-    path.write_bytes((DATA / "fuzz" / "checkpoint" / seed).read_bytes())
+    path.write_bytes((SEEDS / "checkpoint" / seed).read_bytes())
     with pytest.raises(UserError, match=words) as caught:
         load(path)
     assert str(caught.value).isprintable()

@@ -14,7 +14,7 @@ from models.face.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP
 from models.face.tracker import FaceTracker
 from models.mesh import eye_region as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
-from models.mesh.eye_network import SHAPES, Generator, Known, open_generator, weights_folder
+from models.mesh.eye_network import SHAPES, EyeNetwork, Known, open_eye_network, weights_folder
 from models.mesh.pose import fit_head
 from models.photos import load_photo
 from models.types import Floats, Image, Keypoints
@@ -34,12 +34,12 @@ class Constant:
         return [np.full(self.shape, self.value, np.float32)]
 
 
-def generator(value: float) -> tuple[Generator, dict[str, Constant]]:
+def generator(value: float) -> tuple[EyeNetwork, dict[str, Constant]]:
     nets = {
         "eyes": Constant((2, 2, regions.EYE_SIDE, regions.EYE_SIDE), value),
         "mouth": Constant((1, 6, 32, 32), value),
     }
-    return Generator(nets, {"eyes": "fp32", "mouth": "fp32"}), nets  # type: ignore[arg-type]
+    return EyeNetwork(nets, {"eyes": "fp32", "mouth": "fp32"}), nets  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def opened(landmarks: Floats, by: float) -> Floats:
     return out
 
 
-def mended(avatar: MeshAvatar, target: Floats, made: Generator) -> tuple[Image, Image]:
+def mended(avatar: MeshAvatar, target: Floats, made: EyeNetwork) -> tuple[Image, Image]:
     """The drawn picture, and what the generator makes of it."""
     animator = MeshAnimator(generated=False)
     drawn = animator.render(avatar, as_keypoints(avatar, target))
@@ -183,9 +183,9 @@ def test_a_region_at_the_border_of_the_picture(avatar: MeshAvatar) -> None:
 
 
 def test_without_weights_the_picture_is_the_drawn_one(tmp_path: Path) -> None:
-    assert open_generator(tmp_path) is None
+    assert open_eye_network(tmp_path) is None
     (tmp_path / "eyes_fp32.onnx").write_bytes(b"not a network")
-    assert open_generator(tmp_path) is None
+    assert open_eye_network(tmp_path) is None
 
 
 def shipped() -> list[str]:
@@ -211,7 +211,7 @@ def test_both_precisions_mend_alike(
         for name in shipped():
             file = f"{name}_{precision}.onnx"
             shutil.copy(weights_folder() / file, folder / file)
-        made = open_generator(folder)
+        made = open_eye_network(folder)
         assert made is not None
         assert set(made.precisions.values()) == {precision}
         results.append(mended(avatar, target, made))
@@ -229,7 +229,7 @@ def test_the_faster_precision_is_chosen_at_start(monkeypatch: pytest.MonkeyPatch
         order = iter([times["fp32"], times["int8"]] * len(SHAPES))
         with monkeypatch.context() as patch:
             patch.setattr(module, "_seconds", lambda *_, order=order: next(order))
-            made = open_generator()
+            made = open_eye_network()
         assert made is not None
         assert set(made.precisions.values()) == {quick}
 

@@ -10,7 +10,7 @@ import pytest
 from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, triangles
 from models.mesh.motion import _features, absolute_motion, ease, relative_motion, strengthen
 from models.mesh.pose import Similarity, euler, fit, fit_head, from_euler
-from models.mesh.tracker_gain import Response
+from models.mesh.tracker_gain import TrackerGain
 from models.types import Floats, Strengths
 
 
@@ -210,7 +210,7 @@ def test_a_blink_is_whole_wherever_the_covered_iris_is_guessed(neutral: Floats) 
 
 
 def test_a_look_down_does_not_jump_as_the_gaze_passes_the_middle(neutral: Floats) -> None:
-    response = Response(gaze=(1.0, 1.9))
+    response = TrackerGain(gaze=(1.0, 1.9))
 
     def down(sideways: float) -> list[float]:
         looking = neutral.copy()
@@ -227,7 +227,9 @@ def test_the_lean_of_a_turn_ends_where_the_turn_ends(neutral: Floats) -> None:
     source = pose(neutral, 25, 0, 0)
     pitches = []
     for yaw in (10, 40, 60):
-        moved = relative_motion(source, neutral, pose(neutral, yaw, 0, 0), True, Response(nod=0.2))
+        moved = relative_motion(
+            source, neutral, pose(neutral, yaw, 0, 0), True, TrackerGain(nod=0.2)
+        )
         turned = euler(fit_head(source, moved).rotation)
         pitches.append(np.degrees(turned[1]))
     assert 1 < pitches[0] < 2.5

@@ -14,7 +14,7 @@ from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator
 from models.mesh.motion import relative_motion
 from models.mesh.pose import euler, fit_head, turned
-from models.mesh.tracker_gain import Response, opened
+from models.mesh.tracker_gain import TrackerGain, opened
 from models.types import Floats, Image, Photo
 
 
@@ -49,26 +49,26 @@ def reader(
 
 
 def test_what_reads_weakly_moves_more(face: Floats) -> None:
-    weak = Response.measured(face, reader(face, 0.5, 0.9, 0.9))
-    strong = Response.measured(face, reader(face, 0.9, 0.5, 1.1))
+    weak = TrackerGain.measured(face, reader(face, 0.5, 0.9, 0.9))
+    strong = TrackerGain.measured(face, reader(face, 0.9, 0.5, 1.1))
     assert weak.gaze[0] > strong.gaze[0] and weak.gaze[1] < strong.gaze[1]
     assert weak.mouth > 1 > strong.mouth
     assert weak.gaze == pytest.approx(strong.gaze[::-1], rel=1e-3)
 
 
 def test_nothing_moves_beyond_measure(face: Floats) -> None:
-    least = Response.measured(face, reader(face, 0.3, 3.0, 0.01))
+    least = TrackerGain.measured(face, reader(face, 0.3, 3.0, 0.01))
     assert least.gaze == pytest.approx((1.9, 1.0)) and least.mouth == 1.1
-    assert Response.measured(face, reader(face, 0.8, 0.8, 5.0)).mouth == 0.9
+    assert TrackerGain.measured(face, reader(face, 0.8, 0.8, 5.0)).mouth == 0.9
 
 
 @pytest.mark.parametrize("share", [0.0, -0.5])
 def test_irises_that_cannot_be_told_move_as_usual(face: Floats, share: float) -> None:
-    assert Response.measured(face, reader(face, share, share, 1.0)).gaze == Response().gaze
+    assert TrackerGain.measured(face, reader(face, share, share, 1.0)).gaze == TrackerGain().gaze
 
 
 def test_an_avatar_without_a_readable_face_moves_as_usual(face: Floats) -> None:
-    assert Response.measured(face, lambda points: None) == Response()
+    assert TrackerGain.measured(face, lambda points: None) == TrackerGain()
 
 
 def test_a_hidden_eye_says_nothing(face: Floats) -> None:
@@ -80,12 +80,12 @@ def test_a_hidden_eye_says_nothing(face: Floats) -> None:
         seen[EYES[0].iris] = face[EYES[0].iris] - 0.3 * (points - face)[EYES[0].iris]
         return seen
 
-    assert Response.measured(face, look).gaze == Response().gaze
+    assert TrackerGain.measured(face, look).gaze == TrackerGain().gaze
 
 
 def test_from_unreadable_to_readable_there_is_no_step(face: Floats) -> None:
     shares = np.linspace(0.15, 0.45, 31)
-    gains = [Response.measured(face, reader(face, s, s, 1.0)).gaze[0] for s in shares]
+    gains = [TrackerGain.measured(face, reader(face, s, s, 1.0)).gaze[0] for s in shares]
     assert np.abs(np.diff(gains)).max() < 0.09 and max(gains) > 1.5
 
 
@@ -98,12 +98,12 @@ def test_what_fails_while_looking_does_not_refuse_the_photo(
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(FaceTracker, "track", broken)
-    assert MeshAnimator().prepare(photo, 384).response == Response()
+    assert MeshAnimator().prepare(photo, 384).gain == TrackerGain()
 
 
 def test_somebody_elses_face_teaches_nothing(face: Floats) -> None:
     other = face + np.array([1.5, 0, 0], np.float32)
-    assert Response.measured(face, lambda points: other) == Response()
+    assert TrackerGain.measured(face, lambda points: other) == TrackerGain()
 
 
 def test_the_jaw_opens_by_what_is_asked_and_the_upper_face_stays(face: Floats) -> None:
@@ -122,7 +122,7 @@ def test_a_face_that_leans_when_it_turns_is_set_upright(face: Floats) -> None:
         yaw = euler(fit_head(source, points).rotation)[0]
         return points if abs(yaw) < 1e-4 else turned(source, 0.8 * yaw, -0.1 * yaw, 0.0)
 
-    response = Response.measured(source, look)
+    response = TrackerGain.measured(source, look)
     assert response.nod == pytest.approx(0.1, abs=0.01)
     assert 1.05 < response.turn <= 1.12
     posed = relative_motion(source, source, turned(source, 0.2, 0.0, 0.0), True, response)
@@ -136,11 +136,11 @@ def test_motion_takes_the_response(face: Floats) -> None:
     for eye in EYES:
         driving[eye.iris, 0] += 0.01
 
-    def moved(response: Response) -> Floats:
+    def moved(response: TrackerGain) -> Floats:
         return relative_motion(face, face, driving, True, response) - face
 
-    plain = moved(Response((1.0, 1.0), 1.0))
-    more = moved(Response((1.0, 1.5), 1.1))
+    plain = moved(TrackerGain((1.0, 1.0), 1.0))
+    more = moved(TrackerGain((1.0, 1.5), 1.1))
     iris, lip = EYES[0].iris[0], 14
     assert more[iris, 0] / plain[iris, 0] == pytest.approx(1.5, abs=0.05)
     assert more[lip, 1] / plain[lip, 1] == pytest.approx(1.1, abs=0.02)
@@ -148,7 +148,7 @@ def test_motion_takes_the_response(face: Floats) -> None:
 
 def test_a_real_avatar_is_looked_at(landmarker_bundle: object, astronaut: Image) -> None:
     photo = Photo(astronaut, FaceTracker().find_faces(astronaut)[0], "astronaut")
-    first, again = (MeshAnimator().prepare(photo, 384).response for _ in range(2))
+    first, again = (MeshAnimator().prepare(photo, 384).gain for _ in range(2))
     assert first.gaze[0] < 1.15, "her clear irises show more than most"
     assert np.allclose(first.gaze, again.gaze, atol=0.02), "the same avatar moves the same"
 
@@ -161,5 +161,5 @@ def test_the_smaller_of_two_faces_is_looked_at(landmarker_bundle: object, astron
     faces = FaceTracker().find_faces(picture)
     assert len(faces) == 2 and faces[1].landmarks[1, 0] > 480
     animator = MeshAnimator()
-    beside = animator.prepare(Photo(picture, faces[1], "smaller"), 800).response
+    beside = animator.prepare(Photo(picture, faces[1], "smaller"), 800).gain
     assert beside.gaze[0] < 1.1, "as of the photo alone: her clear irises show more than most"

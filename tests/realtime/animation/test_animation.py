@@ -8,7 +8,7 @@ import pytest
 
 from models.types import Face, Keypoints
 from realtime.animation.animation import Animation, Motion
-from realtime.animation.calibration import Calibration, State
+from realtime.animation.calibration import Calibration, CalibrationState
 from realtime.animation.presence import Presence
 from realtime.frames import AvatarFrame, CameraFrame
 from scripts.rigs.fakes import (
@@ -50,7 +50,7 @@ class Run:
 
     def calibrated(self) -> Run:
         self.steps(40)
-        assert self.animation.calibration_state is State.CALIBRATED
+        assert self.animation.calibration_state is CalibrationState.CALIBRATED
         return self
 
 

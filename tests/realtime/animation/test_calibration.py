@@ -8,7 +8,7 @@ import pytest
 
 from models.face.tracker import FaceTracker
 from models.types import Crop, Face, Keypoints
-from realtime.animation.calibration import Calibration, Moment, State, difference
+from realtime.animation.calibration import Calibration, CalibrationState, Moment, difference
 from realtime.cameras.clip import ClipReader
 from scripts.rigs.fakes import face, keypoints
 
@@ -55,7 +55,7 @@ def test_it_takes_the_first_steady_moment() -> None:
     taken = offer(calibration, moving + still)
     assert taken is not None
     assert 12 + 10 <= taken <= 12 + 22, "half a second of it was still"
-    assert calibration.state is State.CALIBRATED
+    assert calibration.state is CalibrationState.CALIBRATED
     assert calibration.reference is not None and calibration.reference.values[0, 0] == taken
     wanted = Crop.around(still[0])
     assert calibration.crop is not None
@@ -67,7 +67,7 @@ def test_an_open_mouth_or_closed_eyes_are_not_taken() -> None:
     calibration = Calibration(patience=60)
     assert offer(calibration, [face(mouth=0.1, seed=i) for i in range(30)]) is None
     assert offer(calibration, [face(eyes=0.05, seed=i) for i in range(30)], start=1.0) is None
-    assert calibration.state is State.WAITING and calibration.crop is None
+    assert calibration.state is CalibrationState.WAITING and calibration.crop is None
 
 
 def test_who_never_holds_still_gets_the_best_frame_and_a_better_one_later() -> None:
@@ -77,11 +77,11 @@ def test_who_never_holds_still_gets_the_best_frame_and_a_better_one_later() -> N
     calibration = Calibration(patience=1.5)
     taken = offer(calibration, restless)
     assert taken is not None and abs(taken / FPS - 1.5) < 0.1
-    assert calibration.state.value == State.PROVISIONAL.value
+    assert calibration.state.value == CalibrationState.PROVISIONAL.value
     assert calibration.reference is not None and calibration.reference.values[0, 0] == 17
     assert offer(calibration, restless, start=3.0) is None, "not again and again"
     assert offer(calibration, [face(seed=i) for i in range(40)], start=6.0) is not None
-    assert calibration.state is State.CALIBRATED
+    assert calibration.state is CalibrationState.CALIBRATED
 
 
 @pytest.mark.parametrize("clip", ["d0.mp4", "d18.mp4"])

@@ -295,7 +295,7 @@ def test_closing_wakes_a_waiting_reader(tmp_path: Path) -> None:
 
 def test_missing_device_is_one_sentence() -> None:
     with pytest.raises(UserError, match="no /dev/video987"):
-        open_webcam(discovery.Device(987, "x", "/dev/video987"), (640, 480), 30)
+        open_webcam(discovery.VideoDevice(987, "x", "/dev/video987"), (640, 480), 30)
 
 
 # --- finding devices -----------------------------------------------------------------------------
@@ -381,11 +381,13 @@ def nothing_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AVATARIFY_HOME", str(tmp_path))
 
 
-def has(monkeypatch: pytest.MonkeyPatch, *devices: discovery.Device) -> list[discovery.Device]:
+def has(
+    monkeypatch: pytest.MonkeyPatch, *devices: discovery.VideoDevice
+) -> list[discovery.VideoDevice]:
     """Let these be the system's devices; also the list of what is opened."""
-    opened: list[discovery.Device] = []
+    opened: list[discovery.VideoDevice] = []
 
-    def open_fake(device: discovery.Device, size: Any, fps: float) -> Any:
+    def open_fake(device: discovery.VideoDevice, size: Any, fps: float) -> Any:
         opened.append(device)
         return _Opened(device)
 
@@ -399,12 +401,12 @@ def has(monkeypatch: pytest.MonkeyPatch, *devices: discovery.Device) -> list[dis
 class _Opened(Webcam):
     """A webcam that was opened and does nothing more."""
 
-    def __init__(self, device: discovery.Device) -> None:
+    def __init__(self, device: discovery.VideoDevice) -> None:
         self.device = device
 
 
-FRONT = discovery.Device(0, "Front", "/dev/video0", identity="usb:1")
-DESK = discovery.Device(2, "Desk", "/dev/video2", identity="usb:2")
+FRONT = discovery.VideoDevice(0, "Front", "/dev/video0", identity="usb:1")
+DESK = discovery.VideoDevice(2, "Desk", "/dev/video2", identity="usb:2")
 
 
 def test_a_lost_camera_is_opened_again_under_its_new_number(
@@ -449,8 +451,8 @@ def test_names_tell_virtual_cameras_on_other_systems() -> None:
 
 
 def test_find_device_by_number_path_and_name() -> None:
-    loopback = discovery.Device(0, "HD Webcam copy", "/dev/video0", virtual=True, output=True)
-    webcam = discovery.Device(4, "HD Webcam C920", "/dev/video4")
+    loopback = discovery.VideoDevice(0, "HD Webcam copy", "/dev/video0", virtual=True, output=True)
+    webcam = discovery.VideoDevice(4, "HD Webcam C920", "/dev/video4")
     devices = [loopback, webcam]
     assert discovery.find_device("4", devices) is webcam
     assert discovery.find_device("/dev/video0", devices) is loopback
@@ -461,8 +463,8 @@ def test_find_device_by_number_path_and_name() -> None:
 
 
 def test_auto_skips_virtual_cameras_and_dead_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    loopback = discovery.Device(9, "AI avatar", "/dev/video9", virtual=True)
-    dead = discovery.Device(987, "Dead", "/dev/video987")
+    loopback = discovery.VideoDevice(9, "AI avatar", "/dev/video9", virtual=True)
+    dead = discovery.VideoDevice(987, "Dead", "/dev/video987")
     monkeypatch.setattr(cameras, "list_devices", lambda: [loopback])
     with pytest.raises(UserError, match="No webcam was found.*--camera demo"):
         cameras.open_camera("auto")

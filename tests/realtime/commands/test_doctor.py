@@ -9,16 +9,16 @@ from pathlib import Path
 from rich.console import Console
 
 from realtime.commands.doctor import Weights, assess, examine, print_report
-from realtime.devices.discovery import Device
+from realtime.devices.discovery import VideoDevice
 from realtime.devices.host import SET_UP, Host
 
-WEBCAM = Device(0, "Integrated Camera [HD]", "/dev/video0")
-LOOPBACK = Device(10, "AI avatar", "/dev/video10", virtual=True, capture=False, output=True)
+WEBCAM = VideoDevice(0, "Integrated Camera [HD]", "/dev/video0")
+LOOPBACK = VideoDevice(10, "AI avatar", "/dev/video10", virtual=True, capture=False, output=True)
 FACE = Weights("face_landmarker", 3_758_596, Path("cache/face.task"))
 UBUNTU = Host("Linux", ("ubuntu", "debian"))
 
 
-def page(report_of: tuple[Device, ...], host: Host = UBUNTU, width: int = 60) -> str:
+def page(report_of: tuple[VideoDevice, ...], host: Host = UBUNTU, width: int = 60) -> str:
     report = assess(list(report_of), ("CPUExecutionProvider",), (FACE,), host)
     out = io.StringIO()
     print_report(report, Console(file=out, width=width))
@@ -54,7 +54,7 @@ def test_commands_are_never_wrapped() -> None:
 
 
 def test_forbidden_devices_and_shared_caps() -> None:
-    closed = Device(0, "Cam", "/dev/video0", readable=False)
+    closed = VideoDevice(0, "Cam", "/dev/video0", readable=False)
     shared = replace(LOOPBACK, exclusive=False)
     report = assess([closed, shared], ("X",), (FACE,), UBUNTU)
     assert [problem.command.split()[:2] for problem in report.problems] == [

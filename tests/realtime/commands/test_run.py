@@ -18,24 +18,24 @@ from realtime.assets import asset_path
 from realtime.commands import run as live
 from realtime.commands.run import Choices
 from realtime.sinks import null, registry
-from realtime.sinks.base import Backend, Found, Request, SinkError
+from realtime.sinks.base import Found, SinkError, SinkKind, SinkRequest
 from scripts.rigs.fakes import FakeSink
 from tests.paths import ROOT
 
 
-def refuse(request: Request) -> Any:
+def refuse(request: SinkRequest) -> Any:
     raise SinkError("No virtual camera was found; mend it with `magic`.")
 
 
-def outputs(monkeypatch: pytest.MonkeyPatch, open: Callable[[Request], Any]) -> None:
+def outputs(monkeypatch: pytest.MonkeyPatch, open: Callable[[SinkRequest], Any]) -> None:
     """Let every camera be opened by `open`."""
-    fake = Backend("fake", lambda: Found(True, "it is fake"), open)
-    monkeypatch.setattr(registry, "BACKENDS", {"fake": fake, "none": null.BACKEND})
+    fake = SinkKind("fake", lambda: Found(True, "it is fake"), open)
+    monkeypatch.setattr(registry, "SINK_KINDS", {"fake": fake, "none": null.KIND})
     monkeypatch.setattr(registry, "DEVICES", fake)
 
 
 def names(choices: Choices, notes: list[str]) -> list[str]:
-    return [outlet.name for outlet in live._outlets(choices, notes.append)]
+    return [output.name for output in live._outputs(choices, notes.append)]
 
 
 def test_without_a_virtual_camera_the_recording_goes_on(

@@ -13,7 +13,7 @@ import pytest
 from models.errors import UserError
 from realtime.commands import setup_camera
 from realtime.commands.setup_camera import Plan, Step, perform, plan
-from realtime.devices.discovery import Device
+from realtime.devices.discovery import VideoDevice
 from realtime.devices.host import Host
 from tests.realtime.sinks.test_sinks import loopback
 
@@ -149,12 +149,12 @@ def test_a_camera_that_zoom_misses_is_loaded_anew(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     host = computer(tmp_path, monkeypatch, UBUNTU, module=True)
-    shared = Device(9, "Dummy", "/dev/video9", virtual=True, output=True, exclusive=False)
+    shared = VideoDevice(9, "Dummy", "/dev/video9", virtual=True, output=True, exclusive=False)
     assert commands(plan(host, [shared], tmp_path))[-2:] == [
         "sudo modprobe -r v4l2loopback",
         "sudo modprobe v4l2loopback",
     ]
-    closed = Device(9, "Avatar", "/dev/video9", virtual=True, output=True, readable=False)
+    closed = VideoDevice(9, "Avatar", "/dev/video9", virtual=True, output=True, readable=False)
     monkeypatch.setenv("SUDO_USER", "ada")
     todo = plan(host, [closed], tmp_path)
     assert commands(todo)[-1] == "sudo usermod -aG video ada" and todo.by_hand == ("Log in again.",)
@@ -165,7 +165,7 @@ def test_other_systems_get_obs(system: str, words: str) -> None:
     host = Host(system)
     todo = plan(host, [])
     assert todo.steps[0].words[0] == words and todo.by_hand
-    obs = Device(1, "OBS Virtual Camera", virtual=True, output=True)
+    obs = VideoDevice(1, "OBS Virtual Camera", virtual=True, output=True)
     assert plan(host, [obs]) == Plan()
 
 
@@ -239,7 +239,7 @@ def test_without_yes_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     host = computer(tmp_path, monkeypatch, DEBIAN)
     monkeypatch.setattr(Host, "this", lambda: host)
     monkeypatch.setattr(setup_camera, "list_devices", lambda: [])
-    monkeypatch.setattr(setup_camera, "options", lambda: [])
+    monkeypatch.setattr(setup_camera, "candidates", lambda: [])
     ran: list[object] = []
     monkeypatch.setattr(setup_camera, "perform", lambda steps, notify: ran.append(steps))
     told: list[str] = []

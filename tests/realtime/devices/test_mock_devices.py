@@ -28,13 +28,13 @@ TRY_ALL = """
 import json, sys
 import numpy as np
 from realtime.sinks.base import SinkError
-from realtime.sinks.registry import Output
+from realtime.sinks.registry import SinkChoice
 import pyvirtualcam
 
 found = {"sentences": {}, "library": {}}
 for device in sys.argv[1:]:
     try:
-        Output(device, (64, 48), 30, print)().close()
+        SinkChoice(device, (64, 48), 30, print)().close()
         found["sentences"][device] = "opened"
     except SinkError as error:
         found["sentences"][device] = str(error)
@@ -43,7 +43,7 @@ for device in sys.argv[1:]:
         found["library"][device] = "opened"
     except RuntimeError as error:
         found["library"][device] = str(error)
-with Output("pyvirtualcam", (64, 48), 30)() as sink:
+with SinkChoice("pyvirtualcam", (64, 48), 30)() as sink:
     found["first"] = sink.name
 with pyvirtualcam.Camera(64, 48, 30, device="/dev/video10") as camera:
     for _ in range(5):

@@ -31,7 +31,7 @@ from realtime.cameras.browser import BrowserFeed
 from realtime.panel.address import Address, names_of, parse_address
 from realtime.panel.certificate import given, self_made
 from realtime.panel.preview import CAMERA_WIDTH, Preview, draw_driver
-from realtime.panel.security import Key
+from realtime.panel.security import AccessKey
 from realtime.panel.server import Panel
 from realtime.session.avatar_library import MAX_UPLOAD
 from realtime.session.settings import Settings
@@ -45,7 +45,7 @@ class Served:
     def __init__(self, rig: Rig, **options: Any) -> None:
         self.rig = rig
         preview = Preview(
-            rig.curtain,
+            rig.gate,
             rig.view,
             lambda: rig.animation.reference_face,
             lambda: rig.session.settings,
@@ -209,7 +209,7 @@ def test_wrong_keys_get_nothing(served: Served, protocols: list[str] | None) -> 
 
 
 def test_every_run_has_a_key_of_its_own() -> None:
-    one, other = Key(), Key()
+    one, other = AccessKey(), AccessKey()
     assert len(one.text) >= 43 and one.text != other.text
     assert one.fits(one.text)
     assert not one.fits(other.text) and not one.fits("") and not one.fits("\udcff")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from realtime.frames import CameraFrame
-from realtime.pipeline.alerts import PictureWatch, StageWatch, Troubles
+from realtime.pipeline.alerts import Alerts, PictureAlerts, StageAlerts
 
 RNG = np.random.default_rng(3)
 
@@ -20,7 +20,7 @@ class Show:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.watch = PictureWatch(Troubles(self.lines.append))
+        self.watch = PictureAlerts(Alerts(self.lines.append))
         self.now, self.index = 0.0, 0
 
     def frames(self, image: Any, seconds: float, fps: float = 30.0, face: bool = True) -> list[str]:
@@ -81,7 +81,7 @@ def test_what_is_no_picture_is_left_to_others(image: Any) -> None:
 
 def test_faults_and_stalls_are_told_once() -> None:
     lines: list[str] = []
-    watch = StageWatch(Troubles(lines.append))
+    watch = StageAlerts(Alerts(lines.append))
     for tick in range(100):
         now = 50 + tick / 20
         faults = min(max(tick - 20, 0), 30)

@@ -18,8 +18,8 @@ from realtime.frames import AvatarFrame
 from realtime.latency import Series
 from realtime.mailbox import Mailbox
 from realtime.pipeline.live import Pipeline
-from realtime.pipeline.output import Outlet
-from realtime.pipeline.output_clock import Pace
+from realtime.pipeline.output import Output
+from realtime.pipeline.output_clock import OutputClock
 from realtime.sinks.base import SinkError
 from scripts.rigs.fakes import (
     FakeAnimator,
@@ -36,7 +36,7 @@ from scripts.rigs.fakes import (
 class Rig:
     """A pipeline of fakes; `run` ends when the first sink has had `enough` frames."""
 
-    def __init__(self, camera: Any = None, outlets: list[Outlet] | None = None) -> None:
+    def __init__(self, camera: Any = None, outputs: list[Output] | None = None) -> None:
         self.sink = FakeSink(enough_at=40)
         self.notes: list[str] = []
         self.animator = FakeAnimator()
@@ -51,7 +51,7 @@ class Rig:
             camera or FakeCamera,
             self.animation,
             self.composer,
-            outlets if outlets is not None else [Outlet(lambda: self.sink, retry=True)],
+            outputs if outputs is not None else [Output(lambda: self.sink, retry=True)],
             fps=120,
             notify=self.notes.append,
         )
@@ -199,7 +199,7 @@ def test_a_recording_is_opened_when_the_camera_is() -> None:
         events.append("recording")
         return record
 
-    rig = Rig(camera=open_camera, outlets=[Outlet(open_record)])
+    rig = Rig(camera=open_camera, outputs=[Output(open_record)])
     rig.run(until=record.enough)
     assert events == ["camera", "recording"]
     assert len(record.frames) >= 10 and record.closed
@@ -215,7 +215,7 @@ def test_without_a_camera_no_recording_is_opened() -> None:
         opened.append(True)
         return FakeSink()
 
-    rig = Rig(camera=open_camera, outlets=[Outlet(open_record)])
+    rig = Rig(camera=open_camera, outputs=[Output(open_record)])
     with pytest.raises(UserError, match="There is no camera"):
         rig.run()
     assert not opened
@@ -223,7 +223,7 @@ def test_without_a_camera_no_recording_is_opened() -> None:
 
 def test_a_recording_that_fails_does_not_end_the_run() -> None:
     good, full = FakeSink(enough_at=80), FakeSink("disk", fails_after=5)
-    rig = Rig(outlets=[Outlet(lambda: good, retry=True), Outlet(lambda: full)])
+    rig = Rig(outputs=[Output(lambda: good, retry=True), Output(lambda: full)])
     with pytest.raises(SinkError, match="disk is full"):  # At the end: the recording lacks frames.
         rig.run(until=good.enough)
     assert len(full.frames) == 5 and full.closed and len(good.frames) >= 80
@@ -243,7 +243,7 @@ def test_a_virtual_camera_comes_back_while_the_recording_goes_on(
         opened.append(sinks[len(opened)])
         return opened[-1]
 
-    rig = Rig(outlets=[Outlet(open_sink, retry=True), Outlet(lambda: record)])
+    rig = Rig(outputs=[Output(open_sink, retry=True), Output(lambda: record)])
     rig.run(until=sinks[1].enough)
     assert len(opened) == 2 and sinks[0].closed
     assert len(rig.notes) == 2 and "back" in rig.notes[1]
@@ -276,8 +276,8 @@ def test_a_sink_that_hangs_is_closed_only_when_it_comes_back(
 ) -> None:
     monkeypatch.setattr("realtime.pipeline.live._PATIENCE_STAGES", 0.2)
     hanging, other = HangingSink(fails), FakeSink("other")
-    outlets = [Outlet(lambda: hanging, retry=True), Outlet(lambda: other, retry=True)]
-    rig = Rig(outlets=outlets)
+    outputs = [Output(lambda: hanging, retry=True), Output(lambda: other, retry=True)]
+    rig = Rig(outputs=outputs)
     rig.run(until=hanging.hangs)
     assert other.closed and not hanging.closed
     assert rig.notes == ["The output hanging hangs and was left as it is."]
@@ -290,7 +290,7 @@ def test_a_sink_that_hangs_is_closed_only_when_it_comes_back(
 def test_a_sink_that_hangs_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime.pipeline.live._PATIENCE_STAGES", 0.2)
     hanging, record = HangingSink(False), FakeSink("out.mp4", enough_at=40)
-    rig = Rig(outlets=[Outlet(lambda: hanging, retry=True), Outlet(lambda: record)])
+    rig = Rig(outputs=[Output(lambda: hanging, retry=True), Output(lambda: record)])
     rig.run(until=record.enough)
     assert hanging.hangs.is_set() and len(hanging.frames) == 1
     assert len(record.frames) >= 40 and record.closed
@@ -309,12 +309,12 @@ def test_an_output_that_is_slow_to_close_is_waited_for_at_the_end(
             super().close()
 
     slow = Slow("out.mp4", enough_at=5)
-    outlet = Outlet(lambda: slow)
-    rig = Rig(outlets=[Outlet(lambda: rig.sink, retry=True), outlet])
+    output = Output(lambda: slow)
+    rig = Rig(outputs=[Output(lambda: rig.sink, retry=True), output])
 
     def stop_recording() -> None:
         slow.enough.wait(20)
-        rig.pipeline.remove_outlet(outlet)
+        rig.pipeline.remove_output(output)
         assert not slow.closed
         threading.Timer(0.3, may_end.set).start()
         rig.pipeline.stop()
@@ -326,7 +326,7 @@ def test_an_output_that_is_slow_to_close_is_waited_for_at_the_end(
 
 def test_a_user_interface_that_hangs_does_not_hold_up_the_output() -> None:
     full, good = FakeSink("disk", fails_after=3), FakeSink(enough_at=60)
-    rig = Rig(outlets=[Outlet(lambda: full), Outlet(lambda: good, retry=True)])
+    rig = Rig(outputs=[Output(lambda: full), Output(lambda: good, retry=True)])
 
     # A terminal held by Ctrl-S: the run says that the disk is full, and that line does not return.
     def hold(line: str) -> None:
@@ -357,14 +357,14 @@ def test_a_recording_that_is_not_finished_is_an_error() -> None:
             raise SinkError("The recording stopped: the disk is full.")
 
     record = Unfinished("out.mp4", enough_at=20)
-    rig = Rig(outlets=[Outlet(lambda: record)])
+    rig = Rig(outputs=[Output(lambda: record)])
     with pytest.raises(SinkError, match="did not close well.*disk is full"):
         rig.run(until=record.enough)
 
 
 def test_when_every_output_is_gone_the_run_ends_with_an_error() -> None:
     only = FakeSink("out.mp4", fails_after=3)
-    rig = Rig(outlets=[Outlet(lambda: only)])
+    rig = Rig(outputs=[Output(lambda: only)])
     with pytest.raises(SinkError, match="out.mp4"):
         rig.pipeline.run()
     assert only.closed
@@ -379,7 +379,7 @@ def test_the_only_output_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None
         opened.append(sinks[len(opened)])
         return opened[-1]
 
-    rig = Rig(outlets=[Outlet(open_sink, retry=True)])
+    rig = Rig(outputs=[Output(open_sink, retry=True)])
     rig.run(until=sinks[1].enough)
     assert len(sinks[1].frames) >= 10 and sinks[1].closed
 
@@ -401,7 +401,7 @@ def test_a_virtual_camera_that_opens_slowly_does_not_hold_up_the_recording(
         done.wait(20)
         return late
 
-    rig = Rig(outlets=[Outlet(open_sink, retry=True), Outlet(lambda: record)])
+    rig = Rig(outputs=[Output(open_sink, retry=True), Output(lambda: record)])
     rig.run(until=record.enough)
     assert opening.is_set() and not done.is_set()
     feed = thread("to camera 1")
@@ -416,7 +416,7 @@ def test_an_output_that_cannot_be_opened_closes_the_others() -> None:
     def broken() -> FakeSink:
         raise SinkError("There is no virtual camera.")
 
-    rig = Rig(outlets=[Outlet(lambda: first), Outlet(broken)])
+    rig = Rig(outputs=[Output(lambda: first), Output(broken)])
     with pytest.raises(SinkError, match="no virtual camera"):
         rig.pipeline.run()
     assert first.closed
@@ -491,7 +491,7 @@ def serve(fps: float, camera_fps: float, phase: float, seconds: float) -> tuple[
 
     Frames are ready at `phase` + i / `camera_fps`; writing takes no time.
     """
-    pace, now, index, written = Pace(fps, 0.0), 0.0, 0, 0
+    pace, now, index, written = OutputClock(fps, 0.0), 0.0, 0, 0
     waits: list[float] = []
     while now < seconds:
         now = max(now, pace.opens)
@@ -525,7 +525,7 @@ def play(ready: list[float], drawing: float) -> tuple[list[float], int, int]:
     Returns:
         How long each waited, how many were lost, and how many repeats went out.
     """
-    pace, waits, lost, repeats = Pace(30, 0.0), [], 0, 0
+    pace, waits, lost, repeats = OutputClock(30, 0.0), [], 0, 0
     now, index = 0.0, 0
     while index < len(ready):
         now = max(now, pace.opens)
@@ -559,7 +559,7 @@ def test_one_late_frame_delays_no_others(drawing: float, phase: float) -> None:
 
 
 def test_a_frame_that_is_never_finished_is_not_waited_for_again_and_again() -> None:
-    pace = Pace(30, 0.0)
+    pace = OutputClock(30, 0.0)
     written: list[float] = []
     while len(written) < 90:
         written.append(pace.closes(True))
@@ -583,7 +583,7 @@ def test_cameras_drift_against_the_clock_and_hardly_a_frame_is_lost(camera_fps: 
 
 
 def test_waiting_frames_move_the_clock_once() -> None:
-    pace = Pace(30, 0.0)
+    pace = OutputClock(30, 0.0)
     now = 0.0
     for _ in range(90):
         now = pace.opens
@@ -592,7 +592,7 @@ def test_waiting_frames_move_the_clock_once() -> None:
 
 
 def test_slots_missed_by_a_slow_sink_are_left_out() -> None:
-    pace = Pace(10, 0.0)
+    pace = OutputClock(10, 0.0)
     pace.served(0.55, None)
     assert pace.opens == pytest.approx(0.5)
     pace.served(0.56, None)

@@ -29,7 +29,7 @@ from models.errors import UserError
 from realtime.frames import AvatarFrame
 from realtime.provenance import credentials as keys
 from realtime.provenance import signing
-from realtime.provenance.signer import Sealer, prepare, sign_later
+from realtime.provenance.signer import Signer, prepare, sign_later
 from realtime.provenance.signing import LIVE, SOURCE_TYPE, Claim, SigningError, sign, top_boxes
 from realtime.provenance.verify import Trust, Verdict, describe, examine
 from realtime.sinks.recording.recorder import Recorder
@@ -334,8 +334,8 @@ def test_a_recording_is_signed_when_it_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     notes: list[str] = []
     image = np.full((90, 160, 3), 99, np.uint8)
-    with Sealer(prepare(None, None, notes.append), CLAIM, notes.append) as sealer:
-        recorder = Recorder(path, (160, 90), 30, finished=sealer.add)
+    with Signer(prepare(None, None, notes.append), CLAIM, notes.append) as signer:
+        recorder = Recorder(path, (160, 90), 30, finished=signer.add)
         for _ in range(3):
             recorder.write(AvatarFrame(image, None, True))
         recorder.close()
@@ -373,8 +373,8 @@ def test_a_full_disk_leaves_the_recording_as_it_was(
         lambda source, target, *rest: embed(source, _Full(target, room), *rest),  # type: ignore[arg-type]
     )
     notes: list[str] = []
-    with Sealer(keys.of_this_computer(), CLAIM, notes.append) as sealer:
-        sealer.add(path)
+    with Signer(keys.of_this_computer(), CLAIM, notes.append) as signer:
+        signer.add(path)
     assert len(notes) == 1 and "kept as it is" in notes[0]
     assert path.read_bytes() == before and not list(tmp_path.glob(".*"))
 
@@ -402,8 +402,8 @@ def test_where_signing_is_impossible_the_recording_goes_on(
     data_folder.write_text("a file where the folder should be")
     assert prepare(None, None, notes.append) is None
     assert "cannot be kept" in notes[0]
-    with Sealer(None, CLAIM, notes.append) as sealer:
-        sealer.add(record(tmp_path / "out.mp4"))
+    with Signer(None, CLAIM, notes.append) as signer:
+        signer.add(record(tmp_path / "out.mp4"))
     assert len(notes) == 1
     monkeypatch.setitem(sys.modules, "c2pa", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -12,11 +12,11 @@ import pytest
 
 from models.errors import UserError
 from models.types import Strengths
-from realtime.animation.framing import DriverView, Framing
-from realtime.canvas.output_gate import Curtain
+from realtime.animation.framing import FramedTracker, Framing
+from realtime.canvas.output_gate import OutputGate
 from realtime.commands.terminal import terminal_press
 from realtime.frames import AvatarFrame, CameraFrame
-from realtime.session.avatar_library import State
+from realtime.session.avatar_library import AvatarState
 from realtime.session.keys import KEYS
 from realtime.session.session import SLIDERS, Command
 from realtime.session.settings import AvatarSettings, Settings, load, save
@@ -49,7 +49,7 @@ def test_avatars_are_chosen_by_id_number_and_in_turn(rig: Rig) -> None:
     assert rig.level() == 120
     rig.do("next")
     assert rig.level() == 60
-    wait(lambda: all(entry.state is State.READY for entry in rig.library.entries))
+    wait(lambda: all(entry.state is AvatarState.READY for entry in rig.library.entries))
     rig.do("random")
     assert rig.level() != 60
 
@@ -74,7 +74,7 @@ def test_a_photo_without_a_face_is_told_and_passed_over(rig: Rig) -> None:
     rig.do("reload")
     dark = rig.id_of("a_dark")
     rig.do("avatar", dark)
-    refused = wait(lambda: rig.library.find(dark).state is State.REFUSED)  # type: ignore[union-attr]
+    refused = wait(lambda: rig.library.find(dark).state is AvatarState.REFUSED)  # type: ignore[union-attr]
     assert refused
     wait(lambda: any("No face" in said["line"] for said in rig.session.state()["said"]))
     described = next(one for one in rig.session.state()["avatars"] if one["id"] == dark)
@@ -208,7 +208,7 @@ def test_switches_turn_over_and_take_values(rig: Rig, name: str) -> None:
 
 def test_mirror_and_badge_reach_the_picture(rig: Rig) -> None:
     rig.do("mirror_output", True)
-    assert rig.composer.mirror and rig.curtain.mirror
+    assert rig.composer.mirror and rig.gate.mirror
     with_badge = rig.next_frame().image
     state = rig.do("badge")
     assert not state["badge"]
@@ -245,7 +245,7 @@ def test_framing_zooms_moves_and_comes_back(rig: Rig) -> None:
 
 
 def test_landmarks_stay_in_pixels_of_the_whole_picture() -> None:
-    view = DriverView(FakeTracker([face()]))
+    view = FramedTracker(FakeTracker([face()]))
     image = np.zeros((480, 640, 3), np.uint8)
     whole = view.track(image)
     view.framing = Framing(False, 0.5, 0.75, 0.75)
@@ -294,25 +294,25 @@ def test_the_real_face_is_shown_only_after_a_confirmation(rig: Rig) -> None:
 
 def test_a_lost_camera_brings_the_avatar_back() -> None:
     now = [0.0]
-    view = DriverView(FakeTracker([face()]))
-    curtain = Curtain(SIZE, lambda: view.seen, clock=lambda: now[0])
+    view = FramedTracker(FakeTracker([face()]))
+    gate = OutputGate(SIZE, lambda: view.seen, clock=lambda: now[0])
     frame = AvatarFrame(np.zeros((180, 320, 3), np.uint8), None, True)
-    assert curtain.pass_through(curtain.ask())
-    assert not shows_camera(curtain(frame).image), "nothing was seen yet"
+    assert gate.pass_through(gate.ask())
+    assert not shows_camera(gate(frame).image), "nothing was seen yet"
     view.track(camera_image())
-    assert shows_camera(curtain(frame).image)
+    assert shows_camera(gate(frame).image)
     now[0] = 0.9
-    assert shows_camera(curtain(frame).image)
+    assert shows_camera(gate(frame).image)
     now[0] = 2.0
-    assert not shows_camera(curtain(frame).image)
+    assert not shows_camera(gate(frame).image)
 
 
 def test_an_old_question_is_not_agreed_to() -> None:
     now = [0.0]
-    curtain = Curtain(SIZE, lambda: None, clock=lambda: now[0])
-    question = curtain.ask()
+    gate = OutputGate(SIZE, lambda: None, clock=lambda: now[0])
+    question = gate.ask()
     now[0] = 60.0
-    assert not curtain.pass_through(question) and not curtain.open
+    assert not gate.pass_through(question) and not gate.open
 
 
 def test_recordings_start_and_stop(rig: Rig) -> None:

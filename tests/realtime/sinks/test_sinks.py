@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from models.types import Image
-from realtime.devices.discovery import Device
+from realtime.devices.discovery import VideoDevice
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.sinks import registry
-from realtime.sinks.base import Backend, Found, Request, Sink, SinkError
+from realtime.sinks.base import Found, Sink, SinkError, SinkKind, SinkRequest
 from realtime.sinks.null import NullSink
 from realtime.sinks.recording.recorder import Recorder
-from realtime.sinks.registry import Output
+from realtime.sinks.registry import SinkChoice
 from realtime.sinks.virtual import loopback as loopback_device
 from realtime.sinks.virtual import virtual_camera
 from realtime.sinks.virtual.virtual_camera import LAYOUTS, VirtualCameraSink, explain
@@ -27,7 +27,7 @@ SIZE = (64, 36)
 
 
 def open_output(choice: str, size: tuple[int, int], fps: float) -> Sink:
-    return Output(choice, size, fps)()
+    return SinkChoice(choice, size, fps)()
 
 
 def picture(shade: int = 90, size: tuple[int, int] = SIZE) -> Image:
@@ -71,16 +71,16 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> type[FakeCamera]:
     # There is no device to ask and no write to count; the tests in the virtual machine have both.
     monkeypatch.setattr(virtual_camera, "make_ready", lambda path, size, fps, code: None)
     monkeypatch.setattr(virtual_camera, "bytes_written", lambda: None)
-    only(monkeypatch, virtual_camera.BACKEND)
+    only(monkeypatch, virtual_camera.KIND)
     return FakeCamera
 
 
-def has_devices(monkeypatch: pytest.MonkeyPatch, *devices: Device) -> None:
+def has_devices(monkeypatch: pytest.MonkeyPatch, *devices: VideoDevice) -> None:
     monkeypatch.setattr(virtual_camera, "list_devices", lambda: list(devices))
 
 
-def loopback(node: Path | str, name: str = "AI avatar") -> Device:
-    return Device(9, name, str(node), virtual=True, capture=False, output=True)
+def loopback(node: Path | str, name: str = "AI avatar") -> VideoDevice:
+    return VideoDevice(9, name, str(node), virtual=True, capture=False, output=True)
 
 
 def test_none_takes_avatar_frames_and_nothing_else() -> None:
@@ -93,28 +93,28 @@ def test_none_takes_avatar_frames_and_nothing_else() -> None:
 
 def backend(
     name: str, why: str = "", broken: str = "", usable: bool = True
-) -> tuple[Backend, list[Request]]:
+) -> tuple[SinkKind, list[SinkRequest]]:
     """A backend that opens a `NullSink`, or says why not; also what it was asked to open."""
-    asked: list[Request] = []
+    asked: list[SinkRequest] = []
 
-    def build(request: Request) -> NullSink:
+    def build(request: SinkRequest) -> NullSink:
         asked.append(request)
         if broken:
             raise SinkError(broken)
         return NullSink()
 
-    return Backend(name, lambda: Found(usable, why, f"{name} camera"), build), asked
+    return SinkKind(name, lambda: Found(usable, why, f"{name} camera"), build), asked
 
 
-def only(monkeypatch: pytest.MonkeyPatch, *backends: Backend) -> None:
-    monkeypatch.setattr(registry, "BACKENDS", {item.name: item for item in backends})
+def only(monkeypatch: pytest.MonkeyPatch, *backends: SinkKind) -> None:
+    monkeypatch.setattr(registry, "SINK_KINDS", {item.name: item for item in backends})
 
 
 def test_a_new_output_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     window, asked = backend("window")
     only(monkeypatch, window)
-    Output("window", SIZE, 25)()
-    Output("window:the left one", SIZE, 25)()
+    SinkChoice("window", SIZE, 25)()
+    SinkChoice("window:the left one", SIZE, 25)()
     assert [(item.size, item.fps, item.device) for item in asked] == [
         (SIZE, 25, None),
         (SIZE, 25, "the left one"),
@@ -128,12 +128,12 @@ def test_auto_takes_the_best_says_why_and_stays_with_it(monkeypatch: pytest.Monk
     file, _ = backend("file")
     only(monkeypatch, absent, replace(file, camera=False), taken, second)
     notes: list[str] = []
-    output = Output("auto", SIZE, 30, notes.append)
+    output = SinkChoice("auto", SIZE, 30, notes.append)
     output()
     assert notes == ["Output: none, it needs no root (The first is taken)."]
     assert output.reopens and not never
-    every = registry.options()
-    assert [option.backend.name for option in every] == ["first", "second", "kernel"]
+    every = registry.candidates()
+    assert [candidate.kind.name for candidate in every] == ["first", "second", "kernel"]
     assert registry.explain(every) == "first camera: it is fast (no module is loaded)"
     # The first has come free: the run stays where the others watch it.
     only(monkeypatch, backend("first")[0], second)
@@ -142,20 +142,20 @@ def test_auto_takes_the_best_says_why_and_stays_with_it(monkeypatch: pytest.Monk
 
 
 def test_a_recording_is_an_output_that_is_not_opened_again(tmp_path: Path) -> None:
-    output = Output(f"recorder:{tmp_path / 'a.mp4'}", SIZE, 30)
+    output = SinkChoice(f"recorder:{tmp_path / 'a.mp4'}", SIZE, 30)
     assert not output.reopens
     with output() as sink:
         assert isinstance(sink, Recorder)
         sink.write(AvatarFrame(picture(), None, True))
     assert (tmp_path / "a.mp4").stat().st_size > 0
     with pytest.raises(SinkError, match="--record"):
-        Output("recorder", SIZE, 30)()
+        SinkChoice("recorder", SIZE, 30)()
 
 
 def test_auto_without_any_virtual_camera_says_how_to_get_one(
     fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    has_devices(monkeypatch, Device(0, "Webcam", "/dev/video0"))
+    has_devices(monkeypatch, VideoDevice(0, "Webcam", "/dev/video0"))
     with pytest.raises(
         SinkError, match="No virtual camera was found .*no v4l2loopback.*setup-camera --yes"
     ) as error:
@@ -181,7 +181,9 @@ def test_auto_takes_the_first_that_opens(
 def test_device_by_path_number_and_name(
     fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch, choice: str
 ) -> None:
-    has_devices(monkeypatch, Device(0, "Avatar webcam", "/dev/video0"), loopback("/dev/video987"))
+    has_devices(
+        monkeypatch, VideoDevice(0, "Avatar webcam", "/dev/video0"), loopback("/dev/video987")
+    )
     with open_output(choice, SIZE, 30):
         assert fake.opened[0].device == "/dev/video987"
 
@@ -255,10 +257,10 @@ def test_auto_prefers_a_device_that_every_program_lists(
     shared = replace(loopback("/dev/video987", "shared"), exclusive=False)
     has_devices(monkeypatch, shared, loopback("/dev/video988", "own"))
     notes: list[str] = []
-    with Output("auto", SIZE, 30, notes.append)() as sink:
+    with SinkChoice("auto", SIZE, 30, notes.append)() as sink:
         assert sink.name == "own (/dev/video988)"
     assert notes == ["Output: own (/dev/video988), every program lists it."]
-    with Output("shared", SIZE, 30, notes.append)():
+    with SinkChoice("shared", SIZE, 30, notes.append)():
         assert "exclusive_caps=1" in notes[1] and "Chrome and Zoom" in notes[1]
 
 
@@ -291,7 +293,7 @@ def test_layouts_carry_the_same_picture(
     has_devices(monkeypatch, loopback("/dev/video987"))
     colour = np.array([200, 90, 30])
     image = np.full((36, 64, 3), colour, np.uint8)
-    with Output(f"/dev/video987@{layout}", SIZE, 30)() as sink:
+    with SinkChoice(f"/dev/video987@{layout}", SIZE, 30)() as sink:
         sink.write(AvatarFrame(image, None, True))
     camera = fake.opened[0]
     assert camera.asked[3] == layout.upper() and camera.device == "/dev/video987"

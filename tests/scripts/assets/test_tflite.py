@@ -16,7 +16,7 @@ from models.errors import UserError
 from models.face.bundle import Bundle
 from models.face.convert import _Converter, tflite_to_onnx
 from models.face.detector import FaceDetector
-from models.face.landmarker import Landmarker, Region
+from models.face.landmarker import CropRegion, Landmarker
 from models.face.network import OnnxNetwork, OpenCVNetwork, load_network
 from models.face.tflite import Graph, Operator, Tensor
 from models.types import Image
@@ -62,14 +62,14 @@ def _compare(engines: Engines, picture: Image) -> None:
     assert np.abs(got[0].box - expected[0].box).max() < 0.05
     assert np.abs(got[0].points - expected[0].points).max() < 0.05
     assert got[0].score == pytest.approx(expected[0].score, rel=1e-3)
-    region = Region.from_detection(expected[0])
+    region = CropRegion.from_detection(expected[0])
     for _ in range(2):  # the second region is centred on the landmarks, as in a video
         points, score = onnx[1].landmarks(picture, region)
         reference, belief = opencv[1].landmarks(picture, region)
         assert belief > 0.9, "a face is there, so the numbers mean something"
         assert np.abs(points - reference).max() < 0.05
         assert score == pytest.approx(belief, rel=1e-3)
-        region = Region.from_landmarks(reference)
+        region = CropRegion.from_landmarks(reference)
 
 
 def test_both_engines_agree_on_the_astronaut(engines: Engines, astronaut: Image) -> None:
@@ -167,7 +167,7 @@ def _file(
     codes = tables([table([(0, "b", operator)])])
     parts = [(1, "o", codes), (2, "o", tables([graph])), (4, "o", tables(buffers))]
     builder.Finish(table([(0, "u", 3), *parts]), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return bytes(builder.SinkChoice())
 
 
 def _run(data: bytes, picture: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -138,7 +138,7 @@ def test_the_live_path_applies_an_answer_as_training_does(cut: Path, net: str) -
     answer = np.broadcast_to(smooth, (shape[0], shape[1], shape[1])).copy()
     ours = mended(net, *(torch.from_numpy(x) for x in (planes, prior, answer[None]))).numpy()[0]
     picture = np.ascontiguousarray(found.images[0, :3].transpose(1, 2, 0))
-    region = regions.Region(np.eye(2, 3, dtype=np.float32), planes[0], prior[0, 0])
+    region = regions.EyeRegion(np.eye(2, 3, dtype=np.float32), planes[0], prior[0, 0])
     if net == "eyes":
         regions.mend_eye(picture, region, answer)
     else:

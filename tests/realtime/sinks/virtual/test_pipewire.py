@@ -177,13 +177,13 @@ def test_a_run_gets_its_camera_back_when_pipewire_does(desktop, tmp_path):
 def test_auto_takes_it_where_there_is_no_other_camera(desktop, monkeypatch):
     monkeypatch.setattr("realtime.sinks.virtual.virtual_camera.list_devices", list)
     heard: list[str] = []
-    with registry.Output("auto", SIZE, 30.0, heard.append)() as sink:
+    with registry.SinkChoice("auto", SIZE, 30.0, heard.append)() as sink:
         assert type(sink) is PipeWireSink
     assert heard == [
         "Output: AI avatar (PipeWire), OBS 30 lists it, Firefox and Chrome after one setting, Zoom "
         "does not (there is no v4l2loopback camera)."
     ]
-    with registry.Output("pipewire:Anna", SIZE, 30.0)() as sink:
+    with registry.SinkChoice("pipewire:Anna", SIZE, 30.0)() as sink:
         assert sink.name == "Anna (PipeWire)"
 
 
@@ -217,7 +217,7 @@ def test_what_is_lacking_is_said_in_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     with pytest.raises(SinkError, match="does not run for this user; start it with .*systemctl"):
         PipeWireSink(SIZE, 30.0)
-    assert pipewire.BACKEND.find().why == "PipeWire does not run for this user"
+    assert pipewire.KIND.find().why == "PipeWire does not run for this user"
     monkeypatch.setattr("platform.system", lambda: "Windows")
-    found = pipewire.BACKEND.find()
+    found = pipewire.KIND.find()
     assert not found.usable and not found.why
