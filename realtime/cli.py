@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from models.backends import DEFAULT, built_in
 from models.errors import UserError
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ _Source = Annotated[
 _Backend = Annotated[
     str,
     typer.Option(
-        help="What animates the photo: mesh, fomm (see import-fomm), or fomm:NAME for one of "
-        "several imported models."
+        help="What animates the photo: NAME, or NAME:MODEL where a backend has several models; "
+        "doctor lists the backends."
     ),
 ]
 _MotionOption = Annotated[
@@ -206,7 +207,7 @@ def run(
     fps: Annotated[
         float, typer.Option(help="Frames per second of the output.", min=1, max=120)
     ] = 30,
-    backend: _Backend = "mesh",
+    backend: _Backend = DEFAULT,
     motion: Annotated[
         Motion | None,
         typer.Option(
@@ -323,7 +324,7 @@ def animate(
             show_default=False,
         ),
     ] = None,
-    backend: _Backend = "mesh",
+    backend: _Backend = DEFAULT,
     motion: _MotionOption = Motion.relative,
     adapt_scale: _AdaptScale = True,
     mirror: _Mirror = False,
@@ -421,50 +422,6 @@ def setup_camera(
     job.setup_camera(yes, lambda line: typer.echo(line))
 
 
-@app.command(
-    epilog="Examples:\n\n"
-    "avatarify-like import-fomm vox-adv-cpk.pth.tar\n\n"
-    "avatarify-like import-fomm my-weights.pth.tar --config taichi-256 --name taichi"
-)
-def import_fomm(
-    checkpoint: Annotated[
-        str,
-        typer.Argument(
-            help="The official file, full or stripped, or the https address of a copy of "
-            "vox-adv-cpk.pth.tar."
-        ),
-    ],
-    config: Annotated[
-        str | None,
-        typer.Option(
-            help="The official configuration, such as vox-adv-256. (default: from the name)",
-            show_default=False,
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            help="What to call the model. (default: as its configuration)", show_default=False
-        ),
-    ] = None,
-    int8: Annotated[
-        bool,
-        typer.Option("--int8", help="Also write 8-bit integers, and use them on a CPU."),
-    ] = False,
-    torch: Annotated[
-        bool,
-        typer.Option("--torch", help="Also keep the weights for PyTorch on a GPU."),
-    ] = False,
-) -> None:
-    """Import weights of the First Order Motion Model, for --backend fomm.
-
-    Needs the extra "torch" (PyTorch and onnx); running with the model needs neither.
-    """
-    from realtime.commands.import_fomm import import_model
-
-    import_model(checkpoint, config, name, int8, torch, _console())
-
-
 def _motion(choice: Motion) -> Literal["relative", "absolute"]:
     return "relative" if choice is Motion.relative else "absolute"
 
@@ -479,6 +436,11 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console()
+
+
+for _backend in built_in():
+    if _backend.add_commands is not None:
+        _backend.add_commands(app, _demo_face)
 
 
 def main() -> None:

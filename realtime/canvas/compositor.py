@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.types import Avatar, Floats, Image
+from models.types import Floats, Image
 from realtime.frames import AvatarFrame
 
 _LABEL = "AI avatar"
@@ -68,11 +68,6 @@ class Composer(Protocol):
     def compose(self, frame: AvatarFrame) -> AvatarFrame:
         """The frame on the canvas."""
         ...
-
-
-def face_centre(avatar: Avatar) -> tuple[float, float]:
-    """Where the face is in the avatar's still, (x, y) in pixels."""
-    return avatar.crop.cx, avatar.crop.cy
 
 
 class Compositor:

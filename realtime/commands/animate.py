@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from models.animator import create_animator
+from models.animator import Motion, MotionSettings
+from models.backends import DEFAULT, create_animator
 from models.errors import UserError
 from models.face.tracker import FaceTracker
-from realtime.animation.animation import Motion
 from realtime.cameras.clip import ClipReader
 from realtime.canvas.compositor import Compositor, Fit
 from realtime.files import check_writable
@@ -24,7 +24,7 @@ from realtime.pipeline.offline import ClipReport, Progress, animate
 from realtime.pipeline.threads import limit_threads
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import CLIP, Claim
-from realtime.session.source import AVATAR_SIZE, load_source
+from realtime.session.source import load_source
 from realtime.sinks.base import require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
 
@@ -38,7 +38,7 @@ class Job:
     output: Path
     reference: int | None = None
     size: tuple[int, int] | None = None
-    backend: str = "mesh"
+    backend: str = DEFAULT
     motion: Motion = "relative"
     adapt_scale: bool = True
     mirror: bool = False
@@ -91,8 +91,8 @@ def run_job(job: Job, console: Console) -> ClipReport:
     tracker = FaceTracker()
     photo = load_source(job.source, tracker, job.face)
     animator = create_animator(job.backend)
-    side = AVATAR_SIZE if job.size is None else min(AVATAR_SIZE, job.size[1])
-    avatar = animator.prepare(photo, side)
+    side = animator.best_size()
+    avatar = animator.prepare(photo, side if job.size is None else min(side, job.size[1]))
     height, width = avatar.still.shape[:2]
     size = job.size or (width // 2 * 2, height // 2 * 2)
     composer = Compositor(size, Fit(job.fit), job.badge, job.mirror)
@@ -109,8 +109,7 @@ def run_job(job: Job, console: Console) -> ClipReport:
                     tracker,
                     composer,
                     file,
-                    motion=job.motion,
-                    adapt_scale=job.adapt_scale,
+                    settings=MotionSettings(job.motion, job.adapt_scale),
                     reference=job.reference,
                     progress=progress,
                 )

@@ -16,12 +16,13 @@ from typing import Any
 import platformdirs
 from rich.console import Console
 
-from models.animator import Animator, create_animator
+from models.animator import Motion
+from models.backends import DEFAULT, create_animator
 from models.errors import UserError
 from models.face.tracker import FaceTracker
 from models.photos import load_photo
 from models.types import Photo
-from realtime.animation.animation import Animation, Motion
+from realtime.animation.animation import Animation
 from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera
 from realtime.cameras.browser import BrowserFeed
@@ -42,7 +43,7 @@ from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
 from realtime.session.avatar_library import AvatarBuilder, AvatarLibrary
 from realtime.session.session import Command, Parts, Session
 from realtime.session.settings import avatars_folder, settings_file
-from realtime.session.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, photo_paths
+from realtime.session.source import photo_paths
 from realtime.sinks.base import SinkError
 from realtime.sinks.null import NullSink
 from realtime.sinks.registry import SinkChoice
@@ -69,7 +70,7 @@ class Choices:
     record: Path | None = None
     size: tuple[int, int] = (1280, 720)
     fps: float = 30.0
-    backend: str = "mesh"
+    backend: str = DEFAULT
     motion: Motion | None = None
     adapt_scale: bool = True
     mirror: bool | None = None
@@ -114,10 +115,9 @@ def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None
         _check_spared(choices.record, choices)
     tracker = FaceTracker()
     photo, path = _first_photo(choices, tracker)
-    animator: Animator = create_animator(choices.backend)
+    animator = create_animator(choices.backend)
     width, height = choices.size
-    side = SMALL_AVATAR_SIZE if cores() <= 2 else AVATAR_SIZE
-    size = choices.avatar_size or min(side, height)
+    size = choices.avatar_size or min(animator.best_size(cores()), height)
     # Photos are searched for faces with networks of their own: a tracker is for one thread.
     builder = AvatarBuilder(animator, size, lambda: FaceTracker().find_faces, choices.face)
     library = AvatarLibrary(builder, choices.source, avatars_folder())
@@ -162,7 +162,6 @@ def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None
         view,
         gate,
         composer,
-        animator.sliders,
         choices.adapt_scale,
         choices.badge,
         new_recording=new_recording,

@@ -63,7 +63,6 @@ def measure(options: argparse.Namespace, full_pace: bool) -> dict[str, Any]:
     from realtime.assets import asset_path
     from realtime.cli import parse_size
     from realtime.commands.run import Choices, build
-    from realtime.latency import STAGES
     from realtime.pipeline.threads import limit_threads
 
     choices = Choices(
@@ -100,7 +99,7 @@ def measure(options: argparse.Namespace, full_pace: bool) -> dict[str, Any]:
         "faults": status.faults,
         "last_fault": status.last_fault,
         "latency_ms": _percentiles(latency),
-        "stages_ms": {stage: _percentiles(times[stage]) for stage in STAGES},
+        "stages_ms": {stage: _percentiles(times[stage]) for stage in times.stages()},
     }
 
 

@@ -32,7 +32,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from models.animator import create_animator
+from models.backends import create_animator
 from models.errors import UserError
 from models.face.tracker import FaceTracker
 from models.types import Image
