@@ -31,14 +31,14 @@ class Face:
     score: float
 
     @property
-    def mesh(self) -> Floats:
+    def surface(self) -> Floats:
         """(468, 3): the landmarks without the irises."""
         return self.landmarks[:468]
 
     @property
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of the face mesh in pixels."""
-        x, y = self.mesh[:, 0], self.mesh[:, 1]
+        x, y = self.surface[:, 0], self.surface[:, 1]
         return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
 

@@ -25,7 +25,7 @@ _FAR = np.float32(4.0)  # half crops; nothing that far from the face's middle is
 
 
 _LIVE_SIZE = 512
-"""Pixels that two cores draw at 30 frames a second beside everything else (docs/measurements.md)."""
+"""Pixels that two cores draw at 30 frames a second beside everything else."""
 
 _FULL_SIZE = 720
 """Pixels of the longer side beyond which a call shows no more of a face."""

@@ -140,7 +140,7 @@ class Calibration:
     def _is_steady(self, face: Face, seconds: float) -> bool:
         left, top, right, bottom = face.box
         size = max(right - left, bottom - top, 1.0)
-        self._shapes.append((seconds, face.mesh[::6, :2] / np.float32(size)))
+        self._shapes.append((seconds, face.surface[::6, :2] / np.float32(size)))
         while self._shapes[0][0] < seconds - 1.2 * self._steady:
             self._shapes.popleft()
         if seconds - self._shapes[0][0] < self._steady or len(self._shapes) < 4:

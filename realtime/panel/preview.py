@@ -107,7 +107,7 @@ def draw_driver(seen: Seen, settings: Settings, reference: Face | None) -> Image
         if settings.landmarks:
             for x, y in place(seen.face.landmarks):
                 cv2.circle(image, (int(x), int(y)), 1, _POINTS, -1)
-        border = place(seen.face.mesh)
+        border = place(seen.face.surface)
         (x0, y0), (x1, y1) = border.min(0).tolist(), border.max(0).tolist()
         _corners(image, (x0 - 6, y0 - 6, x1 + 6, y1 + 6))
     return image

@@ -115,10 +115,7 @@ def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
 
 
 def best_frame(source: Face, faces: list[Face | None]) -> int:
-    """The driving frame whose face is most like the source's, as the FOMM demo chooses it.
-
-    Landmarks are compared after taking away their mean and the size of their hull.
-    """
+    """The driving frame whose face is most like the source's in pose and expression."""
     distances = [np.inf if face is None else difference(source, face) for face in faces]
     return int(np.argmin(distances))
 

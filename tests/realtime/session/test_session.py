@@ -408,7 +408,8 @@ def test_odd_settings_files(tmp_path: Path) -> None:
     assert list(load(file).avatars.values()) == [AvatarSettings(strengths={"eyes": 0.25})] * 4
     assert list(load(file).avatars)[:3] == names[:3]
     file.write_text(
-        'blur = "yes"\noverlay = 1e9\nframing = 3\n[avatars]\nx = 1\n[avatars.y]\nmotion = -4\nsmoothing = 7\neyes = nan\n"a b" = 1'
+        'blur = "yes"\noverlay = 1e9\nframing = 3\n[avatars]\nx = 1\n[avatars.y]\n'
+        'motion = -4\nsmoothing = 7\neyes = nan\n"a b" = 1\n'
     )
     odd = load(file)
     assert odd.blur and odd.overlay == 1 and odd.framing == Framing()
