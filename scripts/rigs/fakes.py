@@ -94,9 +94,11 @@ class FakeAnimator:
         return self.fail[stage]() if stage in self.fail else None
 
     def prepare(self, photo: Photo, size: int) -> Avatar:
+        """The same avatar for every photo."""
         return avatar()
 
     def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
+        """Keypoints that move with the middle of the face."""
         odd = self._maybe("detect")
         if odd is not None:
             return odd  # type: ignore[no-any-return]
@@ -106,6 +108,7 @@ class FakeAnimator:
     def relative(
         self, avatar: Avatar, reference: Keypoints, driving: Keypoints, adapt_scale: bool
     ) -> Keypoints:
+        """The avatar's own keypoints, moved as the driver's have."""
         odd = self._maybe("relative")
         if odd is not None:
             return odd  # type: ignore[no-any-return]
@@ -114,13 +117,16 @@ class FakeAnimator:
     def strengthen(
         self, reference: Keypoints, driving: Keypoints, strengths: Strengths
     ) -> Keypoints:
+        """The movement times its strength."""
         moved = driving.values - reference.values
         return Keypoints(reference.values + np.float32(strengths.motion) * moved)
 
     def absolute(self, avatar: Avatar, driving: Keypoints) -> Keypoints:
+        """The driver's keypoints as they are."""
         return driving
 
     def render(self, avatar: Avatar, keypoints: Keypoints) -> Image:
+        """A picture of one grey, as large as the avatar."""
         odd = self._maybe("render")
         if odd is not None:
             return odd  # type: ignore[no-any-return]
@@ -138,12 +144,14 @@ class FakeTracker:
         self.resets = 0
 
     def track(self, frame: Image) -> Face | None:
+        """The next face."""
         index, self.count = self.count, self.count + 1
         if callable(self._faces):
             return self._faces(index)
         return self._faces[min(index, len(self._faces) - 1)]
 
     def reset(self) -> None:
+        """Counted only."""
         self.resets += 1
 
 
@@ -152,6 +160,7 @@ class _Closing:
     closed: bool = False
 
     def close(self) -> None:
+        """Noted only."""
         self.closed = True
 
     def __enter__(self) -> Any:
@@ -178,6 +187,7 @@ class FakeCamera(_Closing):
         self._index = 0
 
     def read(self) -> CameraFrame:
+        """The next frame, after a pause."""
         time.sleep(self._pause)
         if self._left is not None and self._index >= self._left:
             raise CameraLost("The fake camera was unplugged.")
@@ -199,6 +209,7 @@ class FakeSink(_Closing):
         self.enough = threading.Event()
 
     def write(self, frame: AvatarFrame) -> None:
+        """Keep the frame, or fail."""
         require_avatar_frame(frame)
         if self.fails_after is not None and len(self.frames) >= self.fails_after:
             raise SinkError(f"{self.name} is full.")
@@ -215,9 +226,11 @@ class PlainComposer:
         self.fails = False
 
     def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
+        """Noted only."""
         self.stills.append(still)
 
     def compose(self, frame: AvatarFrame) -> AvatarFrame:
+        """The frame itself; with `fails` an error, but for stills."""
         if self.fails and frame.live:
             raise RuntimeError("no canvas")
         return frame
@@ -232,5 +245,6 @@ class FakeClip:
         self._times = list(times) if times is not None else [i / fps for i in range(count)]
 
     def frames(self) -> Any:
+        """The grey pictures, each with its time in seconds."""
         for moment in self._times:
             yield camera_image(), moment
