@@ -32,6 +32,8 @@ from tests.end_to_end.test_signals import FPS, recording
 if sys.platform != "linux" or os.geteuid() != 0:
     pytest.skip("needs Linux and root", allow_module_level=True)
 
+pytestmark = pytest.mark.devices
+
 SIZE = (240, 180)
 ROOM = 400_000
 

@@ -117,6 +117,7 @@ def test_times_that_differ_and_sound_that_begins_late_are_kept(tmp_path: Path) -
     assert begins(path) > 1.9
 
 
+@pytest.mark.devices
 def test_a_browser_plays_it_and_seeks(tmp_path: Path) -> None:
     path = tmp_path / "done.mp4"
     write(path, 100)
