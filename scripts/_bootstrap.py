@@ -256,8 +256,8 @@ def _replace(command: list[str]) -> int:
 def run_checks(arguments: list[str]) -> int:
     """Linter, formatter, types, tests; all of them, and the first failure is the exit code.
 
-    `--all` also installs PyTorch for the tests that are marked `torch`. Everything else is
-    passed on to pytest.
+    `--all` also installs PyTorch for the tests that are marked `torch`, and says how much of the
+    code the tests ran. Everything else is passed on to pytest.
     """
     with_torch = "--all" in arguments
     arguments = [argument for argument in arguments if argument != "--all"]
@@ -276,13 +276,31 @@ def run_checks(arguments: list[str]) -> int:
         *([["scripts.release.audit"]] if with_torch else []),
     ):
         _say(f"== {' '.join(check)}")
-        code = subprocess.run([python, "-m", *check], check=False).returncode
+        measured = ["coverage", "run", "-m"] if with_torch and check[0] == "pytest" else []
+        code = subprocess.run([python, "-m", *measured, *check], check=False).returncode
         if code != 0:
             failed.append(check[0] if check[0] != "ruff" else " ".join(check[:2]))
             status = status or code
+    if with_torch:
+        _say_coverage(python)
     if failed:
         _say(f"Failed: {', '.join(failed)}")
     return status
+
+
+def _say_coverage(python: str) -> None:
+    """Say what share of the lines the tests ran in their own process.
+
+    What they start as another process is not counted: many of those are killed on purpose.
+    """
+    shares = []
+    for rooms in (("models", "realtime"), ("scripts",)):
+        pattern = ",".join(f"{room}/*" for room in rooms)
+        words = ["report", "--format=total", f"--include={pattern}"]
+        done = _run([python, "-m", "coverage", *words])
+        share = f"{_text(done)} %" if done.returncode == 0 else "an unknown share"
+        shares.append(f"{share} of the lines of {' and '.join(rooms)}")
+    _say(f"Coverage: {', '.join(shares)}; coverage report --show-missing lists the others.")
 
 
 def _install_torch(python: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import UserError
@@ -10,12 +12,29 @@ from realtime.cameras.base import Camera, CameraLost
 from realtime.cameras.memory import preferred
 from realtime.devices.discovery import VideoDevice, find_device, list_devices, real_cameras
 
-__all__ = ["Camera", "CameraLost", "open_camera"]
+__all__ = ["CAMERA_KINDS", "Camera", "CameraLost", "CameraRequest", "open_camera"]
 
 _NO_CAMERA = (
     "No webcam was found; plug one in (`avatarify-like doctor` lists what is there), or try "
     "`--camera demo`, which works without one."
 )
+
+
+@dataclass(frozen=True)
+class CameraRequest:
+    """What a camera is opened for.
+
+    Attributes:
+        what: the part of `--camera KIND:WHAT` that is the kind's own, or "".
+        size: (width, height) in pixels to ask for, or None for the camera's own.
+        fps: frames per second to ask for.
+        full_pace: give every frame without waiting, if the camera can.
+    """
+
+    what: str
+    size: tuple[int, int] | None
+    fps: float
+    full_pace: bool
 
 
 def open_camera(
@@ -29,8 +48,8 @@ def open_camera(
 
     Args:
         choice: `auto` (the webcam that was chosen last, else the first real one that gives
-            frames), `demo` (the embedded clip), the number, path, identity or part of the name of
-            a device, or the path of a video or GIF.
+            frames), a kind of `CAMERA_KINDS` such as `demo` (the embedded clip), the number, path,
+            identity or part of the name of a device, or the path of a video or GIF.
         size: (width, height) to ask a webcam for (it gives what it has); the size that a clip's
             pictures are shrunk to fit in. None: leave it.
         fps: the rate to ask a webcam for; a clip has its own.
@@ -39,11 +58,9 @@ def open_camera(
     Raises:
         UserError: nothing was found under that name, or it cannot be opened.
     """
-    if choice == "demo":
-        from realtime.assets import asset_path
-        from realtime.cameras.clip import ClipCamera
-
-        return ClipCamera(asset_path("demo.mp4"), size=size, name="demo", full_pace=full_pace)
+    kind, _, what = choice.partition(":")
+    if kind in CAMERA_KINDS:
+        return CAMERA_KINDS[kind](CameraRequest(what, size, fps, full_pace))
     if choice == "auto":
         return _first_webcam(size, fps)
     device = _named(choice)
@@ -59,6 +76,18 @@ def open_camera(
     from realtime.cameras.clip import ClipCamera
 
     return ClipCamera(choice, size=size, full_pace=full_pace)
+
+
+def _open_demo(request: CameraRequest) -> Camera:
+    from realtime.assets import asset_path
+    from realtime.cameras.clip import ClipCamera
+
+    demo, full_pace = asset_path("demo.mp4"), request.full_pace
+    return ClipCamera(demo, size=request.size, name="demo", full_pace=full_pace)
+
+
+CAMERA_KINDS: dict[str, Callable[[CameraRequest], Camera]] = {"demo": _open_demo}
+"""What `--camera KIND` or `--camera KIND:WHAT` opens; what is no kind is a device or a file."""
 
 
 def _first_webcam(size: tuple[int, int] | None, fps: float) -> Camera:

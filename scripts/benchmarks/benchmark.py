@@ -1,7 +1,8 @@
 """How fast the whole path is on this machine: camera to sink, with percentiles of every stage.
 
 Runs the demo camera twice: at full pace (how fast can it go) and in real time at `--fps` (how late
-is a frame). With `--json` the same figures go into a file.
+is a frame). With `--json` the same figures go into a file, with `--append` a row of them into the
+history of all versions.
 
     python -m scripts.benchmarks.benchmark --seconds 20 --cores 2 --json benchmark.json
 """
@@ -19,6 +20,8 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+
+from scripts.benchmarks.history import append, processor, row
 
 PERCENTILES = (50, 95, 99)
 
@@ -44,6 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cores", type=int, help="use only this many cores (Linux)")
     parser.add_argument("--threads", type=int, help="OpenCV's threads (default: as in run)")
     parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--append", type=Path, help="add a row to this history (benchmarks.csv)")
     return parser.parse_args()
 
 
@@ -251,7 +255,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(str(error))
     result = {
-        "machine": f"{platform.machine()}, {cores} cores, Python {platform.python_version()}",
+        "machine": f"{processor()}, {cores} cores, Python {platform.python_version()}",
         "avatar_size": options.avatar_size,
         "canvas": options.size,
         "recording": options.record is not None,
@@ -264,6 +268,8 @@ def main() -> None:
     print(f"{result['machine']}; peak memory {result['peak_memory_mb']:.0f} MB")
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if options.append:
+        append(options.append, row(result))
 
 
 if __name__ == "__main__":

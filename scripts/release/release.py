@@ -1,16 +1,21 @@
 """Builds what is published: the wheel, its bill of materials, and the hashes of both.
 
-.venv-test/bin/python -m scripts.release.release            into dist/
+    .venv-test/bin/python -m scripts.release.release            into dist/
+
+Measures this version too, and adds a row to `benchmarks.csv`, which belongs into the same commit as
+the new version; on a machine that does nothing else, please. `--unmeasured` leaves that out.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+from scripts.benchmarks.history import HISTORY
 from scripts.paths import ROOT
 from scripts.release.sbom import bill
 
@@ -49,9 +54,16 @@ def release(folder: Path) -> list[Path]:
 
 
 def main() -> int:
-    """Build into dist/ and list what was made."""
+    """Build into dist/, list what was made, measure."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--unmeasured", action="store_true", help="do not run the benchmark")
+    measured = not parser.parse_args().unmeasured
     for path in release(ROOT / "dist"):
         print(path.relative_to(ROOT))
+    if measured:
+        words = ["scripts.benchmarks.benchmark", "--append", str(HISTORY)]
+        subprocess.run([sys.executable, "-m", *words], cwd=ROOT, check=True)
+        print(f"{HISTORY.relative_to(ROOT)} has the figures of this version; commit it.")
     return 0
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import _bootstrap
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="runs the starters for POSIX")
@@ -270,6 +271,25 @@ def test_a_python_without_venv(project: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "lacks the module venv" in done.stderr.splitlines()[-1]
     assert f"python{sys.version_info[0]}.{sys.version_info[1]}-venv" in done.stderr
+
+
+def test_what_the_tests_ran_is_told_in_shares(tmp_path, monkeypatch, capsys) -> None:
+    for room, calls in (("models", "one()"), ("realtime", "one(); other()"), ("scripts", "")):
+        (tmp_path / room).mkdir()
+        body = f"def one():\n    x = 1\ndef other():\n    x = 2\n{calls}\n"
+        (tmp_path / room / "__init__.py").write_text(body)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "all.py").write_text("import models, realtime, scripts\n")
+    words = ["-m", "coverage", "run", "--source=models,realtime,scripts", "all.py"]
+    subprocess.run([sys.executable, *words], check=True)
+    _bootstrap._say_coverage(sys.executable)
+    told = capsys.readouterr().err
+    assert told.startswith(
+        "Coverage: 90 % of the lines of models and realtime, 50 % of the lines of scripts; "
+    )
+    (tmp_path / ".coverage").unlink()
+    _bootstrap._say_coverage(sys.executable)
+    assert "an unknown share of the lines of scripts" in capsys.readouterr().err
 
 
 def test_the_locks_are_pinned_hashed_and_name_no_host() -> None:

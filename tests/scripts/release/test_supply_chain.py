@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,30 @@ def test_a_release_is_a_wheel_its_bill_and_their_hashes(tmp_path: Path) -> None:
     assert materials.name == "avatarify_like-0.1.0.cdx.json"
     for line, path in zip(sums.read_text().splitlines(), (wheel, materials), strict=True):
         assert line == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    brought = {"models/py.typed", "realtime/py.typed", "realtime/_assets/demo.mp4"}
+    brought |= {"models/weights/eyes_int8.onnx", "realtime/panel/static/index.html"}
+    assert brought <= names
+    tops = {name.partition("/")[0] for name in names}
+    assert tops == {"models", "realtime", "avatarify_like-0.1.0.dist-info"}
     with pytest.raises(FileExistsError):
         release.release(tmp_path / "dist")
+
+
+def test_a_release_is_measured_unless_it_is_not_wanted(monkeypatch, capsys) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(release, "release", lambda folder: [])
+    monkeypatch.setattr("subprocess.run", lambda words, **options: ran.append(words))
+    monkeypatch.setattr("sys.argv", ["release", "--unmeasured"])
+    assert release.main() == 0 and not ran
+    monkeypatch.setattr("sys.argv", ["release"])
+    assert release.main() == 0
+    assert ran[0][1:] == [
+        *("-m", "scripts.benchmarks.benchmark", "--append"),
+        str(ROOT / "benchmarks.csv"),
+    ]
+    assert "benchmarks.csv has the figures" in capsys.readouterr().out
 
 
 def test_the_audit_fails_on_holes_and_never_claims_what_it_does_not_know() -> None:
