@@ -29,7 +29,7 @@ DOCUMENTS = sorted(
 PRESENT = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]
 """Those that speak of now alone."""
 
-INVENTED = {"scripts/training/train_THING.py", "scripts.ROOM.NAME"}
+INVENTED = {"models/NAME/entry_point.py", "scripts/training/train_THING.py", "scripts.ROOM.NAME"}
 """Names that stand for others."""
 
 FOREIGN = {"--app", "--no-deps", "--short", "--show-missing", "--verbose"}
@@ -107,13 +107,13 @@ def test_every_file_and_module_that_a_page_names_exists(path: Path) -> None:
 @pytest.mark.parametrize("path", PRESENT, ids=named)
 def test_every_option_that_a_page_names_exists(path: Path) -> None:
     sources = [*ROOT.glob("scripts/**/*.py"), ROOT / "realtime" / "cli.py"]
-    sources += ROOT.glob("realtime/commands/*.py")
+    sources += [*ROOT.glob("realtime/commands/*.py"), *ROOT.glob("models/*/commands.py")]
     ours = {word for source in sources for word in re.findall(r"--[a-z][\w-]+", text(source))}
     # Typer makes names of these from the parameters' names.
     ours |= {
         f"--{name.replace('_', '-')}"
         for source in sources
-        for name in re.findall(r"^    (\w+): ", text(source), re.M)
+        for name in re.findall(r"^ {4,8}(\w+): ", text(source), re.M)
     }
     for code in quoted(text(path)):
         options = set(re.findall(r"(?<![\w-])--[a-z][\w-]+", code))
