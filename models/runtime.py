@@ -24,7 +24,7 @@ import numpy as np
 import onnxruntime as ort
 
 from models.artifacts import cache_folder
-from models.environment import pip_command
+from models.environment import cores, pip_command
 from models.errors import UserError
 
 DEVICE_VARIABLE = "AVATARIFY_DEVICE"
@@ -157,10 +157,14 @@ class Runtime:
         return f"{text} ({'; '.join(map(str, self.refusals))})" if self.refusals else text
 
 
-def compute_threads(cores: int | None = None) -> int:
-    """How many threads a network gets, so that capture and output find a core in time."""
-    cores = cores or len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
-    return cores if cores <= 2 else min(cores - 1, 8)
+def compute_threads(count: int | None = None) -> int:
+    """How many threads a network gets, so that capture and output find a core in time.
+
+    Args:
+        count: of cores; None: those that this process may use.
+    """
+    count = count or cores()
+    return count if count <= 2 else min(count - 1, 8)
 
 
 def open_runtime(

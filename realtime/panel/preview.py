@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.types import Face, Image
+from models.face.topology import OUTLINES
+from models.types import Face, Floats, Image
 from realtime.animation.framing import FramedTracker, Seen
 from realtime.canvas.output_gate import OutputGate
 from realtime.session.settings import Settings
@@ -20,19 +21,6 @@ _BLURRED = 18
 
 _QUALITY = 80
 _BOX, _POINTS, _POSE = (64, 220, 170), (230, 240, 255), (255, 190, 70)
-
-# fmt: off
-_OUTLINES = (
-    (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
-     148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109, 10),
-    (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7, 33),
-    (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249, 263),
-    (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
-     61),
-    (70, 63, 105, 66, 107), (336, 296, 334, 293, 300), (168, 6, 197, 195, 5, 4),
-)
-"""Lines through landmarks that draw a face: border, eyes, lips, brows, nose."""
-# fmt: on
 
 
 class Preview:
@@ -104,23 +92,24 @@ def draw_driver(seen: Seen, settings: Settings, reference: Face | None) -> Image
         picture = cv2.flip(picture, 1)
     image = np.ascontiguousarray(picture, np.uint8)
 
-    def place(face: Face) -> NDArray[np.int32]:
-        points = (face.landmarks[:, :2] - (left, top)) * scale
+    def place(points: Floats) -> NDArray[np.int32]:
+        points = (points[:, :2] - (left, top)) * scale
         if settings.mirror_preview:
             points[:, 0] = size[0] - 1 - points[:, 0]
         return np.asarray(np.rint(np.clip(points, -1000, 5000)), np.int32)
 
     if settings.overlay > 0 and reference is not None:
         drawn = image.copy()
-        lines = [place(reference)[list(line)] for line in _OUTLINES]
+        points = place(reference.landmarks)
+        lines = [points[line] for line in OUTLINES]
         cv2.polylines(drawn, lines, False, _POSE, 2, cv2.LINE_AA)
         cv2.addWeighted(drawn, settings.overlay, image, 1 - settings.overlay, 0, dst=image)
     if seen.face is not None:
-        points = place(seen.face)
         if settings.landmarks:
-            for x, y in points:
+            for x, y in place(seen.face.landmarks):
                 cv2.circle(image, (int(x), int(y)), 1, _POINTS, -1)
-        (x0, y0), (x1, y1) = points[:468].min(0).tolist(), points[:468].max(0).tolist()
+        box = place(np.reshape(seen.face.box, (2, 2)))
+        (x0, y0), (x1, y1) = box.min(0).tolist(), box.max(0).tolist()
         _corners(image, (x0 - 6, y0 - 6, x1 + 6, y1 + 6))
     return image
 
