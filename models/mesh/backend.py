@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 import cv2
@@ -15,6 +16,8 @@ from models.mesh.person import Person
 from models.mesh.pose import fit_head
 from models.mesh.tracker_gain import TrackerGain
 from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
+
+_log = logging.getLogger(__name__)
 
 _AROUND = 1.5  # half crops
 _FAR = np.float32(4.0)  # half crops; nothing that far from the face's middle is still a face
@@ -94,7 +97,8 @@ class MeshAnimator:
 
         try:
             return TrackerGain.measured(avatar.keypoints.values, look)
-        except Exception:  # Whatever it is, live drawing deals with it.
+        except Exception as error:  # Whatever it is, live drawing deals with it.
+            _log.debug("the look at %s failed", avatar.name, exc_info=error)
             return TrackerGain()
 
     def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:

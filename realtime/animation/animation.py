@@ -23,8 +23,7 @@ from realtime.animation.presence import Presence
 from realtime.animation.smoothing import KeypointFilter, Smoothing
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.latency import Times
-
-Motion = Literal["relative", "absolute"]
+from realtime.modes import Motion
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ class Tuning:
     strengths: for relative motion. smoothing: how much of it, 0 none, 1 the usual.
     """
 
-    motion: Motion = "relative"
+    motion: Motion = Motion.RELATIVE
     adapt_scale: bool = True
     strengths: Strengths = field(default_factory=Strengths)
     smoothing: float = 1.0
@@ -99,7 +98,7 @@ class Animation:
         tracker: Tracker,
         avatar: Avatar,
         *,
-        motion: Motion = "relative",
+        motion: Motion = Motion.RELATIVE,
         adapt_scale: bool = True,
         calibration: Calibration | None = None,
         times: Times | None = None,
@@ -113,7 +112,7 @@ class Animation:
         self._search: Search | None = None
         self._filter = KeypointFilter()
         self._calibration = calibration or Calibration()
-        if motion == "absolute":
+        if motion == Motion.ABSOLUTE:
             self._calibration.request(at_once=True)  # Only the crop is needed.
         self._asked = threading.Lock()  # For what other threads ask for: the next two.
         self._wanted: Literal["no", "good", "now"] = "no"
@@ -302,7 +301,7 @@ class Animation:
             self._filter = KeypointFilter(Smoothing().stronger(tuning.smoothing))
         if tuning.motion != before.motion:
             scene.presence.restart(seconds)
-            if tuning.motion == "absolute" and self._calibration.crop is None:
+            if tuning.motion == Motion.ABSOLUTE and self._calibration.crop is None:
                 self._calibration.request(at_once=True)  # Only the crop is needed.
         self._tuned = tuning
         return tuning
@@ -310,7 +309,7 @@ class Animation:
     def _target(self, avatar: Avatar, driving: Keypoints, tuning: Tuning) -> Keypoints:
         reference = self._calibration.reference
         assert reference is not None, "a crop comes with a reference"
-        if tuning.motion == "relative" and tuning.strengths != Strengths():
+        if tuning.motion == Motion.RELATIVE and tuning.strengths != Strengths():
             driving = self._animator.strengthen(reference, driving, tuning.strengths)
         return move(self._animator, avatar, reference, driving, tuning.motion, tuning.adapt_scale)
 
@@ -345,7 +344,7 @@ def move(
     Raises:
         Fault: the result is not made of numbers, or not of the avatar's shape.
     """
-    if motion == "relative":
+    if motion == Motion.RELATIVE:
         target = animator.relative(avatar, reference, driving, adapt_scale)
     else:
         target = animator.absolute(avatar, driving)

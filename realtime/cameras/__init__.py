@@ -40,8 +40,8 @@ def open_camera(
         UserError: nothing was found under that name, or it cannot be opened.
     """
     if choice == "demo":
-        from realtime.assets import asset_path
         from realtime.cameras.clip import ClipCamera
+        from realtime.paths import asset_path
 
         return ClipCamera(asset_path("demo.mp4"), size=size, name="demo", full_pace=full_pace)
     if choice == "auto":

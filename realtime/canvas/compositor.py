@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 import cv2
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.types import Avatar, Floats, Image
 from realtime.frames import AvatarFrame
+from realtime.modes import Fit
 
 _LABEL = "AI avatar"
 
@@ -20,17 +20,6 @@ _TINY = 48
 
 _FILL_LIGHT = 0.72
 """The fill is a little darker than the picture, so that the eye stays on the picture."""
-
-
-class Fit(StrEnum):
-    """How a picture of another shape goes on the canvas; the words of `--fit`."""
-
-    BLUR = "blur"
-    """All of it, and its own blurred enlargement around it."""
-    COVER = "cover"
-    """As large as the canvas; what stands out is cut off."""
-    CONTAIN = "contain"
-    """All of it, on black."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 from rich.console import Console
@@ -17,11 +19,43 @@ from models.errors import UserError
 from realtime.cameras.memory import preferred
 from realtime.devices.discovery import VideoDevice, list_devices, real_cameras, virtual_outputs
 from realtime.devices.host import SET_UP, Host, join_video_group
+from realtime.paths import log_file
+from realtime.version import version
+
+PACKAGES = (
+    "av",
+    "c2pa-python",
+    "cryptography",
+    "cv2-enumerate-cameras",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pi-heif",
+    "pillow",
+    "platformdirs",
+    "pyvirtualcam",
+    "rich",
+    "starlette",
+    "tomli-w",
+    "typer",
+    "uvicorn",
+    "websockets",
+)
+"""What the program needs, as in pyproject.toml."""
+
+_OTHERS = ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnx", "torch")
+"""What it can use besides; named where it is installed."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One file of weights: where it lies, or None if it is not there. size: bytes when whole."""
+    """One file of weights.
+
+    Attributes:
+        name: what to call it.
+        size: bytes when whole.
+        path: where it lies, or None if it is not there.
+    """
 
     name: str
     size: int
@@ -30,7 +64,13 @@ class Weights:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something missing. command: what mends it here, or "". hint: what else to know, or ""."""
+    """Something missing.
+
+    Attributes:
+        what: in a few words.
+        command: what mends it here, or "".
+        hint: what else to know, or "".
+    """
 
     what: str
     command: str
@@ -41,10 +81,22 @@ class Problem:
 class DoctorReport:
     """All that `doctor` prints.
 
-    cameras: real webcams. virtual_cameras: what `run` can write to. providers: ONNX Runtime's
-    execution providers, best first; empty if it cannot be loaded. camera, backend, output: what
-    `run` would choose, in words. networks: what ONNX Runtime would compute on, and why not on what
-    is better. fomm: the imported First Order Motion Models.
+    Attributes:
+        system: name, release and processor of this computer's system.
+        python: the version of Python.
+        cameras: real webcams.
+        virtual_cameras: what `run` can write to.
+        providers: ONNX Runtime's execution providers, best first; empty if it cannot be loaded.
+        weights: the files of weights.
+        camera: what `run` would choose, in words.
+        backend: the same.
+        output: the same.
+        problems: what to mend.
+        networks: what ONNX Runtime would compute on, and why not on what is better.
+        fomm: the imported First Order Motion Models.
+        program: the version of this program.
+        packages: name and version of each package that it loads.
+        log: the log file.
     """
 
     system: str
@@ -59,6 +111,9 @@ class DoctorReport:
     problems: tuple[Problem, ...]
     networks: str = ""
     fomm: str = ""
+    program: str = ""
+    packages: tuple[str, ...] = ()
+    log: Path | None = None
 
 
 def examine() -> DoctorReport:
@@ -66,7 +121,14 @@ def examine() -> DoctorReport:
     report = assess(list_devices(), _providers(), _weights(), Host.this(), _output())
     from models.fomm.manifest import describe_imported
 
-    return replace(report, networks=_networks(), fomm=describe_imported())
+    return replace(
+        report,
+        networks=_networks(),
+        fomm=describe_imported(),
+        program=version(),
+        packages=_packages(),
+        log=log_file(),
+    )
 
 
 def assess(
@@ -135,6 +197,8 @@ def print_report(report: DoctorReport, console: Console) -> None:
     def row(title: str, text: str) -> None:
         table.add_row(title, escape(text))
 
+    if report.program:
+        row("avatarify-like", report.program)
     row("System", f"{report.system}, Python {report.python}")
     row("Cameras", _lines(report.cameras))
     row("Virtual cameras", _lines(report.virtual_cameras))
@@ -146,6 +210,10 @@ def print_report(report: DoctorReport, console: Console) -> None:
         row("--backend fomm", report.fomm)
     if report.networks:
         row("Its networks on", report.networks)
+    if report.packages:
+        row("Packages", ", ".join(report.packages))
+    if report.log is not None:
+        row("Log file", str(report.log) + ("" if report.log.exists() else " (nothing logged yet)"))
     console.print(table)
     console.print()
     console.print("[bold]run would choose[/bold]")
@@ -222,6 +290,15 @@ def _networks() -> str:
         return probe().summary
     except (ImportError, OSError, UserError) as error:
         return f"nothing ({error})"
+
+
+def _packages() -> tuple[str, ...]:
+    """Name and version of what is installed."""
+    found = []
+    for name in (*PACKAGES, *_OTHERS):
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return tuple(found)
 
 
 def _weights() -> tuple[Weights, ...]:

@@ -13,7 +13,7 @@ from models.fomm.checkpoint import require_torch
 from models.fomm.importing import import_checkpoint
 from models.fomm.manifest import Manifest, models_folder
 from models.types import Image
-from realtime.assets import asset_path
+from realtime.paths import asset_path
 
 
 def import_model(

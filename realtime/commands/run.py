@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -13,35 +12,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from rich.console import Console
 
 from models.animator import Animator, create_animator
+from models.environment import cores
 from models.errors import UserError
 from models.face.tracker import FaceTracker
 from models.photos import load_photo
 from models.types import Photo
-from realtime.animation.animation import Animation, Motion
+from realtime.animation.animation import Animation
 from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera
 from realtime.cameras.browser import BrowserFeed
 from realtime.cameras.chosen import ChosenCamera
-from realtime.canvas.compositor import Compositor, Fit
+from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
+from realtime.commands.options import RunChoices
 from realtime.commands.status_line import StatusLine, summary
 from realtime.commands.terminal import terminal_keys, terminal_press
-from realtime.files import check_writable
-from realtime.panel.address import Address, has_screen, names_of
-from realtime.panel.certificate import Certificate
+from realtime.modes import Motion
+from realtime.panel.address import Address, has_screen, names_of, parse_address
+from realtime.panel.certificate import Certificate, given, self_made
 from realtime.panel.preview import Preview
+from realtime.paths import (
+    avatars_folder,
+    check_writable,
+    config_folder,
+    settings_file,
+    videos_folder,
+)
 from realtime.pipeline.live import Pipeline
 from realtime.pipeline.output import Output
-from realtime.pipeline.threads import cores, limit_threads, switch_quickly
+from realtime.pipeline.threads import limit_threads, switch_quickly
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
-from realtime.session.avatar_library import AvatarBuilder, AvatarLibrary
+from realtime.session.avatar_library import AvatarBuilder, AvatarEntry, AvatarLibrary
 from realtime.session.session import Command, Parts, Session
-from realtime.session.settings import avatars_folder, settings_file
 from realtime.session.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, photo_paths
 from realtime.sinks.base import SinkError
 from realtime.sinks.null import NullSink
@@ -56,37 +62,6 @@ pixels across the face anyway."""
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What the user chose for a live run; `avatarify-like run --help` describes each.
-
-    motion, mirror: None for what the settings say. settings: the file they are kept in, None for
-    none. panel: where to serve it, None for nowhere. panel_shows: it is enough of an output.
-    """
-
-    source: Path
-    camera: str = "auto"
-    output: str = "auto"
-    record: Path | None = None
-    size: tuple[int, int] = (1280, 720)
-    fps: float = 30.0
-    backend: str = "mesh"
-    motion: Motion | None = None
-    adapt_scale: bool = True
-    mirror: bool | None = None
-    badge: bool = True
-    fit: str = "blur"
-    face: int | None = None
-    avatar_size: int | None = None
-    full_pace: bool = False
-    sign_key: Path | None = None
-    sign_cert: Path | None = None
-    settings: Path | None = None
-    panel: Address | None = None
-    panel_shows: bool = False
-    certificate: Certificate | None = None
-
-
-@dataclass(frozen=True)
 class Live:
     """A run that is ready to begin. feed: where a page's webcam arrives, if that is the camera."""
 
@@ -96,13 +71,26 @@ class Live:
     feed: BrowserFeed | None
 
 
-def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None = None) -> Live:
+def build(
+    choices: RunChoices,
+    notify: Callable[[str], None],
+    signer: Signer | None = None,
+    *,
+    settings: Path | None = None,
+    panel_shows: bool = False,
+    avatar_size: int | None = None,
+    full_pace: bool = False,
+) -> Live:
     """Open the outputs, load the models and prepare the avatar.
 
     Args:
         choices: what the user chose.
         notify: called with one line for the user.
         signer: signs the recordings; None: they stay unsigned.
+        settings: the file in which settings are kept; None: nowhere.
+        panel_shows: the panel is enough of an output.
+        avatar_size: longer side of the avatars in pixels; None: what this computer can do.
+        full_pace: read the next camera frame when the last one was taken, not before.
 
     Raises:
         UserError: something is missing or cannot be used.
@@ -110,22 +98,14 @@ def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None
     limit_threads()
     switch_quickly()
     if choices.record is not None:
-        check_writable(choices.record)
-        _check_spared(choices.record, choices)
+        inputs = {"source photo": choices.photo, "camera's video": Path(choices.camera)}
+        check_writable(choices.record, inputs)
     tracker = FaceTracker()
-    photo, path = _first_photo(choices, tracker)
-    animator: Animator = create_animator(choices.backend)
-    width, height = choices.size
-    side = SMALL_AVATAR_SIZE if cores() <= 2 else AVATAR_SIZE
-    size = choices.avatar_size or min(side, height)
-    # Photos are searched for faces with networks of their own: a tracker is for one thread.
-    builder = AvatarBuilder(animator, size, lambda: FaceTracker().find_faces, choices.face)
-    library = AvatarLibrary(builder, choices.source, avatars_folder())
-    first = library.first(photo, path)
+    animator, library, first = _avatars(choices, tracker, avatar_size)
     assert first.ready is not None
     view = FramedTracker(tracker)
     animation = Animation(animator, view, first.ready.avatar)
-    composer = Compositor(choices.size, Fit(choices.fit), choices.badge)
+    composer = Compositor(choices.canvas, choices.fit, choices.badge)
     gate = OutputGate(composer.size, lambda: view.seen)
 
     def finished(path: Path) -> None:
@@ -133,26 +113,20 @@ def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None
             made = PARTLY_REAL if session.was_real else LIVE
             signer.add(path, Claim(made, session.always_badged))
 
-    outputs = _outputs(choices, notify, finished)
-    feed = BrowserFeed() if choices.camera == BROWSER else None
-    camera: Callable[[], Camera] = ChosenCamera(
-        choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=choices.full_pace
-    )
-    if feed is not None:
-        camera = feed.open
-
     def new_recording() -> Output:
         if signer is not None and signer.credentials is None:
             signer.credentials = prepare(choices.sign_key, choices.sign_cert, session.say)
         return _recording(_free_path(choices.record), choices, session.say, finished)
 
+    outputs = _outputs(choices, notify, finished, panel_shows)
+    feed = BrowserFeed() if choices.camera == BROWSER else None
     pipeline = Pipeline(
-        camera,
+        _camera(choices, full_pace) if feed is None else feed.open,
         animation,
         composer,
         outputs,
         fps=choices.fps,
-        full_pace=choices.full_pace,
+        full_pace=full_pace,
         notify=lambda line: session.hear(line),
         last_step=gate,
     )
@@ -169,19 +143,37 @@ def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None
         new_nowhere=_nowhere,
         recording=outputs[-1] if choices.record is not None else None,
     )
-    session = Session(parts, first, choices.settings, notify)
+    session = Session(parts, first, settings, notify)
     if choices.motion is not None:
-        session.do(Command("relative", choices.motion == "relative"), keep=False)
+        session.do(Command("relative", choices.motion == Motion.RELATIVE), keep=False)
     if choices.mirror is not None:
         session.do(Command("mirror_output", choices.mirror), keep=False)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
     return Live(pipeline, session, preview, feed)
 
 
-def _first_photo(choices: Choices, tracker: FaceTracker) -> tuple[Photo, Path]:
+def _avatars(
+    choices: RunChoices, tracker: FaceTracker, size: int | None
+) -> tuple[Animator, AvatarLibrary, AvatarEntry]:
+    """The backend, the list of avatars, and the one that is ready for the run to begin with."""
+    photo, path = _first_photo(choices, tracker)
+    animator = create_animator(choices.backend)
+    side = SMALL_AVATAR_SIZE if cores() <= 2 else AVATAR_SIZE
+    size = size or min(side, choices.canvas[1])
+    # Photos are searched for faces with networks of their own: a tracker is for one thread.
+    builder = AvatarBuilder(animator, size, lambda: FaceTracker().find_faces, choices.face)
+    library = AvatarLibrary(builder, choices.photo, avatars_folder())
+    return animator, library, library.first(photo, path)
+
+
+def _camera(choices: RunChoices, full_pace: bool) -> Callable[[], Camera]:
+    return ChosenCamera(choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=full_pace)
+
+
+def _first_photo(choices: RunChoices, tracker: FaceTracker) -> tuple[Photo, Path]:
     """The first photo that can be animated, and where it lies."""
     trouble: UserError | None = None
-    for path in photo_paths(choices.source):
+    for path in photo_paths(choices.photo):
         try:
             return load_photo(path, tracker.find_faces, choices.face), path
         except UserError as error:
@@ -192,7 +184,7 @@ def _first_photo(choices: Choices, tracker: FaceTracker) -> tuple[Photo, Path]:
 
 def _free_path(record: Path | None) -> Path:
     """Where the next recording goes: beside the one of the command line, or to the videos."""
-    folder = record.parent if record else platformdirs.user_videos_path() / "avatarify-like"
+    folder = record.parent if record else videos_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -206,26 +198,21 @@ def _free_path(record: Path | None) -> Path:
     return path
 
 
-def _check_spared(record: Path, choices: Choices) -> None:
-    """Make sure that the recording does not replace what it is made from."""
-    for used, what in ((choices.source, "source photo"), (Path(choices.camera), "camera's video")):
-        if record.exists() and used.exists() and os.path.samefile(record, used):
-            raise UserError(f"{record} is the {what}; choose another file for the recording.")
-
-
 def _outputs(
-    choices: Choices,
+    choices: RunChoices,
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None = None,
+    panel_shows: bool = False,
 ) -> list[Output]:
+    """What the run begins with: the virtual camera, the recording, or both."""
     outputs: list[Output] = []
     if choices.output != "none" or choices.record is None:
-        show = SinkChoice(choices.output, choices.size, choices.fps, notify, finished)
+        show = SinkChoice(choices.output, choices.canvas, choices.fps, notify, finished)
         try:
             sink = show()
             outputs.append(Output(show, retry=show.reopens, sink=sink, name=sink.name))
         except SinkError as error:
-            if choices.record is None and not choices.panel_shows:
+            if choices.record is None and not panel_shows:
                 raise
             alone = "panel" if choices.record is None else "recording"
             notify(f"{error} Going on with the {alone} alone.")
@@ -243,33 +230,35 @@ def _nowhere() -> Output:
 
 def _recording(
     path: Path,
-    choices: Choices,
+    choices: RunChoices,
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None,
 ) -> Output:
     """The output that records into a file."""
-    recorder = SinkChoice(f"recorder:{path}", choices.size, choices.fps, notify, finished)
+    recorder = SinkChoice(f"recorder:{path}", choices.canvas, choices.fps, notify, finished)
     return Output(recorder, name=str(path))
 
 
-def run_live(choices: Choices, console: Console, seconds: float | None = None) -> None:
-    """Run until the user stops it or `seconds` are over, with a status line on `console`.
+def run_live(choices: RunChoices, console: Console) -> None:
+    """Run until the user stops it or its time is over, with a status line on `console`.
 
     Raises:
         UserError: it cannot start, or every output has failed.
     """
-    if choices.camera == BROWSER and choices.panel is None:
+    address, certificate = parse_address(choices.panel), given(choices.tls_cert, choices.tls_key)
+    if choices.camera == BROWSER and address is None:
         raise UserError("--camera browser takes the webcam of the panel; leave out --panel off.")
     with StatusLine(console) as line, ExitStack() as stack:
         line.busy("Loading the models and preparing the avatar ...")
         signer = Signer(None, Claim(LIVE, choices.badge), line.note)
         if choices.record is not None or choices.output.startswith("recorder:"):
             signer.credentials = prepare(choices.sign_key, choices.sign_cert, line.note)
-        live = build(choices, line.note, signer)
+        shows = address is not None and (address.chosen or has_screen())
+        live = build(choices, line.note, signer, settings=settings_file(), panel_shows=shows)
         pipeline, session = live.pipeline, live.session
         stack.callback(session.close)
-        if choices.panel is not None:
-            stack.callback(_serve(live, choices, choices.panel, line.note))
+        if address is not None:
+            stack.callback(_serve(live, address, certificate, line.note))
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
             line.note("Press x to calibrate again, ? for all keys, Ctrl-C to stop.")
             stack.enter_context(terminal_keys(sys.stdin, terminal_press(session)))
@@ -282,7 +271,7 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
         try:
             with _stopped_by_signals(pipeline.stop), signer:
                 session.start()
-                pipeline.run(seconds, tick)
+                pipeline.run(choices.seconds, tick)
         except UserError as error:
             failure = error
         latency = pipeline.times["latency"]
@@ -295,15 +284,13 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
 
 
 def _serve(
-    live: Live, choices: Choices, address: Address, notify: Callable[[str], None]
+    live: Live, address: Address, certificate: Certificate | None, notify: Callable[[str], None]
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
-    from realtime.panel.certificate import self_made
     from realtime.panel.server import Panel
 
-    certificate = choices.certificate
     if certificate is None and not address.loopback:
-        certificate = self_made(settings_file().parent, names_of(address))
+        certificate = self_made(config_folder(), names_of(address))
     panel = Panel(live.session, live.preview, address, certificate, live.feed)
     panel.start()
     notify(f"Panel: {panel.url}")

@@ -119,7 +119,8 @@ class Panel:
                 Route("/thumbnails/{identity:str}", self._thumbnail, methods=["GET"]),
                 Route("/avatars", self._add, methods=["POST"]),
                 WebSocketRoute("/live", self._live),
-            ]
+            ],
+            exception_handlers={Exception: self._failed},
         )
         guarded = Guard(app, self._hosts, not address.loopback, self._secure)
         self._server = uvicorn.Server(
@@ -166,7 +167,13 @@ class Panel:
         try:
             self._server.run(sockets=[self._listener])
         except (Exception, SystemExit) as error:
+            _log.debug("the panel has failed", exc_info=error)
             self._session.say(f"The panel has failed ({error}); the run goes on without it.")
+
+    async def _failed(self, request: Request, error: Exception) -> Response:
+        # The server's own log is off: it would write on the terminal.
+        _log.debug("a request failed", exc_info=error)
+        return Response(status_code=500)
 
     async def _file(self, request: Request) -> Response:
         content, kind = self._contents[request.url.path]
@@ -223,9 +230,14 @@ class Panel:
             finally:
                 for job in jobs:
                     job.cancel()
-                await asyncio.gather(*jobs, return_exceptions=True)
-        except (WebSocketDisconnect, RuntimeError):
-            pass  # The page is gone.
+                for ended in await asyncio.gather(*jobs, return_exceptions=True):
+                    if isinstance(ended, Exception):
+                        _log.debug("a page is told nothing more", exc_info=ended)
+        except (WebSocketDisconnect, RuntimeError) as error:
+            _log.debug("a page is gone", exc_info=error)
+        except Exception as error:
+            _log.debug("a page failed", exc_info=error)
+            raise
         finally:
             self._pages.discard(page)
             if self._feed is not None:

@@ -8,6 +8,7 @@ writes in a thread of its own, and what the user is told is printed by the threa
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -47,6 +48,8 @@ _PATIENCE_STAGES = 2.0
 
 _PATIENCE_OUTPUTS = 60.0
 """The same for recordings that are being finished: a long one on a slow disk takes a while."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -302,8 +305,10 @@ class Pipeline:
             feed.end()
         for output in self._outputs:
             if id(output) not in fed and output.sink is not None:
-                with suppress(Exception):  # What kept the run from starting is raised.
+                try:
                     output.sink.close()
+                except Exception as error:  # What kept the run from starting is raised.
+                    _log.debug("%s did not close well", output.name, exc_info=error)
         until = time.perf_counter() + _PATIENCE_OUTPUTS
         for feed in [*self._feeds, *self._leaving]:
             patience = until - time.perf_counter()
@@ -338,8 +343,10 @@ class Pipeline:
 
     def _print_lines(self) -> None:
         while not self._lines.empty():
+            line = self._lines.get()
+            _log.info("%s", line)
             with suppress(OSError):
-                self._notify(self._lines.get())
+                self._notify(line)
 
     def _guard(self, work: Callable[[], None]) -> None:
         """Run a thread's work; what it raises ends the run and is raised by `run`."""
@@ -360,6 +367,7 @@ class Pipeline:
                     self._camera.opened.set()
                     self._read(camera)
             except UserError as error:
+                _log.debug("the camera is lost", exc_info=error)
                 if not self._camera.opened.is_set():
                     self._camera.error = error
                     self._stop.set()
@@ -368,6 +376,7 @@ class Pipeline:
             except Exception as error:
                 if not self._camera.opened.is_set():
                     raise
+                _log.debug("the camera failed", exc_info=error)
                 self._lost(f"The camera failed ({type(error).__name__}: {error}).")
             self._stop.wait(_BACKOFF[min(self._camera.attempt, len(_BACKOFF) - 1)])
             self._camera.attempt += 1

@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,13 +18,16 @@ import numpy as np
 from models.animator import Animator
 from models.errors import UserError
 from models.types import Avatar, Crop, Face, Image, Keypoints
-from realtime.animation.animation import Motion, Tracker, check_finite, move, render
+from realtime.animation.animation import Tracker, check_finite, move, render
 from realtime.animation.calibration import difference
 from realtime.animation.frame_repair import Fault
 from realtime.animation.presence import Presence
 from realtime.animation.smoothing import smooth_sequence
 from realtime.canvas.compositor import Composer, face_centre
 from realtime.frames import AvatarFrame
+from realtime.modes import Motion
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many frames are done, and how many there are."""
@@ -80,6 +84,7 @@ class _Faults:
     def add(self, fault: Exception) -> None:
         self.count += 1
         self.last = f"{type(fault).__name__}: {fault}".splitlines()[0]
+        _log.debug("a frame could not be made", exc_info=fault)
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,7 @@ def animate(
     composer: Composer,
     writer: Writer,
     *,
-    motion: Motion = "relative",
+    motion: Motion = Motion.RELATIVE,
     adapt_scale: bool = True,
     reference: int | None = None,
     progress: Progress = lambda what, done, total: None,

@@ -135,6 +135,7 @@ class OutputThread:
             self.busy_since = None
 
     def _failed(self, error: Exception) -> None:
+        _log.debug("%s failed", self.output.name, exc_info=error)
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         output = self.output
         output.failure = f"The output {output.name} failed ({reason.rstrip('.')})"
@@ -152,7 +153,7 @@ class OutputThread:
             try:
                 self.output.sink = self.output.open()
             except Exception as error:
-                _log.debug("%s cannot be opened again: %s", self.output.name, error)
+                _log.debug("%s cannot be opened again", self.output.name, exc_info=error)
             else:
                 break
             if not self._reopens():
@@ -170,6 +171,7 @@ class OutputThread:
         try:
             sink.close()
         except Exception as error:
+            _log.debug("%s did not close well", self.output.name, exc_info=error)
             reason = str(error).rstrip(".")
             self.output.failure = f"The output {self.output.name} did not close well ({reason})"
             self._notify(f"{self.output.failure}.")

@@ -9,12 +9,12 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.errors import UserError
 from realtime.provenance.credentials import Credentials
+from realtime.version import version
 
 TOOL = "avatarify-like"
 
@@ -48,14 +48,6 @@ LIVE = "A photo was animated live with the face in front of a webcam."
 PARTLY_REAL = f"{LIVE} In parts the camera's own picture may be shown."
 RECOVERED = "A photo was animated; signed later, from a recording that was left unsigned."
 CLIP = "A photo was animated with the face in a video."
-
-
-def version() -> str:
-    """The version of this program, or "0" where it is not installed."""
-    try:
-        return metadata.version(TOOL)
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 def available() -> bool:

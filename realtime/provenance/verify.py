@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ _UNTRUSTED = "signingCredential.untrusted"
 _MAX_ANCHORS = 10_000_000
 _START = 1 << 20
 _LONGEST = 300
+
+_log = logging.getLogger(__name__)
 
 _SOURCE_TYPES = {
     SOURCE_TYPE: "put together with media from trained algorithms (AI)",
@@ -205,7 +208,8 @@ def _is_media(path: Path) -> bool:
     try:
         with PIL.Image.open(path):
             return True
-    except Exception:  # Pillow raises nearly anything on a broken file.
+    except Exception as error:  # Pillow raises nearly anything on a broken file.
+        _log.debug("no picture", exc_info=error)
         return False
 
 

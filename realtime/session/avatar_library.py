@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import threading
 import time
@@ -27,6 +28,9 @@ _KEEP = 8
 """How many avatars are kept ready; each takes some ten megabytes."""
 
 _KEPT_SIDE = 2048
+"""Longer side in pixels of a photo that is added: an avatar is 720, and may be one face of it."""
+
+_log = logging.getLogger(__name__)
 
 
 class AvatarState(StrEnum):
@@ -376,6 +380,7 @@ class AvatarLibrary:
         try:
             ready, thumbnail = self._builder(load_image(entry.path), entry.path)
         except Exception as error:
+            _log.debug("an avatar was refused", exc_info=error)
             told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}."
             reason = told.replace(str(entry.path), entry.path.name)
             with self._work:

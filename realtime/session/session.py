@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import threading
@@ -28,8 +27,6 @@ _SWITCHES = ("mirror_preview", "mirror_output", "blur", "landmarks", "stages")
 _PAN = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _STEP = 0.02
 _SAVE_EVERY = 1.0
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

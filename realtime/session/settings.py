@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import tomllib
@@ -10,29 +9,15 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import platformdirs
+import tomli_w
 
 from models.types import Strengths
-from realtime.animation.animation import Motion, Tuning
+from realtime.animation.animation import Tuning
 from realtime.animation.framing import Framing
+from realtime.modes import Motion
 
-HOME_VARIABLE = "AVATARIFY_HOME"
-"""Names a folder for settings and added photos, in place of the user's own ones."""
-
-_NAME = "settings.toml"
+_HEADER = "# Written by avatarify-like when something is changed in its panel.\n"
 T = TypeVar("T")
-
-
-def settings_file() -> Path:
-    """Where the settings are kept."""
-    home = os.environ.get(HOME_VARIABLE)
-    return (Path(home) if home else platformdirs.user_config_path("avatarify-like")) / _NAME
-
-
-def avatars_folder() -> Path:
-    """Where photos are kept that were dropped on the panel."""
-    home = os.environ.get(HOME_VARIABLE)
-    return (Path(home) if home else platformdirs.user_data_path("avatarify-like")) / "avatars"
 
 
 @dataclass(frozen=True)
@@ -48,7 +33,7 @@ class AvatarSettings:
 
     def tuning(self, adapt_scale: bool) -> Tuning:
         """The same for the animation."""
-        kind: Motion = "relative" if self.relative else "absolute"
+        kind = Motion.RELATIVE if self.relative else Motion.ABSOLUTE
         strengths = Strengths(self.motion, self.expression, self.eyes, self.mouth)
         return Tuning(kind, adapt_scale, strengths, self.smoothing)
 
@@ -120,25 +105,15 @@ def save(settings: Settings, path: Path) -> None:
         OSError: the folder cannot be written to.
     """
     tables = asdict(settings)
-    avatars, framing = tables.pop("avatars"), tables.pop("framing")
-    lines = ["# Written by avatarify-like when something is changed in its panel.", *_table(tables)]
-    lines += ["", "[framing]", *_table(framing)]
-    for name, table in avatars.items():
-        lines += ["", f"[avatars.{_quoted(name)}]", *_table(table)]
+    # Names of files may hold bytes that are no text.
+    tables["avatars"] = {
+        name.encode("utf-8", "replace").decode("utf-8"): table
+        for name, table in tables["avatars"].items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    beside.write_text(_HEADER + tomli_w.dumps(tables), encoding="utf-8")
     beside.replace(path)
-
-
-def _table(values: dict[str, Any]) -> list[str]:
-    return [f"{name} = {str(value).lower()}" for name, value in values.items()]
-
-
-def _quoted(text: str) -> str:
-    """A TOML string: as in JSON, but for letters that cannot be encoded and the delete sign."""
-    encodable = text.encode("utf-8", "replace").decode("utf-8")
-    return json.dumps(encodable, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _fill(start: T, data: dict[str, Any]) -> T:

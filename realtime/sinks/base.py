@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 from models.errors import UserError
+from realtime.closing import Closing
 from realtime.frames import AvatarFrame
 
 
@@ -16,7 +16,7 @@ class SinkError(UserError):
     """A sink cannot be opened or written to any more (missing device, full disk)."""
 
 
-class Sink(Protocol):
+class Sink(Closing, Protocol):
     """A virtual camera, a recording, or nothing at all.
 
     All frames given to one sink have the size and are meant for the rate it was opened with.
@@ -33,19 +33,6 @@ class Sink(Protocol):
             SinkError: the device or the disk refused it.
         """
         ...
-
-    def close(self) -> None:
-        """Finish and let go; safe to call twice."""
-        ...
-
-    def __enter__(self) -> Sink: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 def ignore_line(line: str) -> None:

@@ -29,8 +29,8 @@ from models.mesh.tracker_gain import opened
 from models.types import Crop, Face, Floats, Image, Keypoints, Photo
 from realtime.animation.calibration import Moment
 from realtime.animation.smoothing import KeypointFilter
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
+from realtime.paths import asset_path
 from realtime.pipeline.offline import follow, keypoints
 from realtime.pipeline.threads import limit_threads
 from realtime.session.source import load_source

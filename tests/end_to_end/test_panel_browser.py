@@ -21,7 +21,7 @@ import PIL.Image
 import pytest
 
 from models.types import Image
-from realtime.assets import asset_path
+from realtime.paths import asset_path
 from scripts.rigs.browser import Browser, BrowserError
 from tests.paths import ROOT
 

@@ -7,9 +7,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from models.types import Image
+from realtime.closing import Closing
 from realtime.frames import AvatarFrame
 from realtime.sinks.base import Found, SinkError, SinkKind, SinkRequest, require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
@@ -24,7 +24,7 @@ _LONGEST_GAP = 10.0
 """Seconds without a frame that are filled; a longer pause (a sleeping laptop) is left out."""
 
 
-class Recorder:
+class Recorder(Closing):
     """Encodes in a thread of its own, at a constant frame rate that follows the clock.
 
     A gap is filled by repeating the frame before; a frame too many replaces the one before; when
@@ -115,19 +115,6 @@ class Recorder:
         if self._error is not None and not self._told:
             self._told = True
             raise self._error
-
-    def __enter__(self) -> Recorder:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _next_slot(self, now: float) -> int:
         """Which frame of the video this moment is; small jitter of the calls does not count."""

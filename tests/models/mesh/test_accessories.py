@@ -13,7 +13,7 @@ from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator
 from models.mesh.pose import from_euler
 from models.types import Floats, Image, Keypoints, Photo
-from realtime.assets import asset_path
+from realtime.paths import asset_path
 from realtime.session.source import load_source
 
 Wear = Callable[[Image, Floats], None]

@@ -22,8 +22,8 @@ from models.mesh.layers import separate
 from models.mesh.pose import euler, fit_head
 from models.photos import load_photo
 from models.types import Crop, Face, Floats, Image, Keypoints
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
+from realtime.paths import asset_path
 
 
 @dataclass

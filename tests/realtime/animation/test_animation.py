@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from models.types import Face, Keypoints
-from realtime.animation.animation import Animation, Motion
+from realtime.animation.animation import Animation
 from realtime.animation.calibration import Calibration, CalibrationState
 from realtime.animation.presence import Presence
 from realtime.frames import AvatarFrame, CameraFrame
+from realtime.modes import Motion
 from scripts.rigs.fakes import (
     FakeAnimator,
     FakeTracker,
@@ -27,7 +28,7 @@ FPS = 30.0
 class Run:
     """An animation with a fake animator and a clock of its own."""
 
-    def __init__(self, faces: Any, motion: Motion = "relative", patience: float = 60) -> None:
+    def __init__(self, faces: Any, motion: Motion = Motion.RELATIVE, patience: float = 60) -> None:
         self.animator = FakeAnimator()
         self.tracker = FakeTracker(faces)
         self.animation = Animation(
@@ -81,7 +82,7 @@ def test_the_avatar_follows_the_face() -> None:
 
 
 def test_absolute_motion_needs_no_calibration() -> None:
-    run = Run([face(mouth=0.2, yaw=30)], motion="absolute")
+    run = Run([face(mouth=0.2, yaw=30)], motion=Motion.ABSOLUTE)
     frames = run.steps(20)
     assert frames[-1].live and 90 < level(frames[-1]) < 110
 

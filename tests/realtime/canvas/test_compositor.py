@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from models.types import Image
-from realtime.canvas.compositor import Compositor, Fit
+from realtime.canvas.compositor import Compositor
 from realtime.frames import AvatarFrame
+from realtime.modes import Fit
 
 astronaut = pytest.importorskip("skimage.data").astronaut
 
