@@ -1,31 +1,108 @@
-"""The contract that every backend fulfils, and the registry of backends."""
+"""The contract that every backend fulfils, and the values that pass through it.
+
+A backend turns a photo into an avatar, a frame of the driver into an observation, that and the
+calibration's observation into a pose, and a pose into a picture. What an observation and a pose
+are is the backend's own affair: nothing outside looks into them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
 
-from models.errors import UserError
-from models.types import Avatar, Crop, Face, Image, Keypoints, Photo, Strengths
+from models.modes import Motion as Motion
+from models.types import Avatar, Face, Image, Photo
+
+Observation: TypeAlias = Any
+"""What a backend sees of the driver in one frame; opaque."""
+
+Pose: TypeAlias = Any
+"""Where a backend moves an avatar; opaque. Arrays, numbers and dataclasses or tuples of these."""
 
 
-class Animator(Protocol):
-    """A way to move a photo: keypoint detector, relative motion and generator.
+@dataclass(frozen=True)
+class Slider:
+    """One strength that a user may set for each avatar; the page and the settings are made of it.
 
-    `detect`, `relative` and `absolute` are called by one thread, `render` by another and `prepare`
-    by a third, at the same time: they share nothing that changes.
+    Attributes:
+        name: its key in settings and commands, `[a-z_]+`, such as "motion".
+        label: what people read, such as "Head motion".
+        least: the lowest value.
+        most: the highest value.
+        usual: the value that changes nothing.
+        help: one sentence that says what it does.
     """
 
     name: str
-    """The backend's name, as `--backend` takes it before a colon."""
+    label: str
+    least: float = 0.0
+    most: float = 2.0
+    usual: float = 1.0
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class MotionSettings:
+    """How the driver's motion is applied to an avatar.
+
+    Attributes:
+        motion: relative to the calibration, or absolute.
+        adapt_scale: relative motion is scaled by the ratio of the source's face to the driver's.
+        strengths: values of the backend's sliders by their names; what is not there is as usual.
+            They are for relative motion.
+    """
+
+    motion: Motion = "relative"
+    adapt_scale: bool = True
+    strengths: Mapping[str, float] = field(default_factory=dict)
+
+
+class Smoother(Protocol):
+    """Takes the jitter out of the observations of one driver, frame by frame, without lag."""
+
+    def __call__(self, observation: Observation, seconds: float, /) -> Observation:
+        """The smoothed observation of a frame that was captured at `seconds` (a steady clock).
+
+        Raises:
+            ArithmeticError: the observation is not made of numbers; it leaves no trace.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget the past: the next observation goes through as it is."""
+        ...
+
+
+class Animator(Protocol):
+    """A way to move a photo.
+
+    `observe`, `pose`, `mix`, `distance` and smoothers are called by one thread, `render` and
+    `stages` by another and `prepare` by a third, at the same time: they share nothing that changes.
+    """
+
+    @property
+    def name(self) -> str:
+        """The backend's name, as `--backend` takes it before a colon."""
+        ...
 
     @property
     def device(self) -> str:
         """Where it computes and why, in a few words for the status line: "CPU (no GPU needed)"."""
         ...
 
-    sliders: tuple[str, ...]
-    """The fields of `Strengths` that `strengthen` heeds; it ignores the others."""
+    @property
+    def sliders(self) -> Sequence[Slider]:
+        """The strengths that `pose` heeds, in the order in which the page shows them."""
+        ...
+
+    def best_size(self, cores: int | None = None) -> int:
+        """The longer side of an avatar in pixels that suits a computer.
+
+        Args:
+            cores: the processor cores that a live run may use; None where time does not matter.
+        """
+        ...
 
     def prepare(self, photo: Photo, size: int) -> Avatar:
         """Make a photo ready to be rendered with its longer side at most `size` pixels.
@@ -35,63 +112,69 @@ class Animator(Protocol):
         """
         ...
 
-    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
-        """Keypoints of the driving frame in `crop`, or None if this frame is of no use."""
-        ...
+    def observe(self, frame: Image, face: Face, anchor: Face) -> Observation | None:
+        """What a frame of the driver says.
 
-    def relative(
-        self, avatar: Any, reference: Keypoints, driving: Keypoints, adapt_scale: bool
-    ) -> Keypoints:
-        """The motion from `reference` (the calibration frame) to `driving`, applied to the source.
+        Args:
+            frame: (H, W, 3) RGB.
+            face: the driver's face in it.
+            anchor: the driver's face at calibration, in frames of the same size (`face` itself in
+                the frame of the calibration). What is cut out of frames is cut around this one, so
+                that observations can be compared.
 
-        With `adapt_scale`, motion is scaled by the ratio of the source's face to the reference's.
+        Returns:
+            The observation, or None if this frame is of no use.
         """
         ...
 
-    def strengthen(
-        self, reference: Keypoints, driving: Keypoints, strengths: Strengths
-    ) -> Keypoints:
-        """The driving keypoints with more or less of their motion since `reference`."""
+    def pose(
+        self,
+        avatar: Any,
+        observation: Observation,
+        reference: Observation | None,
+        settings: MotionSettings,
+    ) -> Pose:
+        """Where the avatar goes.
+
+        Args:
+            avatar: what `prepare` made.
+            observation: of the frame, made with the same anchor as `reference`.
+            reference: of the calibration; None only in absolute motion.
+            settings: how the motion is applied.
+        """
         ...
 
-    def absolute(self, avatar: Any, driving: Keypoints) -> Keypoints:
-        """The source's keypoints placed where the driving ones are, without a calibration."""
+    def mix(self, start: Pose, end: Pose, share: float) -> Pose:
+        """The pose that is `share` (0..1) of the way from `start` to `end`."""
         ...
 
-    def render(self, avatar: Any, keypoints: Keypoints) -> Image:
-        """The avatar's picture with the face moved to `keypoints`; the size of `avatar.still`."""
+    def distance(self, one: Pose, other: Pose) -> float:
+        """How far the part that moves most goes from one pose to the other; 1 is a face's width.
+
+        Raises:
+            ValueError: these are not two poses of one avatar.
+        """
         ...
 
+    def smoother(self, amount: float = 1.0) -> Smoother:
+        """A filter for live observations. amount: above 0; 1 as usual, 2 twice as strong."""
+        ...
 
-def _mesh(choice: str) -> Animator:
-    if choice:
-        raise UserError("The backend mesh has no models to choose from; say --backend mesh.")
-    from models.mesh.backend import MeshAnimator
+    def smooth(
+        self, observations: Sequence[Observation | None], seconds: Sequence[float]
+    ) -> list[Observation | None]:
+        """Smooth a whole clip without lag, looking ahead too.
 
-    return MeshAnimator()
+        Args:
+            observations: of each frame; None where there is none, and None comes back there.
+            seconds: when each frame is shown, rising.
+        """
+        ...
 
+    def render(self, avatar: Any, pose: Pose) -> Image:
+        """The avatar's picture in a pose, of the size of `avatar.still`."""
+        ...
 
-def _fomm(choice: str) -> Animator:
-    from models.fomm.backend import create
-
-    return create(choice)
-
-
-BACKENDS: dict[str, Callable[[str], Animator]] = {"mesh": _mesh, "fomm": _fomm}
-"""Name to constructor, which takes what follows a colon; modules are imported when chosen."""
-
-
-def create_animator(name: str) -> Animator:
-    """Build the backend called `name`, such as "mesh", "fomm" or "fomm:MODEL".
-
-    Raises:
-        UserError: no backend has this name, or it cannot be built here.
-    """
-    backend, _, choice = name.partition(":")
-    try:
-        build = BACKENDS[backend]
-    except KeyError:
-        raise UserError(
-            f"There is no backend called {backend!r}; choose one of: {', '.join(sorted(BACKENDS))}."
-        ) from None
-    return build(choice)
+    def stages(self) -> Mapping[str, float]:
+        """The seconds that parts of the last `render` took, by their names; may be empty."""
+        ...

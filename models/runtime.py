@@ -262,6 +262,16 @@ def probe() -> Runtime:
     return open_runtime({"tiny": {"fp32": TINY}}, {"tiny": pixel})
 
 
+def describe_device() -> str:
+    """What networks would compute on and why not on what is better, for `doctor`."""
+    if os.environ.get(DEVICE_VARIABLE, "").lower() == "torch":
+        return f"PyTorch, as {DEVICE_VARIABLE} says"
+    try:
+        return probe().summary
+    except UserError as error:
+        return f"nothing ({error})"
+
+
 def _seconds(session: RuntimeSession, sample: Feeds) -> float:
     """What one run takes: the least of three."""
     taken = []

@@ -1,4 +1,4 @@
-"""The values that pass between the stages: images, faces, keypoints, crops and avatars."""
+"""The values that pass between the stages: images, faces, crops, photos and avatars."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 class Face:
     """One face in one frame, as the face tracker sees it; shared by all backends.
 
-    landmarks: (478, 3), pixels of the frame; z in the units of x, negative toward the camera.
-        MediaPipe's numbering: 468 points of the face mesh, then 5 points for each iris.
-    blendshapes: (52,), 0..1, ARKit's face units in MediaPipe's order, or None if not computed.
-    score: 0..1, the landmark network's own belief that a face is there.
+    Attributes:
+        landmarks: (478, 3), pixels of the frame; z in the units of x, negative toward the camera.
+            MediaPipe's numbering: 468 points of the face mesh, then 5 points for each iris.
+        blendshapes: (52,), 0..1, ARKit's face units in MediaPipe's order, or None if not computed.
+        score: 0..1, the landmark network's own belief that a face is there.
     """
 
     landmarks: Floats
@@ -30,9 +31,14 @@ class Face:
     score: float
 
     @property
+    def surface(self) -> Floats:
+        """(468, 3): the landmarks without the irises."""
+        return self.landmarks[:468]
+
+    @property
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right, bottom of the face mesh in pixels."""
-        x, y = self.landmarks[:468, 0], self.landmarks[:468, 1]
+        x, y = self.surface[:, 0], self.surface[:, 1]
         return float(x.min()), float(y.min()), float(x.max()), float(y.max())
 
 
@@ -41,7 +47,11 @@ class Crop:
     """The square of the camera frame that keypoints are measured in.
 
     It is set at calibration and then stays, so that keypoints of different frames can be compared.
-    cx, cy: the centre in pixels; half: half the side in pixels.
+
+    Attributes:
+        cx: the centre's column in pixels.
+        cy: the centre's row in pixels.
+        half: half the side in pixels.
     """
 
     cx: float
@@ -57,38 +67,13 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Keypoints:
-    """Keypoints of one picture, in the units of a `Crop`: (-1, -1) top left, (1, 1) bottom right.
-
-    values: (N, 2) or (N, 3).
-    jacobians: (N, 2, 2), the local affine motion of each keypoint (First Order Motion Model,
-        Siarohin et al. 2019), or None where the backend has none.
-    blendshapes: (52,), 0..1, or None where the backend does not use them.
-    """
-
-    values: Floats
-    jacobians: Floats | None = None
-    blendshapes: Floats | None = None
-
-
-@dataclass(frozen=True)
-class Strengths:
-    """How much of the driver's motion is applied: 0 none, 1 as it is, 2 twice.
-
-    motion: of the head. expression: of the whole face. eyes, mouth: of these, times `expression`.
-    """
-
-    motion: float = 1.0
-    expression: float = 1.0
-    eyes: float = 1.0
-    mouth: float = 1.0
-
-
-@dataclass(frozen=True)
 class Photo:
     """A source picture with the face that will be animated.
 
-    image: at its own resolution. name: what to call it in messages.
+    Attributes:
+        image: at its own resolution.
+        face: the face in it, in its pixels.
+        name: what to call it in messages.
     """
 
     image: Image
@@ -100,12 +85,14 @@ class Photo:
 class Avatar:
     """A photo that a backend has made ready; each backend adds its own fields in a subclass.
 
-    still: the photo at the size that `render` returns; what goes out when nothing else can.
-    keypoints: the source keypoints, in `crop` of `still`.
-    crop: the square of `still` that the keypoints are measured in.
+    Attributes:
+        name: what to call it in messages.
+        still: the photo at the size that `render` returns; what goes out when nothing else can.
+        rest: the pose in which it is as in the photo; the backend's own and opaque to others.
+        focus: (x, y) in pixels of `still`, the middle of the face: what a crop must not cut off.
     """
 
     name: str
     still: Image
-    keypoints: Keypoints
-    crop: Crop
+    rest: Any
+    focus: tuple[float, float]

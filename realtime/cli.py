@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.backends import built_in
 from models.errors import UserError
 from realtime.commands.log import Log
 from realtime.commands.options import (
@@ -19,8 +20,9 @@ from realtime.commands.options import (
     SignKey,
     Verbose,
     options_of,
+    with_verbose,
 )
-from realtime.paths import log_file, move_earlier_files
+from realtime.paths import asset_path, log_file, move_earlier_files
 from realtime.version import version
 
 if TYPE_CHECKING:
@@ -111,7 +113,6 @@ def verify(
             show_envvar=False,
         ),
     ] = None,
-    verbose: Verbose = False,
 ) -> None:
     """Show who signed a file and what made it, and check that it was not changed since.
 
@@ -132,7 +133,6 @@ def sign(
     ],
     sign_key: SignKey = None,
     sign_cert: SignCert = None,
-    verbose: Verbose = False,
 ) -> None:
     """Sign a recording that was left unsigned, because the program was killed or the disk full."""
     from realtime.provenance.signer import sign_later
@@ -141,7 +141,7 @@ def sign(
 
 
 @app.command()
-def doctor(verbose: Verbose = False) -> None:
+def doctor() -> None:
     """Say what was found on this computer, what `run` would choose, and what is missing."""
     from realtime.commands.doctor import examine, print_report
 
@@ -153,7 +153,6 @@ def setup_camera(
     yes: Annotated[
         bool, typer.Option("--yes", help="Run the commands; without it they are only printed.")
     ] = False,
-    verbose: Verbose = False,
 ) -> None:
     """Say what this computer needs to have a virtual camera, do it with --yes, and check it."""
     from realtime.commands import setup_camera as job
@@ -161,55 +160,22 @@ def setup_camera(
     job.setup_camera(yes, lambda line: typer.echo(line))
 
 
-@app.command(
-    epilog="Examples:\n\n"
-    "avatarify-like import-fomm vox-adv-cpk.pth.tar\n\n"
-    "avatarify-like import-fomm my-weights.pth.tar --config taichi-256 --name taichi"
-)
-def import_fomm(
-    checkpoint: Annotated[
-        str,
-        typer.Argument(
-            help="The official file, full or stripped, or the https address of a copy of "
-            "vox-adv-cpk.pth.tar."
-        ),
-    ],
-    config: Annotated[
-        str | None,
-        typer.Option(
-            help="The official configuration, such as vox-adv-256. (default: from the name)",
-            show_default=False,
-        ),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            help="What to call the model. (default: as its configuration)", show_default=False
-        ),
-    ] = None,
-    int8: Annotated[
-        bool,
-        typer.Option("--int8", help="Also write 8-bit integers, and use them on a CPU."),
-    ] = False,
-    torch: Annotated[
-        bool,
-        typer.Option("--torch", help="Also keep the weights for PyTorch on a GPU."),
-    ] = False,
-    verbose: Verbose = False,
-) -> None:
-    """Import weights of the First Order Motion Model, for --backend fomm.
-
-    Needs the extra "torch" (PyTorch and onnx); running with the model needs neither.
-    """
-    from realtime.commands.import_fomm import import_model
-
-    import_model(checkpoint, config, name, int8, torch, _console())
-
-
 def _console() -> Console:
     from rich.console import Console
 
     return Console()
+
+
+def _demo_face() -> Path:
+    return asset_path("face.jpg")
+
+
+for _backend in built_in():
+    if _backend.add_commands is not None:
+        _backend.add_commands(app, _demo_face)
+for _command in app.registered_commands:
+    assert _command.callback is not None
+    _command.callback = with_verbose(_command.callback)
 
 
 def main() -> None:

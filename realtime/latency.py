@@ -14,15 +14,15 @@ import numpy as np
 STAGES = (
     "capture",
     "queue",  # Until tracking and rendering have finished the frame before.
-    "detect",
+    "track",
     "motion",
-    "warp",
-    "generator",
+    "render",
     "wait",  # Until the output may write the next frame.
     "composite",
     "output",
 )
-"""The stages of one frame, in order; `latency` is added by the output for a whole frame."""
+"""The stages of one frame, in order; `latency` is added by the output for a whole frame. Backends
+add parts of `render` under names of their own."""
 
 _SMALLEST = 1e-5
 _STEP = math.log(1.01)
@@ -115,6 +115,12 @@ class Times:
     def __getitem__(self, stage: str) -> Series:
         """The series of a stage, made when it is first asked for."""
         return self.series.setdefault(stage, Series(self._window))
+
+    def stages(self) -> list[str]:
+        """The stages of one frame in order, the backend's parts of `render` after it."""
+        parts = [name for name in self.series if name not in (*STAGES, "latency")]
+        after = STAGES.index("render") + 1
+        return [*STAGES[:after], *parts, *STAGES[after:]]
 
     def add(self, stage: str, duration: float) -> None:
         """Record that `stage` took `duration` seconds."""

@@ -39,7 +39,7 @@ class StillAnimator(FakeAnimator):
         assert self.gate.wait(20)
         return avatar(int(photo.image.mean()))
 
-    def render(self, avatar: Any, keypoints: Any) -> Image:
+    def render(self, avatar: Any, pose: Any) -> Image:
         return avatar.still.copy()  # type: ignore[no-any-return]
 
 
@@ -95,7 +95,6 @@ class Rig:
             self.view,
             self.gate,
             self.composer,
-            ("motion", "eyes"),
             True,
             True,
             new_recording=self.new_recording,

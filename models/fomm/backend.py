@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ from typing import Any
 import cv2
 import numpy as np
 
+from models.animator import MotionSettings, Slider
 from models.errors import UserError
 from models.fomm import manifest as manifests
 from models.fomm.config import SIDE
 from models.fomm.engine import Engine, OnnxEngine
 from models.fomm.manifest import Manifest
 from models.fomm.motion import relative_motion
+from models.keypoints import KeypointAnimator, Keypoints
 from models.runtime import DEVICE_VARIABLE
-from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
+from models.types import Avatar, Crop, Face, Floats, Image, Photo
 
 _GRID = Crop((SIDE - 1) / 2, (SIDE - 1) / 2, (SIDE - 1) / 2)
 """Keypoints count from the centre of the first pixel to that of the last."""
@@ -26,15 +29,21 @@ _GRID = Crop((SIDE - 1) / 2, (SIDE - 1) / 2, (SIDE - 1) / 2)
 
 @dataclass(frozen=True)
 class FommAvatar(Avatar):
-    """A photo with its encoded features, which stay on the engine's device."""
+    """A photo with its encoded features.
+
+    Attributes:
+        source: the features, which stay on the engine's device.
+    """
 
     source: Any
 
 
-class FommAnimator:
+class FommAnimator(KeypointAnimator):
     """Moves a photo by ten learnt keypoints with local affine motions; pictures are 256 x 256."""
 
-    sliders: tuple[str, ...] = ("motion",)
+    sliders: Sequence[Slider] = (
+        Slider("motion", "Motion", help="How far the keypoints move, of head and face alike."),
+    )
 
     def __init__(self, engine: Engine, face: bool = True, name: str = "fomm") -> None:
         """Animate with `engine`.
@@ -51,6 +60,10 @@ class FommAnimator:
         """Where it computes, and why; changes when a device fails."""
         return self._engine.device
 
+    def best_size(self, cores: int | None = None) -> int:
+        """The networks' own size."""
+        return SIDE
+
     def prepare(self, photo: Photo, size: int) -> FommAvatar:
         """Cut out the part that is animated and encode it; the still is at most 256 x 256."""
         picture = _cut(photo.image, self._square(photo.image, Crop.around(photo.face)))
@@ -62,39 +75,44 @@ class FommAnimator:
         return FommAvatar(
             name=photo.name,
             still=_fit(picture, side),
-            keypoints=keypoints,
-            crop=Crop(*(value * side / SIDE for value in (_GRID.cx, _GRID.cy, _GRID.half))),
+            rest=keypoints,
+            focus=(_GRID.cx * side / SIDE, _GRID.cy * side / SIDE),
             source=self._engine.encode(network_picture, keypoints),
         )
 
-    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
-        """The ten keypoints and jacobians of the frame's `crop`."""
-        keypoints = self._engine.detect(_to_network(_cut(frame, self._square(frame, crop))))
+    def observe(self, frame: Image, face: Face, anchor: Face) -> Keypoints | None:
+        """The ten keypoints and jacobians of the square around the anchor."""
+        square = self._square(frame, Crop.around(anchor))
+        keypoints = self._engine.detect(_to_network(_cut(frame, square)))
         if keypoints.jacobians is None or not np.isfinite(keypoints.jacobians).all():
             return None
         return keypoints
 
-    def relative(
-        self, avatar: FommAvatar, reference: Keypoints, driving: Keypoints, adapt_scale: bool
+    def pose(
+        self,
+        avatar: FommAvatar,
+        observation: Keypoints,
+        reference: Keypoints | None,
+        settings: MotionSettings,
     ) -> Keypoints:
-        """The official relative motion, with jacobians and scale adaptation."""
-        return relative_motion(avatar.keypoints, reference, driving, adapt_scale)
+        """The official relative motion, with jacobians and scale adaptation.
 
-    def strengthen(
-        self, reference: Keypoints, driving: Keypoints, strengths: Strengths
-    ) -> Keypoints:
-        """The keypoints' displacement scaled; learnt keypoints know no eyes and no mouth."""
-        moved = driving.values - reference.values
-        values = reference.values + np.float32(strengths.motion) * moved
-        return Keypoints(np.asarray(values, np.float32), driving.jacobians)
+        In absolute motion the driving keypoints as they are, as in the official demo.
+        """
+        if settings.motion == "absolute":
+            return observation
+        assert reference is not None, "relative motion is relative to something"
+        strength = settings.strengths.get("motion", 1.0)
+        if strength != 1.0:
+            # Learnt keypoints know no eyes and no mouth: all of their displacement is scaled.
+            moved = observation.values - reference.values
+            values = reference.values + np.float32(strength) * moved
+            observation = Keypoints(np.asarray(values, np.float32), observation.jacobians)
+        return relative_motion(avatar.rest, reference, observation, settings.adapt_scale)
 
-    def absolute(self, avatar: FommAvatar, driving: Keypoints) -> Keypoints:
-        """The driving keypoints as they are, as in the official demo."""
-        return driving
-
-    def render(self, avatar: FommAvatar, keypoints: Keypoints) -> Image:
+    def render(self, avatar: FommAvatar, pose: Keypoints) -> Image:
         """The generator's picture, of the size of the still."""
-        picture = self._engine.render(avatar.source, keypoints)[0].transpose(1, 2, 0)
+        picture = self._engine.render(avatar.source, pose)[0].transpose(1, 2, 0)
         if not np.isfinite(picture).all():
             raise ArithmeticError("the generator's picture is not made of numbers")
         bounded = np.clip(picture * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)

@@ -14,8 +14,9 @@ import numpy as np
 from models.fomm.config import FEATURES, KEYPOINTS, SIDE, SMALL
 from models.fomm.manifest import Manifest, verified
 from models.fomm.motion import jacobians_of
+from models.keypoints import Keypoints
 from models.runtime import Feeds, Precision, Runtime, next_runtime, open_runtime
-from models.types import Floats, Keypoints
+from models.types import Floats
 
 NETWORKS = ("detect", "encode_source", "render")
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")

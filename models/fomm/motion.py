@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from models.types import Floats, Keypoints
+from models.keypoints import Keypoints
+from models.types import Floats
 
 
 def relative_motion(

@@ -19,7 +19,8 @@ from models.fomm.config import KEYPOINTS, SIDE, Config
 from models.fomm.manifest import Manifest, verified
 from models.fomm.motion import jacobians_of
 from models.fomm.networks import Generator, KeypointDetector, Points
-from models.types import Floats, Keypoints
+from models.keypoints import Keypoints
+from models.types import Floats
 
 WEIGHTS = "weights.torch"
 """The key of the weights among a manifest's files."""

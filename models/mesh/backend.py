@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from models.animator import MotionSettings, Slider
+from models.face.topology import IRISES, LIDS, LIPS
 from models.face.tracker import FaceTracker
+from models.keypoints import KeypointAnimator, Keypoints, check_finite
 from models.mesh import eyes, mouth
 from models.mesh.eye_network import Known, open_eye_network
-from models.mesh.motion import absolute_motion, relative_motion, strengthen
+from models.mesh.motion import Strengths, absolute_motion, relative_motion, strengthen
 from models.mesh.person import Person
 from models.mesh.pose import fit_head
 from models.mesh.tracker_gain import TrackerGain
-from models.types import Avatar, Crop, Face, Floats, Image, Keypoints, Photo, Strengths
+from models.types import Avatar, Crop, Face, Floats, Image, Photo
 
 _log = logging.getLogger(__name__)
 
@@ -23,14 +27,28 @@ _AROUND = 1.5  # half crops
 _FAR = np.float32(4.0)  # half crops; nothing that far from the face's middle is still a face
 
 
+_LIVE_SIZE = 512
+"""Pixels that two cores draw at 30 frames a second beside everything else."""
+
+_FULL_SIZE = 720
+"""Pixels of the longer side beyond which a call shows no more of a face."""
+
+
 @dataclass(frozen=True)
 class MeshAvatar(Avatar):
     """A photo taken apart.
 
-    landmarks: (478, 3) in pixels of `still`. known: for the generator, if there is one.
-    gain: how strongly it moves.
+    Attributes:
+        crop: the square of `still` that poses are measured in.
+        landmarks: (478, 3) in pixels of `still`.
+        person: the person cut out of the background, as a mesh.
+        eyes: what is drawn of each eye.
+        mouth: what is drawn of the mouth.
+        known: what the eye network knows of the photo; None without the network.
+        gain: by how much it moves more than what was read of the driver.
     """
 
+    crop: Crop
     landmarks: Floats
     person: Person
     eyes: list[eyes.EyeLayer]
@@ -39,20 +57,29 @@ class MeshAvatar(Avatar):
     gain: TrackerGain = TrackerGain()
 
 
-class MeshAnimator:
-    """Moves a photo by its 478 landmarks; small networks mend eyes and mouth."""
+class MeshAnimator(KeypointAnimator):
+    """Moves a photo by its 478 landmarks; a small network refines the eyes."""
 
     name = "mesh"
     device = "CPU (needs no GPU)"
-    sliders: tuple[str, ...] = ("motion", "expression", "eyes", "mouth")
+    sliders: Sequence[Slider] = (
+        Slider("motion", "Head motion", help="How far the head turns and moves."),
+        Slider("expression", "Expression", help="How much of the whole face's expression."),
+        Slider("eyes", "Eyes", help="The same for the eyes alone, times the expression."),
+        Slider("mouth", "Mouth", help="The same for the mouth alone, times the expression."),
+    )
+    quick: Sequence[int] = (*LIPS, *LIDS, *IRISES)
 
-    def __init__(self, generated: bool = True) -> None:
-        """Open the networks that come along, unless `generated` is False."""
-        self._generator = open_eye_network() if generated else None
-        if self._generator:
-            self.device += f", networks: {self._generator.summary}"
-        self.generator_seconds = 0.0
-        """What the networks took of the last `render`."""
+    def __init__(self, with_eye_network: bool = True) -> None:
+        """Open the networks that come along, unless `with_eye_network` is False."""
+        self._eye_network = open_eye_network() if with_eye_network else None
+        if self._eye_network:
+            self.device += f", networks: {self._eye_network.summary}"
+        self._stages: dict[str, float] = {}
+
+    def best_size(self, cores: int | None = None) -> int:
+        """Small where few cores have to keep up."""
+        return _LIVE_SIZE if cores is not None and cores <= 2 else _FULL_SIZE
 
     def prepare(self, photo: Photo, size: int) -> MeshAvatar:
         """Make a photo ready to be rendered with its longer side at most `size` pixels."""
@@ -69,13 +96,14 @@ class MeshAnimator:
         avatar = MeshAvatar(
             name=photo.name,
             still=still,
-            keypoints=Keypoints(_to_crop(landmarks, crop)),
+            rest=Keypoints(_to_crop(landmarks, crop)),
+            focus=(crop.cx, crop.cy),
             crop=crop,
             landmarks=landmarks,
             person=Person.of(still, landmarks),
             eyes=eyes.cut_eyes(still, landmarks),
             mouth=mouth.build(still, landmarks),
-            known=Known.of(still, landmarks) if self._generator else None,
+            known=Known.of(still, landmarks) if self._eye_network else None,
         )
         return replace(avatar, gain=self._look(avatar))
 
@@ -96,45 +124,50 @@ class MeshAnimator:
             return None if face is None else _to_crop(face.landmarks + corner, crop)
 
         try:
-            return TrackerGain.measured(avatar.keypoints.values, look)
+            return TrackerGain.measured(avatar.rest.values, look)
         except Exception as error:  # Whatever it is, live drawing deals with it.
             _log.debug("the look at %s failed", avatar.name, exc_info=error)
             return TrackerGain()
 
-    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
-        """The face's landmarks are the keypoints: (478, 3) in `crop`."""
-        return Keypoints(_to_crop(face.landmarks, crop))
+    def observe(self, frame: Image, face: Face, anchor: Face) -> Keypoints | None:
+        """The face's landmarks, (478, 3), in the square around the anchor."""
+        keypoints = Keypoints(_to_crop(face.landmarks, Crop.around(anchor)))
+        check_finite(keypoints)
+        return keypoints
 
-    def relative(
-        self, avatar: MeshAvatar, reference: Keypoints, driving: Keypoints, adapt_scale: bool
+    def pose(
+        self,
+        avatar: MeshAvatar,
+        observation: Keypoints,
+        reference: Keypoints | None,
+        settings: MotionSettings,
     ) -> Keypoints:
-        """The motion since the calibration, in 3-D, on the source's own pose and features."""
-        values = relative_motion(
-            avatar.keypoints.values,
-            reference.values,
-            driving.values,
-            adapt_scale,
-            avatar.gain,
+        """The motion since the calibration, in 3-D, on the source's own pose and features.
+
+        In absolute motion the driver's face shape and pose, at the source's place and size.
+        """
+        source, driving = avatar.rest.values, observation.values
+        if settings.motion == "absolute":
+            return Keypoints(absolute_motion(source, driving))
+        assert reference is not None, "relative motion is relative to something"
+        strengths = Strengths(**settings.strengths)
+        if strengths != Strengths():
+            driving = strengthen(reference.values, driving, strengths)
+        return Keypoints(
+            relative_motion(source, reference.values, driving, settings.adapt_scale, avatar.gain)
         )
-        return Keypoints(values)
 
-    def strengthen(
-        self, reference: Keypoints, driving: Keypoints, strengths: Strengths
-    ) -> Keypoints:
-        """Head motion and expression, each made stronger or weaker, in 3-D."""
-        return Keypoints(strengthen(reference.values, driving.values, strengths))
-
-    def absolute(self, avatar: MeshAvatar, driving: Keypoints) -> Keypoints:
-        """The driver's face shape and pose, at the source's place and size."""
-        return Keypoints(absolute_motion(avatar.keypoints.values, driving.values))
-
-    def render(self, avatar: MeshAvatar, keypoints: Keypoints) -> Image:
+    def render(self, avatar: MeshAvatar, pose: Keypoints) -> Image:
         """Warp the person, lay it over the still background, then draw eyes and mouth."""
-        out, self.generator_seconds = self._draw(avatar, keypoints.values)
+        out, self._stages = self._draw(avatar, pose.values)
         return out
 
-    def _draw(self, avatar: MeshAvatar, values: Floats) -> tuple[Image, float]:
-        """The picture, and the seconds that the networks took; changes nothing of the animator."""
+    def stages(self) -> Mapping[str, float]:
+        """What the eye network took."""
+        return self._stages
+
+    def _draw(self, avatar: MeshAvatar, values: Floats) -> tuple[Image, dict[str, float]]:
+        """The picture, and the seconds of its parts; changes nothing of the animator."""
         target = _from_crop(values, avatar.crop)
         head = fit_head(avatar.landmarks, target)
         out = avatar.person.warp(head, target)
@@ -143,14 +176,14 @@ class MeshAnimator:
             eyes.draw_eye(out, eye, flat)
             eyes.draw_lid(out, eye, flat)
         mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
-        seconds = 0.0
-        if self._generator and avatar.known:
-            seconds = self._generator.mend(out, avatar.known, target, head)
-        return out, seconds
+        stages: dict[str, float] = {}
+        if self._eye_network and avatar.known:
+            stages["eye network"] = self._eye_network.mend(out, avatar.known, target, head)
+        return out, stages
 
-    def warp(self, avatar: MeshAvatar, keypoints: Keypoints) -> Image:
+    def warp(self, avatar: MeshAvatar, pose: Keypoints) -> Image:
         """As `render` without drawn eyes and mouth: what evaluation compares with."""
-        target = _from_crop(keypoints.values, avatar.crop)
+        target = _from_crop(pose.values, avatar.crop)
         return avatar.person.warp(fit_head(avatar.landmarks, target), target)
 
 

@@ -8,6 +8,7 @@ source's pose and scale, so a turned or differently shaped face is not deformed.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -24,7 +25,7 @@ from models.face.topology import (
 )
 from models.mesh.pose import Similarity, euler, fit_head, from_euler, own_yaw, pivot
 from models.mesh.tracker_gain import USUAL_GAZE, TrackerGain
-from models.types import Floats, Strengths
+from models.types import Floats
 
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners
 _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
@@ -43,6 +44,23 @@ _PARTING = 0.02  # of the face's height: lips that part more than that do open
 _ASIDE = 0.4  # of the eye's width: an iris further from the middle would leave the eye
 
 
+@dataclass(frozen=True)
+class Strengths:
+    """How much of the driver's motion is applied: 0 none, 1 as it is, 2 twice.
+
+    Attributes:
+        motion: of the head.
+        expression: of the whole face.
+        eyes: of the eyes, times `expression`.
+        mouth: of the mouth, times `expression`.
+    """
+
+    motion: float = 1.0
+    expression: float = 1.0
+    eyes: float = 1.0
+    mouth: float = 1.0
+
+
 def ease(value: float, limit: float) -> float:
     """`value` up to half the limit; beyond, it approaches +-limit smoothly."""
     half = limit / 2
@@ -56,12 +74,12 @@ def relative_motion(
     reference: Floats,
     driving: Floats,
     adapt_scale: bool = True,
-    response: TrackerGain = TrackerGain(),  # noqa: B008  frozen
+    gain: TrackerGain = TrackerGain(),  # noqa: B008  frozen
 ) -> Floats:
     """Where the source's landmarks go when the driver moves from `reference` to `driving`.
 
     All are (478, 3) in crop units. With `adapt_scale` the motion is scaled by the size of the
-    source's face over the size of the reference's. response: of the source's avatar.
+    source's face over the size of the reference's. gain: of the source's avatar.
     """
     head = fit_head(reference, driving)
     to_source = fit_head(reference, source)
@@ -69,10 +87,10 @@ def relative_motion(
     local = head.inverse(driving)
     _gaze_together(local, reference, driving)
     residual = (local - reference) @ (size * to_source.rotation).T
-    shape: Floats = source + _fit_features(source, reference, residual, to_source, response)
+    shape: Floats = source + _fit_features(source, reference, residual, to_source, gain)
     shape = _lids(shape, source, reference, local)
     shape = _lips(shape, source)
-    return _move_head(shape, source, reference, head, to_source, size, response)
+    return _move_head(shape, source, reference, head, to_source, size, gain)
 
 
 def absolute_motion(source: Floats, driving: Floats) -> Floats:
@@ -162,7 +180,7 @@ def _fit_features(
     reference: Floats,
     residual: Floats,
     to_source: Similarity,
-    response: TrackerGain,
+    gain: TrackerGain,
 ) -> Floats:
     """Scale the expression of eyes and mouth to the size these have in the source."""
     out = residual.copy()
@@ -176,7 +194,7 @@ def _fit_features(
         out[eye.iris] *= _within(width_s / (width_r * base), 0.6, 1.6)
         aside = float(out[eye.iris[0]] @ across)
         out[eye.iris] *= USUAL_GAZE
-        out[eye.iris] += (response.gaze[aside > 0] - USUAL_GAZE) * aside * across
+        out[eye.iris] += (gain.gaze[aside > 0] - USUAL_GAZE) * aside * across
         lid = np.concatenate([eye.upper, eye.lower, eye.lid])
         out[lid] *= _within(gap_s / (max(gap_r, 1e-6) * base), 0.5, 1.8)
     # A source that already shows an open mouth must not open it by the driver's whole motion; a
@@ -187,7 +205,7 @@ def _fit_features(
     change = residual[LOWER_LIP[3:6]] - residual[UPPER_LIP[3:6]]
     more = float(change[:, 1].mean())
     if more > 0:
-        share = response.mouth * (more + 0.25 * gap) / (more + gap)
+        share = gain.mouth * (more + 0.25 * gap) / (more + gap)
         out[MOUTH_REGION] *= 1 + (share - 1) * min(more / (_PARTING * height), 1.0)
     return out
 
@@ -267,7 +285,7 @@ def _move_head(
     head: Similarity,
     to_source: Similarity,
     size: float,
-    response: TrackerGain,
+    gain: TrackerGain,
 ) -> Floats:
     """Turn and shift the source's head as the driver's moved, within graceful limits."""
     turn = to_source.rotation
@@ -275,8 +293,8 @@ def _move_head(
     # A face that is turned in the photo can turn less in that direction before it folds.
     left = _YAW - float(np.sign(yaw)) * own_yaw(source)
     left = float(np.clip(left, _LEAST * _YAW, _YAW))
-    yaw = ease(response.turn * yaw, left)
-    rotation = from_euler(yaw, ease(pitch + response.nod * yaw, _PITCH), ease(roll, _ROLL))
+    yaw = ease(gain.turn * yaw, left)
+    rotation = from_euler(yaw, ease(pitch + gain.nod * yaw, _PITCH), ease(roll, _ROLL))
     scale = 1.0 + ease(head.scale - 1.0, 0.3)
     centre = pivot(source)
     height = measures.height(source)

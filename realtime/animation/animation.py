@@ -1,4 +1,4 @@
-"""From a camera frame to an avatar frame: track, detect, calibrate, filter, move, render.
+"""From a camera frame to an avatar frame: track, observe, calibrate, smooth, pose, render.
 
 The only way for anything to become an `AvatarFrame` here is through the animator's `render` or the
 photo's still: a camera frame's picture is never put into one.
@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 
-from models.animator import Animator
-from models.types import Avatar, Crop, Face, Image, Keypoints, Strengths
+from models.animator import (
+    Animator,
+    Motion,
+    MotionSettings,
+    Observation,
+    Pose,
+    Slider,
+    Smoother,
+)
+from models.types import Avatar, Face, Image
 from realtime.animation.calibration import Calibration, CalibrationState, Search
-from realtime.animation.frame_repair import Fault, SteadyClock, SteadySize, as_rgb
+from realtime.animation.frame_repair import (
+    Fault,
+    SteadyClock,
+    SteadySize,
+    as_rgb,
+    check_numbers,
+)
 from realtime.animation.plausibility import Plausibility
 from realtime.animation.presence import Presence
-from realtime.animation.smoothing import KeypointFilter, Smoothing
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.latency import Times
-from realtime.modes import Motion
 
 _log = logging.getLogger(__name__)
 
@@ -32,12 +44,12 @@ _log = logging.getLogger(__name__)
 class Tuning:
     """How the driver's motion is applied; replaced as a whole.
 
-    strengths: for relative motion. smoothing: how much of it, 0 none, 1 the usual.
+    Attributes:
+        settings: what the backend is told.
+        smoothing: how strongly observations are smoothed; 0 not at all, 1 as usual.
     """
 
-    motion: Motion = Motion.RELATIVE
-    adapt_scale: bool = True
-    strengths: Strengths = field(default_factory=Strengths)
+    settings: MotionSettings = field(default_factory=MotionSettings)
     smoothing: float = 1.0
 
 
@@ -63,25 +75,23 @@ class _Scene:
     avatar: Avatar
     presence: Presence
     shown: Image
-    posed: Keypoints | None
+    posed: Pose | None
     live: bool = False
-
-
-def _scene(avatar: Avatar) -> _Scene:
-    return _Scene(avatar, Presence(avatar.keypoints), avatar.still, None)
 
 
 @dataclass(frozen=True)
 class Followed:
     """What one camera frame says about the avatar's pose; holds nothing of the frame's picture.
 
-    pose: None after a fault, when the last picture is shown again.
-    captured_at: when the camera frame was captured, seconds of `time.perf_counter()`; None where
-        no frame was the reason.
+    Attributes:
+        scene: the avatar and what belongs to it.
+        pose: None after a fault, when the last picture is shown again.
+        captured_at: when the camera frame was captured, seconds of `time.perf_counter()`; None
+            where no frame was the reason.
     """
 
     scene: _Scene
-    pose: Keypoints | None
+    pose: Pose | None
     captured_at: float | None
 
 
@@ -98,7 +108,7 @@ class Animation:
         tracker: Tracker,
         avatar: Avatar,
         *,
-        motion: Motion = Motion.RELATIVE,
+        motion: Motion = "relative",
         adapt_scale: bool = True,
         calibration: Calibration | None = None,
         times: Times | None = None,
@@ -106,18 +116,18 @@ class Animation:
         """Start at rest with `avatar`."""
         self._animator = animator
         self._tracker = tracker
-        self.tuning = Tuning(motion, adapt_scale)
+        self.tuning = Tuning(MotionSettings(motion, adapt_scale))
         """May be replaced at any time, by any thread."""
         self._tuned = self.tuning
         self._search: Search | None = None
-        self._filter = KeypointFilter()
+        self._smoother: Smoother = animator.smoother()
         self._calibration = calibration or Calibration()
-        if motion == Motion.ABSOLUTE:
-            self._calibration.request(at_once=True)  # Only the crop is needed.
+        if motion == "absolute":
+            self._calibration.request(at_once=True)  # Any face will do.
         self._asked = threading.Lock()  # For what other threads ask for: the next two.
         self._wanted: Literal["no", "good", "now"] = "no"
         self._next: Avatar | None = None
-        self._scene = _scene(avatar)
+        self._scene = self._scene_of(avatar)
         self._clock = SteadyClock()
         self._plausibility = Plausibility()
         self._size = SteadySize()
@@ -140,6 +150,11 @@ class Animation:
     def device(self) -> str:
         """Where it computes, and why."""
         return self._animator.device
+
+    @property
+    def sliders(self) -> Sequence[Slider]:
+        """The strengths that the backend heeds."""
+        return self._animator.sliders
 
     @property
     def calibration_state(self) -> CalibrationState:
@@ -176,8 +191,8 @@ class Animation:
         try:
             face = self._tracker.track(scene.avatar.still)
             if face is not None:
-                self._animator.detect(scene.avatar.still, face, Crop.around(face))
-            self._animator.render(scene.avatar, scene.avatar.keypoints)
+                self._animator.observe(scene.avatar.still, face, face)
+            self._animator.render(scene.avatar, scene.avatar.rest)
         except Exception as fault:
             self.count_fault(fault)
         try:
@@ -190,7 +205,7 @@ class Animation:
         return self.draw(self.follow(frame))
 
     def follow(self, frame: CameraFrame) -> Followed:
-        """Find the driver in a camera frame and move the avatar's keypoints.
+        """Find the driver in a camera frame and say how the avatar moves.
 
         Never raises: a fault is counted and kept in `last_fault`, and there is no pose.
         """
@@ -224,7 +239,7 @@ class Animation:
         scene, pose = followed.scene, followed.pose
         if pose is None or pose is scene.posed:
             return AvatarFrame(scene.shown, None, scene.live)
-        if pose is scene.avatar.keypoints and not scene.live:
+        if pose is scene.avatar.rest and not scene.live:
             return AvatarFrame(scene.avatar.still, None, False)
         try:
             image = self._render(scene, pose)
@@ -234,36 +249,40 @@ class Animation:
         scene.shown, scene.posed, scene.live = image, pose, True
         return AvatarFrame(image, followed.captured_at, True)
 
+    def _scene_of(self, avatar: Avatar) -> _Scene:
+        return _Scene(avatar, Presence(self._animator, avatar.rest), avatar.still, None)
+
     def _present(self) -> tuple[_Scene, bool]:
         """The scene to animate, and whether it has just become another one."""
         with self._asked:
             following, self._next = self._next, None
         if following is not None:
-            self._scene = _scene(following)
+            self._scene = self._scene_of(following)
         return self._scene, following is not None
 
-    def _pose(self, scene: _Scene, frame: CameraFrame) -> Keypoints:
+    def _pose(self, scene: _Scene, frame: CameraFrame) -> Pose:
         seconds = self._clock(frame.captured_at)
         with self._asked:
             wanted, self._wanted = self._wanted, "no"
         if wanted != "no":
             self._calibration.request(wanted == "now")
-        with self.times.measure("detect"):
-            driving, renewed = self._detect(self._size(as_rgb(frame.image)), seconds)
+        with self.times.measure("track"):
+            driving, renewed = self._observe(self._size(as_rgb(frame.image)), seconds)
         with self.times.measure("motion"):
             tuning = self._tune(scene, seconds)
             if renewed:
-                self._filter.reset()
+                self._smoother.reset()
                 scene.presence.restart(seconds)
             target = None
             if driving is not None:
                 if tuning.smoothing:
-                    driving = self._filter(driving, seconds)
-                target = self._target(scene.avatar, driving, tuning)
+                    driving = self._smoother(driving, seconds)
+                reference = self._calibration.reference
+                target = move(self._animator, scene.avatar, reference, driving, tuning.settings)
             return scene.presence.step(target, seconds)
 
-    def _detect(self, image: Image, seconds: float) -> tuple[Keypoints | None, bool]:
-        """The driving keypoints, and whether the reference has just been renewed."""
+    def _observe(self, image: Image, seconds: float) -> tuple[Observation | None, bool]:
+        """The driver's observation, and whether the reference has just been renewed."""
         seen = False
         try:
             face = self._tracker.track(image)
@@ -284,44 +303,31 @@ class Animation:
         if search is not None and search.offer(face):
             self._calibration.request(at_once=True)
         renewed = self._calibration.offer(
-            face, seconds, lambda crop: self._animator.detect(image, face, crop)
+            face, seconds, lambda: observe(self._animator, image, face, face)
         )
-        crop = self._calibration.crop
-        if crop is None:
+        anchor = self._calibration.face
+        if anchor is None:
             return None, renewed
-        driving = self._animator.detect(image, face, crop)
-        if driving is not None:
-            check_finite(driving)
-        return driving, renewed
+        return observe(self._animator, image, face, anchor), renewed
 
     def _tune(self, scene: _Scene, seconds: float) -> Tuning:
         """What to apply now; a change of the kind of motion is eased into."""
         tuning, before = self.tuning, self._tuned
         if tuning.smoothing and tuning.smoothing != before.smoothing:
-            self._filter = KeypointFilter(Smoothing().stronger(tuning.smoothing))
-        if tuning.motion != before.motion:
+            self._smoother = self._animator.smoother(tuning.smoothing)
+        motion = tuning.settings.motion
+        if motion != before.settings.motion:
             scene.presence.restart(seconds)
-            if tuning.motion == Motion.ABSOLUTE and self._calibration.crop is None:
-                self._calibration.request(at_once=True)  # Only the crop is needed.
+            if motion == "absolute" and self._calibration.reference is None:
+                self._calibration.request(at_once=True)  # Any face will do.
         self._tuned = tuning
         return tuning
 
-    def _target(self, avatar: Avatar, driving: Keypoints, tuning: Tuning) -> Keypoints:
-        reference = self._calibration.reference
-        assert reference is not None, "a crop comes with a reference"
-        if tuning.motion == Motion.RELATIVE and tuning.strengths != Strengths():
-            driving = self._animator.strengthen(reference, driving, tuning.strengths)
-        return move(self._animator, avatar, reference, driving, tuning.motion, tuning.adapt_scale)
-
-    def _render(self, scene: _Scene, pose: Keypoints) -> Image:
-        start = time.perf_counter()
-        image = render(self._animator, scene.avatar, pose)
-        took = time.perf_counter() - start
-        # A backend that generates parts of the picture says how much of the time that took.
-        generator = float(getattr(self._animator, "generator_seconds", 0.0))
-        self.times.add("warp", took - generator)
-        if generator:
-            self.times.add("generator", generator)
+    def _render(self, scene: _Scene, pose: Pose) -> Image:
+        with self.times.measure("render"):
+            image = render(self._animator, scene.avatar, pose)
+        for part, seconds in self._animator.stages().items():
+            self.times.add(part, seconds)
         return image
 
     def count_fault(self, fault: Exception) -> None:
@@ -331,30 +337,35 @@ class Animation:
         _log.debug("a stage failed", exc_info=fault)
 
 
+def observe(animator: Animator, frame: Image, face: Face, anchor: Face) -> Observation | None:
+    """What the backend sees of the driver, checked.
+
+    Raises:
+        Fault: it is not made of numbers.
+    """
+    observation = animator.observe(frame, face, anchor)
+    check_numbers(observation, "the observation")
+    return observation
+
+
 def move(
     animator: Animator,
     avatar: Avatar,
-    reference: Keypoints,
-    driving: Keypoints,
-    motion: Motion,
-    adapt_scale: bool,
-) -> Keypoints:
-    """The driver's keypoints transferred to the avatar.
+    reference: Observation | None,
+    driving: Observation,
+    settings: MotionSettings,
+) -> Pose:
+    """The driver's motion transferred to the avatar, checked.
 
     Raises:
-        Fault: the result is not made of numbers, or not of the avatar's shape.
+        Fault: the result is not made of numbers.
     """
-    if motion == Motion.RELATIVE:
-        target = animator.relative(avatar, reference, driving, adapt_scale)
-    else:
-        target = animator.absolute(avatar, driving)
-    if target.values.shape != avatar.keypoints.values.shape:
-        raise Fault(f"the motion gave keypoints of shape {target.values.shape}")
-    check_finite(target)
-    return target
+    pose = animator.pose(avatar, driving, reference, settings)
+    check_numbers(pose, "the pose")
+    return pose
 
 
-def render(animator: Animator, avatar: Avatar, pose: Keypoints) -> Image:
+def render(animator: Animator, avatar: Avatar, pose: Pose) -> Image:
     """The avatar's picture in a pose, checked.
 
     Raises:
@@ -366,14 +377,3 @@ def render(animator: Animator, avatar: Avatar, pose: Keypoints) -> Image:
     if image.shape != avatar.still.shape or image.dtype != np.uint8:
         raise Fault(f"the animator gave a picture of shape {image.shape}, {image.dtype}")
     return image
-
-
-def check_finite(keypoints: Keypoints) -> None:
-    """Make sure that keypoints are numbers.
-
-    Raises:
-        Fault: one of them is not.
-    """
-    for part in (keypoints.values, keypoints.jacobians, keypoints.blendshapes):
-        if part is not None and not np.isfinite(part).all():
-            raise Fault("the keypoints are not numbers")

@@ -1,6 +1,9 @@
-"""What cameras do to their frames in mid-run, undone: other sizes, grey pictures, odd clocks."""
+"""Odd frames and results in mid-run: other sizes, grey pictures, clocks that jump, no numbers."""
 
 from __future__ import annotations
+
+import dataclasses
+import math
 
 import cv2
 import numpy as np
@@ -82,3 +85,31 @@ def as_rgb(image: object) -> Image:
     if image.shape[2] == 1:
         image = np.repeat(image, 3, axis=2)
     return np.ascontiguousarray(image[..., :3])
+
+
+def check_numbers(value: object, what: str) -> None:
+    """Make sure that a backend's result holds only numbers, wherever it holds any.
+
+    Args:
+        value: arrays, numbers, and dataclasses, tuples, lists and dictionaries of them; of anything
+            else nothing is known.
+        what: what to call it.
+
+    Raises:
+        Fault: there is an infinity, or something that is not a number.
+    """
+    if isinstance(value, np.ndarray):
+        if np.issubdtype(value.dtype, np.inexact) and not np.isfinite(value).all():
+            raise Fault(f"{what} has values that are not numbers")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise Fault(f"{what} has values that are not numbers")
+    elif dataclasses.is_dataclass(value):
+        for one in dataclasses.fields(value):
+            check_numbers(getattr(value, one.name), what)
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            check_numbers(part, what)
+    elif isinstance(value, dict):
+        for part in value.values():
+            check_numbers(part, what)

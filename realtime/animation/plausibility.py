@@ -48,7 +48,7 @@ class Plausibility:
             face: found in this frame.
             seconds: when, on a steady clock.
         """
-        points = face.landmarks[:468, :2]
+        points = face.surface[:, :2]
         last, self._last = self._last, (seconds, points)
         if last is not None and seconds - last[0] <= _LONGEST:
             shape, size = _change(last[1], points)

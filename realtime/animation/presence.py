@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.types import Keypoints
-from realtime.animation.smoothing import blend
+from models.animator import Animator, Pose
 
 _FASTEST = 5.0
-"""Units of a `Crop` per second. A face is about one unit wide; talking and turning the head move
-its points by less than 2. What is faster is another face or a mistake of the tracker."""
-
+"""Widths of a face per second. Talking and turning the head move its points by less
+than 2. What is faster is another face or a mistake of the tracker."""
 
 _STEP = 1 / 30, 1 / 15
 """Shortest and longest time in seconds that one step may stand for."""
@@ -21,17 +19,27 @@ class Presence:
 
     Without a face it holds the last pose for `hold` seconds, then eases to the neutral pose in
     `ease` seconds; when the face is back it eases in again. Whatever the driven pose does, no
-    keypoint moves faster than `_FASTEST`.
+    part of it moves faster than `_FASTEST`.
     """
 
     def __init__(
         self,
-        neutral: Keypoints,
-        start: Keypoints | None = None,
+        animator: Animator,
+        neutral: Pose,
+        start: Pose | None = None,
         hold: float = 0.3,
         ease: float = 0.5,
     ) -> None:
-        """Start in the pose `start`, or at rest if that is None. Durations are in seconds."""
+        """Start in the pose `start`, or at rest if that is None.
+
+        Args:
+            animator: the backend that the poses are of.
+            neutral: the pose at rest.
+            start: the pose to begin in.
+            hold: seconds for which the last pose stays when the face is gone.
+            ease: seconds in which it goes to rest, and comes back.
+        """
+        self._animator = animator
         self._neutral = neutral
         self._hold = hold
         self._ease = ease
@@ -51,7 +59,7 @@ class Presence:
         """Ease from the present pose into what comes next: the reference has changed."""
         self._from, self._since, self._span = self._last, seconds, self._ease
 
-    def step(self, target: Keypoints | None, seconds: float) -> Keypoints:
+    def step(self, target: Pose | None, seconds: float) -> Pose:
         """The pose to show at `seconds` when the driven pose is `target` (None: no face)."""
         if target is not None:
             if self._lost is not None:
@@ -69,14 +77,14 @@ class Presence:
             target = self._neutral if self._resting else self._last
         share = min(1.0, max(0.0, (seconds - self._since) / self._span))
         if share < 1.0 and (self._lost is None or self._resting):
-            target = blend(self._from, target, share * share * (3 - 2 * share))
+            target = self._animator.mix(self._from, target, share * share * (3 - 2 * share))
         self._last = self._bounded(target, seconds)
         return self._last
 
-    def _bounded(self, target: Keypoints, seconds: float) -> Keypoints:
+    def _bounded(self, target: Pose, seconds: float) -> Pose:
         """The target, or what can be reached of it in the time since the last step."""
         elapsed = min(max(seconds - self._stepped, _STEP[0]), _STEP[1])
         self._stepped = seconds
-        moved = np.linalg.norm(target.values[:, :2] - self._last.values[:, :2], axis=1).max()
+        moved = self._animator.distance(target, self._last)
         reach = _FASTEST * elapsed
-        return target if moved <= reach else blend(self._last, target, reach / float(moved))
+        return target if moved <= reach else self._animator.mix(self._last, target, reach / moved)

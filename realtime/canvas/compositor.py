@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.types import Avatar, Floats, Image
+from models.types import Floats, Image
+from realtime.canvas.fit import Fit
 from realtime.frames import AvatarFrame
-from realtime.modes import Fit
 
 _LABEL = "AI avatar"
 
@@ -57,11 +57,6 @@ class Composer(Protocol):
     def compose(self, frame: AvatarFrame) -> AvatarFrame:
         """The frame on the canvas."""
         ...
-
-
-def face_centre(avatar: Avatar) -> tuple[float, float]:
-    """Where the face is in the avatar's still, (x, y) in pixels."""
-    return avatar.crop.cx, avatar.crop.cy
 
 
 class Compositor:

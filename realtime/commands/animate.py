@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from models.animator import create_animator
+from models.animator import MotionSettings
+from models.backends import create_animator
 from models.face.tracker import FaceTracker
 from realtime.cameras.clip import ClipReader
 from realtime.canvas.compositor import Compositor
@@ -23,7 +24,7 @@ from realtime.pipeline.offline import ClipReport, Progress, animate
 from realtime.pipeline.threads import limit_threads
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import CLIP, Claim
-from realtime.session.source import AVATAR_SIZE, load_source
+from realtime.session.source import load_source
 from realtime.sinks.base import require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
 
@@ -84,7 +85,8 @@ def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
     photo = load_source(choices.photo, tracker, choices.face)
     animator = create_animator(choices.backend)
     canvas = choices.canvas
-    avatar = animator.prepare(photo, AVATAR_SIZE if canvas is None else min(AVATAR_SIZE, canvas[1]))
+    side = animator.best_size()
+    avatar = animator.prepare(photo, side if canvas is None else min(side, canvas[1]))
     height, width = avatar.still.shape[:2]
     size = canvas or (width // 2 * 2, height // 2 * 2)
     file = _File(lambda: VideoWriter(part, size, clip.fps, audio_from=choices.driving))
@@ -97,8 +99,7 @@ def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
             tracker,
             Compositor(size, choices.fit, choices.badge, choices.mirror),
             file,
-            motion=choices.motion,
-            adapt_scale=choices.adapt_scale,
+            settings=MotionSettings(choices.motion, choices.adapt_scale),
             reference=choices.reference,
             progress=progress,
         )

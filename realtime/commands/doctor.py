@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,9 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from models.animator import BACKENDS
+from models.backends import DEFAULT, describe_backends
 from models.environment import pip_command, python_command
-from models.errors import UserError
 from realtime.cameras.memory import preferred
 from realtime.devices.discovery import VideoDevice, list_devices, real_cameras, virtual_outputs
 from realtime.devices.host import SET_UP, Host, join_video_group
@@ -92,8 +90,7 @@ class DoctorReport:
         backend: the same.
         output: the same.
         problems: what to mend.
-        networks: what ONNX Runtime would compute on, and why not on what is better.
-        fomm: the imported First Order Motion Models.
+        backends: each one's name and the lines it tells about itself.
         program: the version of this program.
         packages: name and version of each package that it loads.
         log: the log file.
@@ -109,8 +106,7 @@ class DoctorReport:
     backend: str
     output: str
     problems: tuple[Problem, ...]
-    networks: str = ""
-    fomm: str = ""
+    backends: tuple[tuple[str, str], ...] = ()
     program: str = ""
     packages: tuple[str, ...] = ()
     log: Path | None = None
@@ -119,12 +115,9 @@ class DoctorReport:
 def examine() -> DoctorReport:
     """Look around on this computer; opens no camera and changes nothing."""
     report = assess(list_devices(), _providers(), _weights(), Host.this(), _output())
-    from models.fomm.manifest import describe_imported
-
     return replace(
         report,
-        networks=_networks(),
-        fomm=describe_imported(),
+        backends=tuple(describe_backends()),
         program=version(),
         packages=_packages(),
         log=log_file(),
@@ -182,7 +175,7 @@ def assess(
         providers=providers,
         weights=weights,
         camera=_first(cameras) or "none (--camera demo works without one)",
-        backend=next(iter(BACKENDS)),
+        backend=DEFAULT,
         output=output or _first(outputs) or "none (--record FILE.mp4 works without one)",
         problems=tuple(problems),
     )
@@ -206,10 +199,8 @@ def print_report(report: DoctorReport, console: Console) -> None:
     for item in report.weights:
         size = f"{item.size / 1e6:.1f} MB"
         row("Weights", f"{item.name}: {item.path or 'missing'} ({size})")
-    if report.fomm:
-        row("--backend fomm", report.fomm)
-    if report.networks:
-        row("Its networks on", report.networks)
+    for name, lines in report.backends:
+        row(f"--backend {name}", lines)
     if report.packages:
         row("Packages", ", ".join(report.packages))
     if report.log is not None:
@@ -278,18 +269,6 @@ def _providers() -> tuple[str, ...]:
     except (ImportError, OSError):
         return ()
     return tuple(onnxruntime.get_available_providers())
-
-
-def _networks() -> str:
-    try:
-        from models.runtime import DEVICE_VARIABLE, probe
-
-        if os.environ.get(DEVICE_VARIABLE, "").lower() == "torch":
-            return f"PyTorch, as {DEVICE_VARIABLE} says"
-
-        return probe().summary
-    except (ImportError, OSError, UserError) as error:
-        return f"nothing ({error})"
 
 
 def _packages() -> tuple[str, ...]:

@@ -17,9 +17,11 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from models.backends import DEFAULT
 from models.errors import UserError
+from models.modes import Motion
+from realtime.canvas.fit import Fit
 from realtime.commands.log import Log
-from realtime.modes import Fit, Motion
 from realtime.paths import asset_path
 
 T = TypeVar("T")
@@ -69,16 +71,15 @@ Verbose = Annotated[
         help="Also print what goes to the log file, with the traceback of every fault.",
         callback=_say_all,
         is_eager=True,
-        expose_value=False,
     ),
 ]
-"""Obeyed by its callback; a command only has to have it."""
+"""Obeyed by its callback; see `with_verbose`."""
 
 Backend = Annotated[
     str,
     typer.Option(
-        help="What animates the photo: mesh, fomm (see import-fomm), or fomm:NAME for one of "
-        "several imported models."
+        help="What animates the photo: NAME, or NAME:MODEL where a backend has several models; "
+        "doctor lists the backends."
     ),
 ]
 AdaptScale = Annotated[
@@ -187,7 +188,7 @@ class RunChoices(_Photo):
     fps: Annotated[float, typer.Option(help="Frames per second of the output.", min=1, max=120)] = (
         30
     )
-    backend: Backend = "mesh"
+    backend: Backend = DEFAULT
     motion: Annotated[
         Motion | None,
         typer.Option(help=f"{_MOTION} (default: as set in the panel)", show_default=False),
@@ -270,8 +271,8 @@ class AnimateChoices(_Photo):
             show_default=False,
         ),
     ] = None
-    backend: Backend = "mesh"
-    motion: Annotated[Motion, typer.Option(help=_MOTION)] = Motion.RELATIVE
+    backend: Backend = DEFAULT
+    motion: Annotated[Motion, typer.Option(help=_MOTION)] = "relative"
     adapt_scale: AdaptScale = True
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror the result.")] = False
     badge: Badge = True
@@ -297,28 +298,34 @@ class AnimateChoices(_Photo):
 
 
 def options_of(choices: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
-    """Let a command that takes one of the classes above have its fields as options.
-
-    Typer reads names, types and defaults from a function's signature, which is made here.
-    """
-    hints = get_type_hints(choices, include_extras=True)
-    parameters = [
-        one.replace(annotation=hints[one.name])
-        for one in inspect.signature(choices).parameters.values()
-    ]
-    parameters.append(
-        inspect.Parameter(
-            "verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Verbose
-        )
-    )
+    """Let a command that takes one of the classes above have its fields as options."""
 
     def decorate(command: Callable[[T], None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def run(verbose: bool = False, **options: Any) -> None:
-            command(choices(**options))
-
-        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        run.__annotations__ = {one.name: one.annotation for one in parameters}
-        return run
+        hints = get_type_hints(choices, include_extras=True)
+        parameters = [
+            one.replace(annotation=hints[one.name])
+            for one in inspect.signature(choices).parameters.values()
+        ]
+        return _signed(command, lambda **options: command(choices(**options)), parameters)
 
     return decorate
+
+
+def with_verbose(command: Callable[..., Any]) -> Callable[..., None]:
+    """The same command with the option --verbose."""
+    parameters = list(inspect.signature(command, eval_str=True).parameters.values())
+    verbose = inspect.Parameter(
+        "verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Verbose
+    )
+    return _signed(command, lambda verbose, **options: command(**options), [*parameters, verbose])
+
+
+def _signed(
+    command: Callable[..., Any], call: Callable[..., Any], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """`call` as a command: typer reads names, types and defaults from a function's signature."""
+    functools.update_wrapper(call, command)
+    signature = inspect.Signature(parameters)
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    return call

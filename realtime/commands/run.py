@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from models.animator import Animator, create_animator
+from models.backends import create_animator
 from models.environment import cores
 from models.errors import UserError
 from models.face.tracker import FaceTracker
@@ -30,7 +30,6 @@ from realtime.canvas.output_gate import OutputGate
 from realtime.commands.options import RunChoices
 from realtime.commands.status_line import StatusLine, summary
 from realtime.commands.terminal import terminal_keys, terminal_press
-from realtime.modes import Motion
 from realtime.panel.address import Address, has_screen, names_of, parse_address
 from realtime.panel.certificate import Certificate, given, self_made
 from realtime.panel.preview import Preview
@@ -48,7 +47,7 @@ from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
 from realtime.session.avatar_library import AvatarBuilder, AvatarEntry, AvatarLibrary
 from realtime.session.session import Command, Parts, Session
-from realtime.session.source import AVATAR_SIZE, SMALL_AVATAR_SIZE, photo_paths
+from realtime.session.source import photo_paths
 from realtime.sinks.base import SinkError
 from realtime.sinks.null import NullSink
 from realtime.sinks.registry import SinkChoice
@@ -97,31 +96,15 @@ def build(
     """
     limit_threads()
     switch_quickly()
-    if choices.record is not None:
-        inputs = {"source photo": choices.photo, "camera's video": Path(choices.camera)}
-        check_writable(choices.record, inputs)
-    tracker = FaceTracker()
-    animator, library, first = _avatars(choices, tracker, avatar_size)
-    assert first.ready is not None
-    view = FramedTracker(tracker)
-    animation = Animation(animator, view, first.ready.avatar)
+    _check_record(choices)
+    view, animation, library, first = _avatars(choices, avatar_size)
     composer = Compositor(choices.canvas, choices.fit, choices.badge)
     gate = OutputGate(composer.size, lambda: view.seen)
-
-    def finished(path: Path) -> None:
-        if signer is not None:
-            made = PARTLY_REAL if session.was_real else LIVE
-            signer.add(path, Claim(made, session.always_badged))
-
-    def new_recording() -> Output:
-        if signer is not None and signer.credentials is None:
-            signer.credentials = prepare(choices.sign_key, choices.sign_cert, session.say)
-        return _recording(_free_path(choices.record), choices, session.say, finished)
-
-    outputs = _outputs(choices, notify, finished, panel_shows)
-    feed = BrowserFeed() if choices.camera == BROWSER else None
+    recordings = _Recordings(choices, signer)
+    outputs = _outputs(choices, notify, recordings.finished, panel_shows)
+    open_camera, feed = _camera(choices, full_pace)
     pipeline = Pipeline(
-        _camera(choices, full_pace) if feed is None else feed.open,
+        open_camera,
         animation,
         composer,
         outputs,
@@ -136,38 +119,80 @@ def build(
         view,
         gate,
         composer,
-        animator.sliders,
         choices.adapt_scale,
         choices.badge,
-        new_recording=new_recording,
+        new_recording=recordings.new,
         new_nowhere=_nowhere,
         recording=outputs[-1] if choices.record is not None else None,
     )
-    session = Session(parts, first, settings, notify)
-    if choices.motion is not None:
-        session.do(Command("relative", choices.motion == Motion.RELATIVE), keep=False)
-    if choices.mirror is not None:
-        session.do(Command("mirror_output", choices.mirror), keep=False)
+    session = recordings.session = Session(parts, first, settings, notify)
+    _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
     return Live(pipeline, session, preview, feed)
 
 
+def _check_record(choices: RunChoices) -> None:
+    """Make sure, before anything is loaded, that the recording can be written."""
+    if choices.record is not None:
+        inputs = {"source photo": choices.photo, "camera's video": Path(choices.camera)}
+        check_writable(choices.record, inputs)
+
+
+def _begin_with(session: Session, choices: RunChoices) -> None:
+    """Set what the command line says for this run alone."""
+    if choices.motion is not None:
+        session.do(Command("relative", choices.motion == "relative"), keep=False)
+    if choices.mirror is not None:
+        session.do(Command("mirror_output", choices.mirror), keep=False)
+
+
+class _Recordings:
+    """Makes the recordings that begin during a run, and has all of them signed."""
+
+    def __init__(self, choices: RunChoices, signer: Signer | None) -> None:
+        self._choices, self._signer = choices, signer
+        self.session: Session | None = None
+        """Given as soon as there is one; no recording begins before."""
+
+    def finished(self, path: Path) -> None:
+        if self._signer is not None and self.session is not None:
+            made = PARTLY_REAL if self.session.was_real else LIVE
+            self._signer.add(path, Claim(made, self.session.always_badged))
+
+    def new(self) -> Output:
+        assert self.session is not None
+        choices, signer, say = self._choices, self._signer, self.session.say
+        if signer is not None and signer.credentials is None:
+            signer.credentials = prepare(choices.sign_key, choices.sign_cert, say)
+        return _recording(_free_path(choices.record), choices, say, self.finished)
+
+
 def _avatars(
-    choices: RunChoices, tracker: FaceTracker, size: int | None
-) -> tuple[Animator, AvatarLibrary, AvatarEntry]:
-    """The backend, the list of avatars, and the one that is ready for the run to begin with."""
+    choices: RunChoices, size: int | None
+) -> tuple[FramedTracker, Animation, AvatarLibrary, AvatarEntry]:
+    """Who follows the driver, the animation, the avatars, and the one that the run begins with."""
+    tracker = FaceTracker()
+    view = FramedTracker(tracker)
     photo, path = _first_photo(choices, tracker)
     animator = create_animator(choices.backend)
-    side = SMALL_AVATAR_SIZE if cores() <= 2 else AVATAR_SIZE
-    size = size or min(side, choices.canvas[1])
+    size = size or min(animator.best_size(cores()), choices.canvas[1])
     # Photos are searched for faces with networks of their own: a tracker is for one thread.
     builder = AvatarBuilder(animator, size, lambda: FaceTracker().find_faces, choices.face)
     library = AvatarLibrary(builder, choices.photo, avatars_folder())
-    return animator, library, library.first(photo, path)
+    first = library.first(photo, path)
+    assert first.ready is not None
+    return view, Animation(animator, view, first.ready.avatar), library, first
 
 
-def _camera(choices: RunChoices, full_pace: bool) -> Callable[[], Camera]:
-    return ChosenCamera(choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=full_pace)
+def _camera(
+    choices: RunChoices, full_pace: bool
+) -> tuple[Callable[[], Camera], BrowserFeed | None]:
+    """What opens the camera, and where a page's webcam arrives if that is the camera."""
+    if choices.camera == BROWSER:
+        feed = BrowserFeed()
+        return feed.open, feed
+    choice = ChosenCamera(choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=full_pace)
+    return choice, None
 
 
 def _first_photo(choices: RunChoices, tracker: FaceTracker) -> tuple[Photo, Path]:

@@ -92,8 +92,8 @@ def draw_driver(seen: Seen, settings: Settings, reference: Face | None) -> Image
         picture = cv2.flip(picture, 1)
     image = np.ascontiguousarray(picture, np.uint8)
 
-    def place(points: Floats) -> NDArray[np.int32]:
-        points = (points[:, :2] - (left, top)) * scale
+    def place(landmarks: Floats) -> NDArray[np.int32]:
+        points = (landmarks[:, :2] - (left, top)) * scale
         if settings.mirror_preview:
             points[:, 0] = size[0] - 1 - points[:, 0]
         return np.asarray(np.rint(np.clip(points, -1000, 5000)), np.int32)
@@ -108,8 +108,8 @@ def draw_driver(seen: Seen, settings: Settings, reference: Face | None) -> Image
         if settings.landmarks:
             for x, y in place(seen.face.landmarks):
                 cv2.circle(image, (int(x), int(y)), 1, _POINTS, -1)
-        box = place(np.reshape(seen.face.box, (2, 2)))
-        (x0, y0), (x1, y1) = box.min(0).tolist(), box.max(0).tolist()
+        border = place(seen.face.surface)
+        (x0, y0), (x1, y1) = border.min(0).tolist(), border.max(0).tolist()
         _corners(image, (x0 - 6, y0 - 6, x1 + 6, y1 + 6))
     return image
 

@@ -20,7 +20,7 @@ from models.errors import UserError
 from models.types import Avatar, Image
 from realtime.animation.animation import Animation, Followed
 from realtime.cameras.base import Camera
-from realtime.canvas.compositor import Composer, face_centre
+from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.mailbox import Mailbox
 from realtime.pipeline.alerts import Alerts, OutputAlerts, PictureAlerts, StageAlerts
@@ -447,7 +447,7 @@ class Pipeline:
 
     def _output(self) -> None:
         avatar = self.animation.avatar
-        self._composer.set_avatar(avatar.still, face_centre(avatar))
+        self._composer.set_avatar(avatar.still, avatar.focus)
         current = self._composer.compose(AvatarFrame(avatar.still, None, False))
         clock = OutputClock(self._fps, time.perf_counter())
         sent: Image | None = None
@@ -465,7 +465,7 @@ class Pipeline:
                 try:
                     with self.times.measure("composite"):
                         if item.avatar is not avatar:
-                            self._composer.set_avatar(item.avatar.still, face_centre(item.avatar))
+                            self._composer.set_avatar(item.avatar.still, item.avatar.focus)
                             avatar = item.avatar
                         composed = self._composer.compose(item.frame)
                 except Exception as fault:

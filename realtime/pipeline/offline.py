@@ -1,7 +1,7 @@
 """Animating a photo by a video file: every frame, without hurry.
 
 The same pieces as live, but in passes: find the face in every frame, choose the reference frame,
-take the keypoints of every frame, filter them without lag, render. The motion of every frame is
+observe every frame, smooth without lag, render. The motion of every frame is
 measured against the reference frame, so the result is that of animating forward and backward from
 it.
 """
@@ -15,17 +15,15 @@ from typing import Protocol
 
 import numpy as np
 
-from models.animator import Animator
+from models.animator import Animator, MotionSettings, Observation
 from models.errors import UserError
-from models.types import Avatar, Crop, Face, Image, Keypoints
-from realtime.animation.animation import Tracker, check_finite, move, render
-from realtime.animation.calibration import difference
+from models.face.moment import difference
+from models.types import Avatar, Face, Image
+from realtime.animation.animation import Tracker, move, observe, render
 from realtime.animation.frame_repair import Fault
 from realtime.animation.presence import Presence
-from realtime.animation.smoothing import smooth_sequence
-from realtime.canvas.compositor import Composer, face_centre
+from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame
-from realtime.modes import Motion
 
 _log = logging.getLogger(__name__)
 
@@ -63,8 +61,12 @@ class Writer(Protocol):
 class ClipReport:
     """What came out.
 
-    reference: the frame that motion was measured against. faults: frames that repeat the last
-    image or pose because theirs could not be made.
+    Attributes:
+        frames: how many were written.
+        without_face: driving frames without a face.
+        reference: the frame that motion was measured against.
+        faults: frames that repeat the last image or pose because theirs could not be made.
+        last_fault: the last of them, in words.
     """
 
     frames: int
@@ -117,10 +119,7 @@ def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
 
 
 def best_frame(source: Face, faces: list[Face | None]) -> int:
-    """The driving frame whose face is most like the source's, as the FOMM demo chooses it.
-
-    Landmarks are compared after taking away their mean and the size of their hull.
-    """
+    """The driving frame whose face is most like the source's in pose and expression."""
     distances = [np.inf if face is None else difference(source, face) for face in faces]
     return int(np.argmin(distances))
 
@@ -143,32 +142,31 @@ def choose_reference(source: Face, faces: list[Face | None], wanted: int | None)
     return wanted
 
 
-def keypoints(
+def observations(
     clip: Clip,
     driver: Driver,
     reference: int,
     animator: Animator,
     progress: Progress,
     faults: _Faults | None = None,
-) -> list[Keypoints | None]:
-    """The keypoints of every frame in the crop of the reference frame, filtered without lag.
+) -> list[Observation | None]:
+    """The observation of every frame, comparable with that of the reference, smoothed without lag.
 
-    None where there is no face, and where they are not numbers, which `faults`, if given, counts.
+    None where there is no face, and where it is not made of numbers, which `faults`, if given,
+    counts.
 
     Raises:
-        UserError: the backend finds no keypoints in the reference frame.
+        UserError: the backend can do nothing with the reference frame.
     """
     anchor = driver.faces[reference]
     assert anchor is not None
-    crop = Crop.around(anchor)
-    found: list[Keypoints | None] = []
+    found: list[Observation | None] = []
     for (image, _), face in zip(clip.frames(), driver.faces, strict=False):
-        one = None if face is None else animator.detect(image, face, crop)
-        if one is not None:
+        one = None
+        if face is not None:
             try:
-                check_finite(one)
-            except Fault as fault:
-                one = None
+                one = observe(animator, image, face, anchor)
+            except (ArithmeticError, Fault) as fault:
                 if faults is not None:
                     faults.add(fault)
         found.append(one)
@@ -178,7 +176,7 @@ def keypoints(
         raise UserError(
             f"The face in frame {reference} cannot serve as the reference; choose another frame."
         )
-    return smooth_sequence(found, driver.seconds)
+    return animator.smooth(found, driver.seconds)
 
 
 def animate(
@@ -190,8 +188,7 @@ def animate(
     composer: Composer,
     writer: Writer,
     *,
-    motion: Motion = Motion.RELATIVE,
-    adapt_scale: bool = True,
+    settings: MotionSettings = MotionSettings(),  # noqa: B008  frozen
     reference: int | None = None,
     progress: Progress = lambda what, done, total: None,
 ) -> ClipReport:
@@ -208,8 +205,7 @@ def animate(
         tracker: follows the driver's face.
         composer: puts the avatar on the canvas.
         writer: takes the result.
-        motion: relative to the reference frame, or absolute.
-        adapt_scale: scale the motion by the size of the faces.
+        settings: how the motion is applied; relative motion is relative to the reference frame.
         reference: the index of the reference frame, or None for the best one.
         progress: told about every frame of every pass.
 
@@ -219,24 +215,22 @@ def animate(
     driver = follow(clip, tracker, progress)
     chosen = choose_reference(source, driver.faces, reference)
     faults = _Faults()
-    poses = keypoints(clip, driver, chosen, animator, progress, faults)
-    anchor = poses[chosen]
-    assert anchor is not None
-    presence = Presence(avatar.keypoints)
+    observed = observations(clip, driver, chosen, animator, progress, faults)
+    presence = Presence(animator, avatar.rest)
     shown = avatar.still
-    composer.set_avatar(avatar.still, face_centre(avatar))
-    for index, (driving, moment) in enumerate(zip(poses, driver.seconds, strict=True)):
+    composer.set_avatar(avatar.still, avatar.focus)
+    for index, (driving, moment) in enumerate(zip(observed, driver.seconds, strict=True)):
         try:
             target = None
             if driving is not None:
-                target = move(animator, avatar, anchor, driving, motion, adapt_scale)
+                target = move(animator, avatar, observed[chosen], driving, settings)
             if index == 0:
-                presence = Presence(avatar.keypoints, start=target)
+                presence = Presence(animator, avatar.rest, start=target)
             shown = render(animator, avatar, presence.step(target, moment))
         except Exception as fault:
             faults.add(fault)
         frame = composer.compose(AvatarFrame(shown, None, True))
         writer.write(frame, moment)
-        progress("Rendering", index + 1, len(poses))
+        progress("Rendering", index + 1, len(observed))
     missing = sum(face is None for face in driver.faces)
-    return ClipReport(len(poses), missing, chosen, faults.count, faults.last)
+    return ClipReport(len(observed), missing, chosen, faults.count, faults.last)

@@ -20,7 +20,7 @@ TOOL = "avatarify-like"
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """IPTC's word for what we make. Every picture is put together of a photo and of what trained
-networks decide (the motion) or draw (the pixels of the `fomm` backend). "trainedAlgorithmicMedia"
+networks decide (the motion) or draw (all pixels, with some backends). "trainedAlgorithmicMedia"
 would say that no photo is in it, "algorithmicMedia" that nothing was trained."""
 
 MEDIA_TYPE = "video/mp4"

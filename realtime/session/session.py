@@ -12,17 +12,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from models.animator import Slider
 from models.errors import UserError
 from realtime.animation.framing import FramedTracker, Framing
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate, Question
-from realtime.latency import STAGES
 from realtime.pipeline.live import Pipeline, Status
 from realtime.pipeline.output import Output
 from realtime.session.avatar_library import AvatarEntry, AvatarLibrary, AvatarState
 from realtime.session.settings import Settings, load, save
 
-SLIDERS = ("motion", "expression", "eyes", "mouth", "smoothing")
+SMOOTHING = Slider("smoothing", "Smoothing", help="Less tremble, or less delay.")
+"""The slider that is the live tool's own."""
+
 _SWITCHES = ("mirror_preview", "mirror_output", "blur", "landmarks", "stages")
 _PAN = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _STEP = 0.02
@@ -52,9 +54,17 @@ class Command:
 class Parts:
     """What a session controls.
 
-    sliders: those of the backend. new_recording: makes the output of the next recording, not yet
-    open. new_nowhere: makes one that shows its frames to nobody. recording: the output of the
-    recording that the run begins with, if any.
+    Attributes:
+        pipeline: the run.
+        library: the avatars to choose from.
+        view: what the camera sees.
+        gate: the last step before the outputs.
+        composer: puts the avatar on its canvas.
+        adapt_scale: scale the motion by the size of the faces.
+        badge: whether the run begins with the mark.
+        new_recording: makes the output of the next recording, not yet open.
+        new_nowhere: makes one that shows its frames to nobody.
+        recording: the output of the recording that the run begins with, if any.
     """
 
     pipeline: Pipeline
@@ -62,7 +72,6 @@ class Parts:
     view: FramedTracker
     gate: OutputGate
     composer: Compositor
-    sliders: tuple[str, ...]
     adapt_scale: bool
     badge: bool
     new_recording: Callable[[], Output]
@@ -134,8 +143,10 @@ class Session:
             "confirm": (_switch, self._confirm),
             "quit": (_nothing, self._quit),
         }
-        for name in SLIDERS:
-            self._actions[name] = (_number(0, 2), self._slider(name))
+        self._sliders = tuple(parts.pipeline.animation.sliders)
+        for slider in (*self._sliders, SMOOTHING):
+            check = _number(slider.least, slider.most)
+            self._actions[slider.name] = (check, self._slider(slider))
         for name in _SWITCHES:
             self._actions[name] = (_switch, self._setting(name))
         parts.library.changed = self.touch
@@ -247,11 +258,10 @@ class Session:
                 "current": self._current.id,
                 "wanted": self._wanted,
                 "settings": plain,
-                "tuning": asdict(tuning),
+                "relative": tuning.relative,
                 "sliders": [
-                    name
-                    for name in SLIDERS
-                    if name == "smoothing" or (tuning.relative and name in self._parts.sliders)
+                    *(_shown(one, tuning.strength(one), tuning.relative) for one in self._sliders),
+                    _shown(SMOOTHING, tuning.smoothing, True),
                 ],
                 "badge": self._badge,
                 "frozen": gate.frozen,
@@ -270,7 +280,7 @@ class Session:
         status = asdict(self.status)
         times, search = self._parts.pipeline.times, self._parts.pipeline.animation.search
         stages = {}
-        for name in STAGES:
+        for name in times.stages():
             recent = times[name].recents((50, 99)) if self.settings.stages else None
             if recent is not None:
                 stages[name] = [round(value * 1e3, 2) for value in recent]
@@ -354,11 +364,15 @@ class Session:
         now = self.settings.of(self._current.key).relative
         self._tune(relative=not now if wanted is None else wanted)
 
-    def _slider(self, name: str) -> Callable[[Any], None]:
+    def _slider(self, slider: Slider) -> Callable[[Any], None]:
         def move(value: float) -> None:
-            if name not in self.state()["sliders"]:
-                raise UserError(f"The slider {name} has no effect here.")
-            self._tune(**{name: value})
+            if slider is SMOOTHING:
+                self._tune(smoothing=value)
+                return
+            tuning = self.settings.of(self._current.key)
+            if not tuning.relative:
+                raise UserError(f"{slider.label} has no effect on absolute motion.")
+            self._tune(strengths={**tuning.strengths, slider.name: value})
 
         return move
 
@@ -404,7 +418,9 @@ class Session:
     def _apply(self) -> None:
         """Bring everything into the state that the settings say."""
         parts, settings = self._parts, self.settings
-        parts.pipeline.animation.tuning = settings.of(self._current.key).tuning(parts.adapt_scale)
+        parts.pipeline.animation.tuning = settings.of(self._current.key).tuning(
+            parts.adapt_scale, self._sliders
+        )
         parts.view.framing = settings.framing
         parts.composer.mirror = parts.gate.mirror = settings.mirror_output
         parts.composer.show_badge(self._badge)
@@ -463,6 +479,11 @@ class Session:
     def _quit(self, _: None) -> None:
         self.over.set()
         self._parts.pipeline.stop()
+
+
+def _shown(slider: Slider, value: float, usable: bool) -> dict[str, Any]:
+    """A slider for pages. usable: it has an effect now."""
+    return {**asdict(slider), "value": value, "usable": usable}
 
 
 def _described(entry: AvatarEntry) -> dict[str, Any]:

@@ -4,48 +4,65 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tomli_w
 
-from models.types import Strengths
+from models.animator import Motion, MotionSettings, Slider
 from realtime.animation.animation import Tuning
 from realtime.animation.framing import Framing
-from realtime.modes import Motion
 
 _HEADER = "# Written by avatarify-like when something is changed in its panel.\n"
+_SLIDER = re.compile(r"[a-z_]{1,40}")
+"""What names of sliders are made of: bare keys of TOML."""
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class AvatarSettings:
-    """What is set for one avatar. Strengths and smoothing: 0..2, 1 is the usual."""
+    """What is set for one avatar.
+
+    Attributes:
+        relative: motion is relative to the calibration, not absolute.
+        smoothing: 0..2, 1 is the usual.
+        strengths: values of backends' sliders by their names; what is not there is as usual. Names
+            that the present backend does not know are kept for the one that does.
+    """
 
     relative: bool = True
-    motion: float = 1.0
-    expression: float = 1.0
-    eyes: float = 1.0
-    mouth: float = 1.0
     smoothing: float = 1.0
+    strengths: dict[str, float] = field(default_factory=dict)
 
-    def tuning(self, adapt_scale: bool) -> Tuning:
-        """The same for the animation."""
-        kind = Motion.RELATIVE if self.relative else Motion.ABSOLUTE
-        strengths = Strengths(self.motion, self.expression, self.eyes, self.mouth)
-        return Tuning(kind, adapt_scale, strengths, self.smoothing)
+    def strength(self, slider: Slider) -> float:
+        """The value of a slider, within its bounds."""
+        return min(max(self.strengths.get(slider.name, slider.usual), slider.least), slider.most)
+
+    def tuning(self, adapt_scale: bool, sliders: Sequence[Slider]) -> Tuning:
+        """The same for the animation, for the backend with these sliders."""
+        strengths = {one.name: self.strength(one) for one in sliders}
+        motion: Motion = "relative" if self.relative else "absolute"
+        return Tuning(MotionSettings(motion, adapt_scale, strengths), self.smoothing)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Everything that survives a restart; the badge and the pass-through do not, on purpose.
 
-    mirror_preview, mirror_output: flip the camera's picture, and what the call sees. blur: hide
-    the user's face in the preview. landmarks, stages: show them. overlay: how strongly the pose of
-    the calibration is drawn, 0..1. framing: what part of the camera's picture is looked at.
-    avatars: by the name of the photo's file.
+    Attributes:
+        mirror_preview: flip the camera's picture.
+        mirror_output: flip what the call sees.
+        blur: hide the user's face in the preview.
+        landmarks: show them in the preview.
+        stages: show the milliseconds of each.
+        overlay: how strongly the pose of the calibration is drawn, 0..1.
+        framing: what part of the camera's picture is looked at.
+        avatars: what is set for each, by the name of the photo's file.
     """
 
     mirror_preview: bool = True
@@ -91,7 +108,7 @@ def load(path: Path) -> Settings:
         overlay=min(plain.overlay, 1.0),
         framing=_fill(Framing(), framing if isinstance(framing, dict) else {}).sane(),
         avatars={
-            name: _fill(AvatarSettings(), table)
+            name: _avatar(table)
             for name, table in (avatars if isinstance(avatars, dict) else {}).items()
             if isinstance(table, dict)
         },
@@ -107,13 +124,30 @@ def save(settings: Settings, path: Path) -> None:
     tables = asdict(settings)
     # Names of files may hold bytes that are no text.
     tables["avatars"] = {
-        name.encode("utf-8", "replace").decode("utf-8"): table
+        name.encode("utf-8", "replace").decode("utf-8"): _flat(table)
         for name, table in tables["avatars"].items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(_HEADER + tomli_w.dumps(tables), encoding="utf-8")
     beside.replace(path)
+
+
+def _avatar(table: dict[str, Any]) -> AvatarSettings:
+    """The settings of one avatar; every number that is none of our own is a slider's."""
+    own = {one.name for one in fields(AvatarSettings)}
+    strengths = {
+        name: float(value)
+        for name, value in table.items()
+        if name not in own and isinstance(value, (int, float)) and not isinstance(value, bool)
+        if math.isfinite(value) and _SLIDER.fullmatch(name)
+    }
+    return replace(_fill(AvatarSettings(), table), strengths=strengths)
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """An avatar's settings as one table, as people edit it."""
+    return {**settings.pop("strengths"), **settings}
 
 
 def _fill(start: T, data: dict[str, Any]) -> T:

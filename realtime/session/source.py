@@ -9,12 +9,6 @@ from models.face.tracker import FaceTracker
 from models.photos import list_photos, load_photo
 from models.types import Photo
 
-AVATAR_SIZE = 720
-"""The longer side of an avatar in pixels, unless the canvas is lower."""
-
-SMALL_AVATAR_SIZE = 512
-"""The same for a live run on one or two cores, which could not keep up with more."""
-
 
 def photo_paths(source: Path) -> list[Path]:
     """`source`, or the photos in it if it is a folder; at least one.

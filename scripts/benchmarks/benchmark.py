@@ -62,7 +62,6 @@ def measure(options: argparse.Namespace, full_pace: bool) -> dict[str, Any]:
     began = time.perf_counter()  # The imports count too: a user waits for them.
     from realtime.commands.options import RunChoices
     from realtime.commands.run import build
-    from realtime.latency import STAGES
     from realtime.pipeline.threads import limit_threads
 
     choices = RunChoices(
@@ -102,7 +101,7 @@ def measure(options: argparse.Namespace, full_pace: bool) -> dict[str, Any]:
         "faults": status.faults,
         "last_fault": status.last_fault,
         "latency_ms": _percentiles(latency),
-        "stages_ms": {stage: _percentiles(times[stage]) for stage in STAGES},
+        "stages_ms": {stage: _percentiles(times[stage]) for stage in times.stages()},
     }
 
 

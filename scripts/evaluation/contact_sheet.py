@@ -14,10 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.animator import create_animator
+from models.animator import MotionSettings
+from models.backends import create_animator
 from models.errors import UserError
 from models.face.tracker import FaceTracker
-from models.types import Image
+from models.types import Crop, Image
 from realtime.cameras.clip import ClipReader
 from realtime.frames import AvatarFrame
 from realtime.pipeline.offline import animate
@@ -87,22 +88,25 @@ def sheet(
             tracker,
             NoCanvas(),
             keeper,
-            motion=options.motion,
+            settings=MotionSettings(options.motion),
             reference=options.best_frame,
         )
         print(f"{source.name}: {report}")
         row = [avatar.still, *keeper.frames]
         if options.face:
-            row = [_around_face(image, avatar.crop) for image in row]
+            ratio = avatar.still.shape[1] / photo.image.shape[1]
+            found = Crop.around(photo.face)
+            crop = Crop(*avatar.focus, found.half * ratio)
+            row = [_around_face(image, crop) for image in row]
         rows.append([tile(image, side) for image in row])
     return np.ascontiguousarray(np.vstack([np.hstack(row) for row in rows]))
 
 
-def _around_face(image: Image, crop: object) -> Image:
-    cx, cy, half = (float(getattr(crop, name)) for name in ("cx", "cy", "half"))
+def _around_face(image: Image, crop: Crop) -> Image:
     height, width = image.shape[:2]
-    top, bottom = max(0, int(cy - 0.75 * half)), min(height, int(cy + 0.75 * half))
-    left, right = max(0, int(cx - 0.75 * half)), min(width, int(cx + 0.75 * half))
+    reach = 0.75 * crop.half
+    top, bottom = max(0, int(crop.cy - reach)), min(height, int(crop.cy + reach))
+    left, right = max(0, int(crop.cx - reach)), min(width, int(crop.cx + reach))
     return image[top:bottom, left:right]
 
 

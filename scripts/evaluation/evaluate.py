@@ -22,16 +22,17 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
+from models.animator import MotionSettings
 from models.errors import UserError
+from models.face.moment import Moment
 from models.face.tracker import FaceTracker
+from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.tracker_gain import opened
-from models.types import Crop, Face, Floats, Image, Keypoints, Photo
-from realtime.animation.calibration import Moment
-from realtime.animation.smoothing import KeypointFilter
+from models.types import Crop, Face, Floats, Image, Photo
 from realtime.cameras.clip import ClipReader
 from realtime.paths import asset_path
-from realtime.pipeline.offline import follow, keypoints
+from realtime.pipeline.offline import follow, observations
 from realtime.pipeline.threads import limit_threads
 from realtime.session.source import load_source
 from realtime.sinks.recording.video_writer import VideoWriter
@@ -57,21 +58,26 @@ _FEWEST = 20  # frames of a clip, where it has them: of a short clip more than e
 _OPENED = (0.05, 0.1, 0.15)  # of the face's height
 _STEADY = 0.15  # of the neutral opening of the lids
 _TILE = 224
+RELATIVE = MotionSettings()
 
 
 @dataclass(frozen=True)
 class Driver:
     """A clip, followed and filtered as offline work does it; only every n-th frame is kept.
 
-    faces: landmarks in pixels of `frames`, unfiltered.
-    poses: keypoints, filtered. neutral: which of the kept frames all motion is measured from.
-    fps: of the kept frames.
+    Attributes:
+        name: of the clip.
+        frames: the pictures.
+        faces: landmarks in pixels of `frames`, unfiltered.
+        observed: what the backend sees in each, smoothed.
+        neutral: which of the kept frames all motion is measured from.
+        fps: of the kept frames.
     """
 
     name: str
     frames: list[Image]
     faces: list[Floats]
-    poses: list[Keypoints]
+    observed: list[Keypoints]
     neutral: int
     fps: float
 
@@ -132,13 +138,13 @@ def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator)
         raise UserError(f"{clip.name} shows no face in every {every}th frame; lower --every.")
     faces = {n: face for n in kept if (face := followed.faces[n]) is not None}
     neutral = min(kept, key=lambda n: _unsuited(faces[n]))
-    poses = keypoints(clip, followed, neutral, animator, _silent)
+    observed = observations(clip, followed, neutral, animator, _silent)
     frames = {n: image for n, (image, _) in enumerate(clip.frames()) if n in faces}
     return Driver(
         Path(clip.name).stem,
         [frames[n] for n in kept],
         [faces[n].landmarks for n in kept],
-        [pose for n in kept if (pose := poses[n]) is not None],
+        [one for n in kept if (one := observed[n]) is not None],
         kept.index(neutral),
         clip.fps / every,
     )
@@ -200,8 +206,8 @@ def self_reenactment(
         for n in moments
     ]
     truth = [np.asarray(driver.faces[n] * ratio, np.float32) for n in moments]
-    anchor = driver.poses[neutral]
-    targets = [animator.relative(avatar, anchor, driver.poses[n], True) for n in moments]
+    anchor = driver.observed[neutral]
+    targets = [animator.pose(avatar, driver.observed[n], anchor, RELATIVE) for n in moments]
     pictures = {
         "result": [animator.render(avatar, target) for target in targets],
         "warp alone": [animator.warp(avatar, target) for target in targets],
@@ -290,14 +296,14 @@ def cross_reenactment(
     avatar: MeshAvatar, driver: Driver, animator: MeshAnimator, judges: Judges
 ) -> tuple[Figures, list[Image]]:
     """A photo by a clip: figures and the pictures, one for each of the driver's frames."""
-    anchor = driver.poses[driver.neutral]
+    anchor = driver.observed[driver.neutral]
     tracker = judges.tracker
     tracker.reset()
     still = tracker.track(avatar.still)
     neutral = avatar.landmarks if still is None else still.landmarks
     pictures = [
-        animator.render(avatar, animator.relative(avatar, anchor, pose, True))
-        for pose in driver.poses
+        animator.render(avatar, animator.pose(avatar, observed, anchor, RELATIVE))
+        for observed in driver.observed
     ]
     found = [tracker.track(picture) for picture in pictures]
     faces = [None if face is None else face.landmarks for face in found]
@@ -330,7 +336,7 @@ def lids_can_be_told(
 
     neutral: landmarks of the photo as the tracker finds them.
     """
-    values = avatar.keypoints.values
+    values = avatar.rest.values
     lids = []
     for points in (values, *(opened(values, gap) for gap in _OPENED)):
         tracker.reset()
@@ -377,8 +383,8 @@ def stillness(
     """
     rng = np.random.default_rng(0)
     image = driver.frames[driver.neutral]
-    tracker, seer, smooth = FaceTracker(), FaceTracker(), KeypointFilter()
-    crop: Crop | None = None
+    tracker, seer, smooth = FaceTracker(), FaceTracker(), animator.smoother()
+    anchor: Face | None = None
     reference: Keypoints | None = None
     seen: list[Floats] = []
     aimed: list[Floats] = []
@@ -391,12 +397,12 @@ def stillness(
         face = tracker.track(frame)
         if face is None:
             continue
-        crop = crop or Crop.around(face)
-        raw = animator.detect(frame, face, crop)
+        anchor = anchor or face
+        raw = animator.observe(frame, face, anchor)
         assert raw is not None
         reference = reference or raw
         smoothed = smooth(raw, number / 30)
-        target = animator.relative(avatar, reference, smoothed, True)
+        target = animator.pose(avatar, smoothed, reference, RELATIVE)
         picture = animator.render(avatar, target)
         found = seer.track(picture)
         if number < 15 or found is None:
@@ -404,7 +410,7 @@ def stillness(
         pictures.append(picture)
         seen.append(found.landmarks * (SIZE / max(picture.shape[:2])))
         aimed.append(target.values * moved)
-        bare = animator.relative(avatar, reference, raw, True)
+        bare = animator.pose(avatar, raw, reference, RELATIVE)
         unfiltered.append(bare.values * moved)
     assert reference is not None
     stack = np.stack(pictures)

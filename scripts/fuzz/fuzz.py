@@ -146,13 +146,14 @@ def _key() -> Call:
 
 
 def _settings() -> Call:
+    from models.mesh.backend import MeshAnimator
     from realtime.session.settings import load, save
 
     def call(data: bytes, folder: Path) -> None:
         path = _put(folder / "settings.toml", data)
         found = load(path)
         for name in found.avatars:
-            found.of(name).tuning(True)
+            found.of(name).tuning(True, MeshAnimator.sliders)
         save(found, path)
         if load(path) != found:
             raise AssertionError("what was saved is not what is read")

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from models.types import Avatar, Crop, Face, Image, Keypoints, Photo, Strengths
+from models.animator import MotionSettings, Slider
+from models.keypoints import KeypointAnimator, Keypoints
+from models.types import Avatar, Crop, Face, Image, Photo
 from realtime.cameras.base import CameraLost
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.sinks.base import SinkError, require_avatar_frame
@@ -76,17 +78,23 @@ def keypoints(x: float = 0.0, y: float = 0.0) -> Keypoints:
 def avatar(level: int = 40) -> Avatar:
     """A grey still of 32 x 32."""
     still = np.full((32, 32, 3), level, np.uint8)
-    return Avatar("fake", still, keypoints(), Crop(16, 16, 16))
+    return Avatar("fake", still, keypoints(), (16, 16))
 
 
-class FakeAnimator:
-    """Renders a grey whose level follows the x of the first keypoint."""
+class FakeAnimator(KeypointAnimator):
+    """Renders a grey whose level follows the x of the first keypoint.
+
+    Attributes:
+        fail: what a step gives instead of its result, by its name: observe, pose, render.
+        rendered: the poses that were rendered.
+    """
 
     name = "fake"
     device = "CPU (a test)"
-    sliders: tuple[str, ...] = ("motion",)
+    sliders = (Slider("motion", "Motion"), Slider("eyes", "Eyes"))
 
     def __init__(self) -> None:
+        """Work without a fault."""
         self.fail: dict[str, Callable[[], Any]] = {}
         self.rendered: list[Keypoints] = []
 
@@ -94,38 +102,43 @@ class FakeAnimator:
         return self.fail[stage]() if stage in self.fail else None
 
     def prepare(self, photo: Photo, size: int) -> Avatar:
+        """The grey avatar, whatever the photo."""
         return avatar()
 
-    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
-        odd = self._maybe("detect")
+    def observe(self, frame: Image, face: Face, anchor: Face) -> Keypoints | None:
+        """Five keypoints around the face's middle."""
+        odd = self._maybe("observe")
         if odd is not None:
             return odd  # type: ignore[no-any-return]
+        crop = Crop.around(anchor)
         nose = (face.landmarks[10, :2] + face.landmarks[152, :2]) / 2
         return keypoints((nose[0] - crop.cx) / crop.half, (nose[1] - crop.cy) / crop.half)
 
-    def relative(
-        self, avatar: Avatar, reference: Keypoints, driving: Keypoints, adapt_scale: bool
+    def pose(
+        self,
+        avatar: Avatar,
+        observation: Keypoints,
+        reference: Keypoints | None,
+        settings: MotionSettings,
     ) -> Keypoints:
-        odd = self._maybe("relative")
+        """The displacement since the reference, times the strength "motion"."""
+        odd = self._maybe("pose")
         if odd is not None:
             return odd  # type: ignore[no-any-return]
-        return Keypoints(avatar.keypoints.values + driving.values - reference.values)
+        if settings.motion == "absolute":
+            return observation
+        assert reference is not None
+        strength = np.float32(settings.strengths.get("motion", 1.0))
+        moved = strength * (observation.values - reference.values)
+        return Keypoints(avatar.rest.values + moved)
 
-    def strengthen(
-        self, reference: Keypoints, driving: Keypoints, strengths: Strengths
-    ) -> Keypoints:
-        moved = driving.values - reference.values
-        return Keypoints(reference.values + np.float32(strengths.motion) * moved)
-
-    def absolute(self, avatar: Avatar, driving: Keypoints) -> Keypoints:
-        return driving
-
-    def render(self, avatar: Avatar, keypoints: Keypoints) -> Image:
+    def render(self, avatar: Avatar, pose: Keypoints) -> Image:
+        """A grey picture."""
         odd = self._maybe("render")
         if odd is not None:
             return odd  # type: ignore[no-any-return]
-        self.rendered.append(keypoints)
-        level = int(np.clip(100 + 100 * keypoints.values[0, 0], 0, 255))
+        self.rendered.append(pose)
+        level = int(np.clip(100 + 100 * pose.values[0, 0], 0, 255))
         return np.full(avatar.still.shape, level, np.uint8)
 
 

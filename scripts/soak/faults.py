@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from models.types import Avatar, Crop, Face, Image, Keypoints
+from models.animator import Observation, Pose
+from models.types import Avatar, Face, Image
 from realtime.cameras.base import CameraLost
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.sinks.base import SinkError, require_avatar_frame
@@ -46,13 +47,13 @@ FAULTS: tuple[Fault, ...] = (
     Fault("camera: clock back", "", False),
     Fault("tracker: exception", "RuntimeError: tracker", True),
     Fault("tracker: not numbers", "not numbers", True),
-    Fault("detector: exception", "RuntimeError: detector", True),
-    Fault("detector: not numbers", "not numbers", True),
-    Fault("detector: hangs", "Following the face hangs", True),
-    Fault("generator: exception", "RuntimeError: generator", True),
-    Fault("generator: not numbers", "float32", True),
-    Fault("generator: wrong size", "shape", True),
-    Fault("generator: hangs", "Drawing the avatar hangs", True),
+    Fault("observation: exception", "RuntimeError: observation", True),
+    Fault("observation: not numbers", "not numbers", True),
+    Fault("observation: hangs", "Following the face hangs", True),
+    Fault("render: exception", "RuntimeError: render", True),
+    Fault("render: not numbers", "float32", True),
+    Fault("render: wrong size", "shape", True),
+    Fault("render: hangs", "Drawing the avatar hangs", True),
     Fault("sink: gone", "failed.*unplugged", False),
     Fault("sink: slow", "first is slow", False),
     Fault("sink: hangs", "first hangs", False),
@@ -224,25 +225,25 @@ class FaultyAnimator:
         """What is never at fault is the other backend's."""
         return getattr(self._inner, name)
 
-    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints | None:
+    def observe(self, frame: Image, face: Face, anchor: Face) -> Observation | None:
         """As the other backend, or not."""
-        self._board.hang("detector: hangs")
-        if self._board.has("detector: exception"):
-            raise RuntimeError("detector")
-        found: Keypoints | None = self._inner.detect(frame, face, crop)
-        if found is not None and self._board.has("detector: not numbers"):
-            return Keypoints(np.full_like(found.values, np.nan))
+        self._board.hang("observation: hangs")
+        if self._board.has("observation: exception"):
+            raise RuntimeError("observation")
+        found = self._inner.observe(frame, face, anchor)
+        if found is not None and self._board.has("observation: not numbers"):
+            return (np.full(3, np.nan),)
         return found
 
-    def render(self, avatar: Avatar, keypoints: Keypoints) -> Image:
+    def render(self, avatar: Avatar, pose: Pose) -> Image:
         """As the other backend, or not."""
-        self._board.hang("generator: hangs")
-        if self._board.has("generator: exception"):
-            raise RuntimeError("generator")
-        image: Image = self._inner.render(avatar, keypoints)
-        if self._board.has("generator: not numbers"):
+        self._board.hang("render: hangs")
+        if self._board.has("render: exception"):
+            raise RuntimeError("render")
+        image: Image = self._inner.render(avatar, pose)
+        if self._board.has("render: not numbers"):
             return np.full(image.shape, np.nan, np.float32)
-        return image[::2] if self._board.has("generator: wrong size") else image
+        return image[::2] if self._board.has("render: wrong size") else image
 
 
 class FaultySink(_Part):

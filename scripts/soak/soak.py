@@ -32,15 +32,15 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from models.animator import create_animator
+from models.backends import create_animator
 from models.errors import UserError
 from models.face.tracker import FaceTracker
 from models.types import Image
 from realtime.cameras.clip import ClipReader
+from realtime.canvas.fit import Fit
 from realtime.commands import run as live
 from realtime.commands.options import RunChoices
 from realtime.frames import AvatarFrame
-from realtime.modes import Fit
 from realtime.panel.address import Address
 from realtime.panel.server import Panel
 from realtime.paths import asset_path

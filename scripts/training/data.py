@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Indices
 from models.face.tracker import FaceTracker
+from models.keypoints import Keypoints
 from models.mesh import eye_region as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.eye_network import Known
@@ -27,7 +28,7 @@ from models.mesh.eye_region import EyeRegion, Source
 from models.mesh.motion import relative_motion
 from models.mesh.paint import fill
 from models.mesh.pose import euler, fit_head
-from models.types import Crop, Face, Floats, Image, Keypoints, Photo
+from models.types import Crop, Face, Floats, Image, Photo
 
 HELD_OUT = 8
 """One of so many identities is never trained on, only judged with."""
@@ -128,7 +129,7 @@ def prepare(data: Path, output: Path) -> Iterator[Path]:
     Heads that were cut before are left alone, so this goes on where it was stopped.
     """
     output.mkdir(parents=True, exist_ok=True)
-    tracker, animator = FaceTracker(), MeshAnimator(generated=False)
+    tracker, animator = FaceTracker(), MeshAnimator(with_eye_network=False)
     for folder in finished(data):
         path = output / f"{folder.name}.npz"
         if not path.exists():

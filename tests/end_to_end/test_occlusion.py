@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from models.face.tracker import FaceTracker
-from models.types import Avatar, Crop, Face, Image, Keypoints
+from models.keypoints import Keypoints
+from models.types import Avatar, Crop, Face, Image
 from realtime.animation.animation import Animation
 from realtime.animation.calibration import CalibrationState
 from realtime.animation.plausibility import Plausibility
@@ -29,7 +30,8 @@ it moves in and out."""
 class AllPoints(FakeAnimator):
     """Moves every landmark, as a real backend does."""
 
-    def detect(self, frame: Image, face: Face, crop: Crop) -> Keypoints:
+    def observe(self, frame: Image, face: Face, anchor: Face) -> Keypoints:
+        crop = Crop.around(anchor)
         points = (face.landmarks[:, :2] - (crop.cx, crop.cy)) / crop.half
         return Keypoints(points.astype(np.float32))
 
@@ -37,7 +39,7 @@ class AllPoints(FakeAnimator):
 def rest() -> Avatar:
     points = face().landmarks[:, :2] / 200
     still = np.zeros((32, 32, 3), np.uint8)
-    return Avatar("rest", still, Keypoints(points.astype(np.float32)), Crop(16, 16, 16))
+    return Avatar("rest", still, Keypoints(points.astype(np.float32)), (16, 16))
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ def test_nothing_before_the_face_makes_the_avatar_jump(
     inside = found[BEGINS + 25 : ENDS - 15]
     assert not any(inside) if hides else all(inside)
     if hides:
-        assert (poses[ENDS - 15] == avatar.keypoints.values).all(), "it is at rest"
+        assert (poses[ENDS - 15] == avatar.rest.values).all(), "it is at rest"
     assert all(found[-15:]), "it is back"
 
 
@@ -205,7 +207,7 @@ def test_another_person_is_calibrated_anew() -> None:
         followed = animation.follow(CameraFrame(image, index / FPS, index))
         states.append(animation.calibration_state)
         assert followed.pose is not None
-        moved.append(float(np.abs(followed.pose.values - rest().keypoints.values).max()))
+        moved.append(float(np.abs(followed.pose.values - rest().rest.values).max()))
     assert states[39] is CalibrationState.CALIBRATED and states[101] is CalibrationState.WAITING
     assert states[-1] is CalibrationState.CALIBRATED
     assert max(moved) < 0.05, "against the other's reference it would be far away"

@@ -24,7 +24,8 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from models.types import Avatar, Image, Keypoints
+from models.keypoints import Keypoints
+from models.types import Avatar, Image
 from realtime.animation.animation import Animation
 from realtime.animation.calibration import Calibration
 from realtime.cameras import open_camera
@@ -451,7 +452,7 @@ class CardAnimator(FakeAnimator):
         super().__init__()
         self.number = 0
 
-    def render(self, avatar: Avatar, keypoints: Keypoints) -> Image:
+    def render(self, avatar: Avatar, pose: Keypoints) -> Image:
         self.number += 1
         return card(self.number)
 
@@ -461,7 +462,7 @@ class Run:
 
     def __init__(self, camera: str, output: str) -> None:
         self.notes: queue.SimpleQueue[str] = queue.SimpleQueue()
-        still = Avatar("fake", card(0), avatar().keypoints, avatar().crop)
+        still = Avatar("fake", card(0), avatar().rest, avatar().focus)
         animation = Animation(
             CardAnimator(),
             FakeTracker(lambda index: face((index % 50, 0.0))),

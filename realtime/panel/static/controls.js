@@ -66,15 +66,48 @@ export class Controls {
       this.link.do(name, Number(slider.value));
     });
     slider.addEventListener("dblclick", () => {
-      if (name !== "overlay") this.link.do(name, 1);
+      if (slider.dataset.usual !== undefined) this.link.do(name, Number(slider.dataset.usual));
     });
+    // While it is held, what the program says is older than where it stands.
+    slider.addEventListener("pointerdown", () => (slider.dataset.held = ""));
+    for (const end of ["pointerup", "pointercancel", "blur"]) {
+      slider.addEventListener(end, () => delete slider.dataset.held);
+    }
+  }
+
+  // The strengths that this backend has; made when the list is another one than before.
+  showSliders(sliders) {
+    const names = JSON.stringify(sliders.map((one) => one.name));
+    if (names !== this.names) {
+      this.names = names;
+      $("sliders").replaceChildren(...sliders.map((one) => this.makeSlider(one)));
+    }
+    for (const one of sliders) {
+      const slider = document.querySelector(`[data-slider="${one.name}"]`);
+      slider.disabled = !one.usable;
+      slider.closest("label").classList.toggle("off", !one.usable);
+      place(slider, one.value);
+    }
+    $("slider-note").hidden = sliders.every((one) => one.usable);
+  }
+
+  makeSlider({ name, label, least, most, usual, help }) {
+    const row = document.createElement("label");
+    row.className = "slider";
+    row.title = help;
+    const slider = document.createElement("input");
+    Object.assign(slider, { type: "range", min: least, max: most, step: (most - least) / 40 });
+    Object.assign(slider.dataset, { slider: name, usual });
+    row.append(`${label} `, document.createElement("output"), slider);
+    this.slide(slider);
+    return row;
   }
 
   show(state) {
-    const { settings, tuning } = state;
+    const { settings } = state;
     const on = {
       ...settings,
-      ...{ auto_framing: settings.framing.auto, relative: tuning.relative },
+      ...{ auto_framing: settings.framing.auto, relative: state.relative },
       ...{ freeze: state.frozen, record: state.recording !== null, badge: state.badge },
       ...{ pass_through: state.pass_through, search: state.searching },
     };
@@ -82,20 +115,8 @@ export class Controls {
       button.ariaPressed = String(Boolean(on[button.dataset.switch]));
     }
     document.querySelector("[data-hold=hide]").ariaPressed = String(state.hidden);
-    for (const slider of document.querySelectorAll("[data-slider]")) {
-      const name = slider.dataset.slider;
-      const usable = name === "overlay" || state.sliders.includes(name);
-      const value = name === "overlay" ? settings.overlay : tuning[name];
-      slider.disabled = !usable;
-      slider.closest("label").classList.toggle("off", !usable);
-      if (document.activeElement !== slider || Number(slider.value) !== value) slider.value = value;
-      mark(slider, value);
-    }
-    const missing = state.sliders.length < 5;
-    $("slider-note").hidden = !missing;
-    $("slider-note").textContent = tuning.relative
-      ? "This backend has no more sliders: its keypoints know no eyes and no mouth."
-      : "Strengths are for relative motion; absolute motion takes your face as it is.";
+    place(document.querySelector("[data-slider=overlay]"), settings.overlay);
+    this.showSliders(state.sliders);
     const current = state.avatars.find((avatar) => avatar.id === state.current);
     $("motion-of").textContent = current ? `kept for ${current.name}` : "";
     this.showChips(state);
@@ -125,6 +146,12 @@ export class Controls {
     if (asking && !$("ask").open) $("ask").showModal();
     if (!asking && $("ask").open) $("ask").close();
   }
+}
+
+function place(slider, value) {
+  if (slider.dataset.held !== undefined) return;
+  slider.value = value;
+  mark(slider, value);
 }
 
 function mark(slider, value) {

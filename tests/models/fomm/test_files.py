@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.animator import create_animator
+from models.backends import create_animator
 from models.errors import UserError
 from models.fomm import manifest as manifests
 from models.fomm import official
 from models.fomm.config import CONFIGS, config_named, guess_config
 from models.fomm.manifest import FileEntry, Manifest
 from models.fomm.motion import inverse, relative_motion
-from models.types import Keypoints
+from models.keypoints import Keypoints
 from tests.models.test_artifacts import CONTENT, Server, server  # noqa: F401
 from tests.paths import DATA
 

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.animator import create_animator
+from models.animator import MotionSettings
+from models.backends import create_animator
 from models.errors import UserError
 from models.fomm import manifest as manifests
 from models.fomm.config import CONFIGS, Config
 from models.fomm.motion import jacobians_of, relative_motion
-from models.types import Crop, Face, Keypoints, Photo
+from models.keypoints import Keypoints
+from models.types import Face, Photo
 from scripts.rigs import fakes
 from tests import fomm_rule
 from tests.paths import DATA, SEEDS
@@ -378,15 +380,15 @@ def test_the_backend_gives_the_official_numbers(imported: Path) -> None:
     assert avatar.still.shape == (256, 256, 3)
     assert (avatar.still == photo().image).all(), "the square is the whole picture"
     # The photo was rounded to 8 bits, nothing else differs from the reference.
-    assert np.abs(avatar.keypoints.values - OWN["kp_source_value"][0]).max() < 2e-3
+    assert np.abs(avatar.rest.values - OWN["kp_source_value"][0]).max() < 2e-3
     source, initial, driving = (
         Keypoints(OWN[f"kp_{name}_value"][0], OWN[f"kp_{name}_jacobian"][0])
         for name in ("source", "initial", "driving")
     )
-    exact = replace(avatar, keypoints=source)
-    target = animator.relative(exact, initial, driving, True)
+    exact = replace(avatar, rest=source)
+    target = animator.pose(exact, driving, initial, MotionSettings())
     assert np.abs(target.values - OWN["norm_rel1_scale1_value"][0]).max() < 1e-5
-    assert animator.absolute(exact, driving) is driving
+    assert animator.pose(exact, driving, initial, MotionSettings("absolute")) is driving
     expected = OWN["prediction"][0].transpose(1, 2, 0) * 255
     picture = animator.render(exact, target)
     assert picture.shape == avatar.still.shape and picture.dtype == np.uint8
@@ -417,17 +419,21 @@ def test_the_shared_loop_animates_with_it(imported: Path) -> None:
     assert (shown[2].image != shown[1].image).any(), "another frame, another picture"
 
 
-def test_frames_are_cut_at_the_crop(imported: Path) -> None:
+def shifted(face: Face, x: float, y: float) -> Face:
+    return Face(face.landmarks + np.array([x, y, 0], np.float32), None, face.score)
+
+
+def test_frames_are_cut_around_the_anchor(imported: Path) -> None:
     animator = create_animator("fomm")
     picture = photo().image
     face = photo().face
     wide = np.zeros((400, 600, 3), np.uint8)
     wide[100:356, 200:456] = picture
-    whole = animator.detect(picture, face, Crop(128, 128, 128))
-    part = animator.detect(wide, face, Crop(328, 228, 128))
+    whole = animator.observe(picture, face, face)
+    part = animator.observe(wide, face, shifted(face, 200, 100))
     assert whole is not None and part is not None
     assert np.abs(whole.values - part.values).max() < 1e-6
-    outside = animator.detect(wide, face, Crop(-50, 900, 128))
+    outside = animator.observe(wide, face, shifted(face, -178, 772))
     assert outside is not None and np.isfinite(outside.values).all()
 
 

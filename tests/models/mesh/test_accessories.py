@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from models.animator import MotionSettings
 from models.face.tracker import FaceTracker
+from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator
 from models.mesh.pose import from_euler
-from models.types import Floats, Image, Keypoints, Photo
+from models.types import Floats, Image, Photo
 from realtime.paths import asset_path
 from realtime.session.source import load_source
 
@@ -60,11 +62,11 @@ def test_it_turns_with_the_head(photo: Photo, wear: Wear, roll: float) -> None:
     wear(worn, photo.face.landmarks[:, :2])
     animator = MeshAnimator()
     avatar = animator.prepare(Photo(worn, photo.face, "worn"), 512)
-    points = avatar.keypoints.values
+    points = avatar.rest.values
     pivot = (points[234] + points[454]) / 2
     turn = from_euler(0, 0, np.radians(roll))
     driving = Keypoints(np.asarray((points - pivot) @ turn.T + pivot, np.float32))
-    target = animator.relative(avatar, avatar.keypoints, driving, True)
+    target = animator.pose(avatar, driving, avatar.rest, MotionSettings())
     area, before = _seen(avatar.still)
     turned_area, after = _seen(animator.render(avatar, target))
 

@@ -13,15 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
+from models.animator import MotionSettings
 from models.errors import UserError
 from models.face.irises import gaze
 from models.face.topology import EYES, LOWER_LIP, STABLE, UPPER_LIP
 from models.face.tracker import FaceTracker
+from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.layers import separate
 from models.mesh.pose import euler, fit_head
 from models.photos import load_photo
-from models.types import Crop, Face, Floats, Image, Keypoints
+from models.types import Face, Floats, Image
 from realtime.cameras.clip import ClipReader
 from realtime.paths import asset_path
 
@@ -56,17 +58,19 @@ def play(bundle: Path, photo: Path, clip: Path, every: int, size: int = 384) -> 
     avatar = animator.prepare(load_photo(photo, finder.find_faces), size)
     played = Played(avatar, [], [], [])
     reference: Keypoints | None = None
-    crop: Crop | None = None
+    anchor: Face | None = None
     for number, (frame, _) in enumerate(ClipReader(clip).frames()):
         if number % every:
             continue
         face = tracker.track(frame)
         assert face is not None
-        crop = crop or Crop.around(face)
-        driving = animator.detect(frame, face, crop)
+        anchor = anchor or face
+        driving = animator.observe(frame, face, anchor)
         assert driving is not None
         reference = reference or driving
-        picture = animator.render(avatar, animator.relative(avatar, reference, driving, True))
+        picture = animator.render(
+            avatar, animator.pose(avatar, driving, reference, MotionSettings())
+        )
         found = finder.find_faces(picture)
         assert found, f"no face in the result of frame {number}"
         played.driving.append(face.landmarks)
@@ -155,7 +159,7 @@ def colours(picture: Image, landmarks: Floats, points: list[int]) -> Floats:
 
 def test_no_motion_gives_the_photo_back(played: Played) -> None:
     animator = MeshAnimator()
-    picture = animator.render(played.avatar, played.avatar.keypoints)
+    picture = animator.render(played.avatar, played.avatar.rest)
     assert picture.shape == played.avatar.still.shape
     change = np.abs(picture.astype(int) - played.avatar.still)
     assert change.mean() < 1.5
@@ -165,7 +169,7 @@ def test_no_motion_gives_the_photo_back(played: Played) -> None:
 def test_rendering_is_repeatable_and_leaves_the_avatar_alone(played: Played) -> None:
     animator = MeshAnimator()
     still = played.avatar.still.copy()
-    values = played.avatar.keypoints.values + np.float32(0.03)
+    values = played.avatar.rest.values + np.float32(0.03)
     first = animator.render(played.avatar, Keypoints(values))
     second = animator.render(played.avatar, Keypoints(values))
     assert (first == second).all()
@@ -178,9 +182,12 @@ def test_absolute_motion_turns_the_face_like_the_driver(
     animator = MeshAnimator()
     turned = int(np.argmax(np.abs(yaws(played.driving))))
     face = Face(played.driving[turned], None, 1.0)
-    driving = animator.detect(played.pictures[0], face, Crop.around(face))
+    driving = animator.observe(played.pictures[0], face, face)
     assert driving is not None
-    picture = animator.render(played.avatar, animator.absolute(played.avatar, driving))
+    picture = animator.render(
+        played.avatar,
+        animator.pose(played.avatar, driving, None, MotionSettings(motion="absolute")),
+    )
     found = FaceTracker(landmarker_bundle).find_faces(picture)
     assert found
     yaw = euler(fit_head(played.result[0], found[0].landmarks).rotation)[0]
@@ -191,8 +198,8 @@ def test_wild_keypoints_still_give_a_picture(played: Played) -> None:
     animator = MeshAnimator()
     rng = np.random.default_rng(0)
     for scale in (0.1, 1.0, 30.0):
-        noise = rng.normal(0, scale, played.avatar.keypoints.values.shape)
-        values = (played.avatar.keypoints.values + noise).astype(np.float32)
+        noise = rng.normal(0, scale, played.avatar.rest.values.shape)
+        values = (played.avatar.rest.values + noise).astype(np.float32)
         assert animator.render(played.avatar, Keypoints(values)).shape == played.avatar.still.shape
 
 

@@ -12,12 +12,13 @@ import pytest
 
 from models.face.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP
 from models.face.tracker import FaceTracker
+from models.keypoints import Keypoints
 from models.mesh import eye_region as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.eye_network import SHAPES, EyeNetwork, Known, open_eye_network, weights_folder
 from models.mesh.pose import fit_head
 from models.photos import load_photo
-from models.types import Floats, Image, Keypoints
+from models.types import Floats, Image
 from realtime.paths import asset_path
 
 
@@ -46,7 +47,7 @@ def generator(value: float) -> tuple[EyeNetwork, dict[str, Constant]]:
 def avatar(landmarker_bundle: Path) -> MeshAvatar:
     finder = FaceTracker(landmarker_bundle)
     photo = load_photo(asset_path("face.jpg"), finder.find_faces)
-    return MeshAnimator(generated=False).prepare(photo, 384)
+    return MeshAnimator(with_eye_network=False).prepare(photo, 384)
 
 
 def closed(landmarks: Floats, share: float) -> Floats:
@@ -68,7 +69,7 @@ def opened(landmarks: Floats, by: float) -> Floats:
 
 def mended(avatar: MeshAvatar, target: Floats, made: EyeNetwork) -> tuple[Image, Image]:
     """The drawn picture, and what the generator makes of it."""
-    animator = MeshAnimator(generated=False)
+    animator = MeshAnimator(with_eye_network=False)
     drawn = animator.render(avatar, as_keypoints(avatar, target))
     out = drawn.copy()
     known = Known.of(avatar.still, avatar.landmarks)
@@ -237,8 +238,8 @@ def test_the_faster_precision_is_chosen_at_start(monkeypatch: pytest.MonkeyPatch
 def test_the_animator_mends_and_says_how_long_it_took(avatar: MeshAvatar) -> None:
     animator = MeshAnimator()
     pose = as_keypoints(avatar, closed(avatar.landmarks, 1.0))
-    drawn = MeshAnimator(generated=False).render(avatar, pose)
+    drawn = MeshAnimator(with_eye_network=False).render(avatar, pose)
     known = replace(avatar, known=Known.of(avatar.still, avatar.landmarks))
     assert not np.array_equal(animator.render(known, pose), drawn)
-    assert animator.generator_seconds > 0
+    assert animator.stages()["eye network"] > 0
     assert np.array_equal(animator.render(known, pose), animator.render(known, pose))

@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, triangles
-from models.mesh.motion import _features, absolute_motion, ease, relative_motion, strengthen
+from models.mesh.motion import (
+    Strengths,
+    _features,
+    absolute_motion,
+    ease,
+    relative_motion,
+    strengthen,
+)
 from models.mesh.pose import Similarity, euler, fit, fit_head, from_euler
 from models.mesh.tracker_gain import TrackerGain
-from models.types import Floats, Strengths
+from models.types import Floats
 
 
 @pytest.fixture()

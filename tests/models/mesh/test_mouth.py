@@ -8,10 +8,11 @@ import pytest
 
 from models.face.topology import INNER_LIPS, LOWER_LIP, UPPER_LIP
 from models.face.tracker import FaceTracker
+from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.pose import from_euler
 from models.photos import load_photo
-from models.types import Floats, Image, Keypoints, Photo
+from models.types import Floats, Image, Photo
 from realtime.paths import asset_path
 
 
@@ -32,7 +33,7 @@ def opened(avatar: MeshAvatar, gap: float, wider: float = 0.0, yaw: float = 0.0)
 
     wider: by how much the mouth is wider; its lips are then parted without the jaw. yaw: degrees.
     """
-    values = avatar.keypoints.values.copy()
+    values = avatar.rest.values.copy()
     tall = float(np.linalg.norm(values[152] - values[10]))
     middle = values[[13, 14]].mean(0)
     below = values[:468, 1] > middle[1]
@@ -86,7 +87,7 @@ def test_a_grin_has_no_dark_gap_at_its_corners(avatar: MeshAvatar, yaw: float) -
 
 
 def test_teeth_of_the_photo_stay_when_the_mouth_opens(smiling: MeshAvatar) -> None:
-    at_rest = inside(smiling, smiling.keypoints.values)
+    at_rest = inside(smiling, smiling.rest.values)
     own = np.median(at_rest[at_rest.sum(1) > np.quantile(at_rest.sum(1), 0.7)], axis=0)
     colours = inside(smiling, opened(smiling, 0.08))
     teeth = colours[colours.sum(1) > np.quantile(colours.sum(1), 0.85)]

@@ -8,10 +8,11 @@ import pytest
 
 from models.face.topology import JAW, mirrored
 from models.face.tracker import FaceTracker
+from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.pose import from_euler
 from models.photos import load_photo
-from models.types import Floats, Image, Keypoints
+from models.types import Floats, Image
 from realtime.paths import asset_path
 
 
@@ -24,7 +25,7 @@ def avatar(landmarker_bundle: object) -> MeshAvatar:
 
 def turned(avatar: MeshAvatar, yaw: float, pitch: float) -> tuple[Image, Floats]:
     """The avatar turned by degrees about the middle of its head, and its landmarks there."""
-    values = avatar.keypoints.values
+    values = avatar.rest.values
     pivot = (values[234] + values[454]) / 2
     turn = from_euler(*np.radians([yaw, pitch, 0.0]))
     posed = np.asarray((values - pivot) @ turn.T + pivot, np.float32)

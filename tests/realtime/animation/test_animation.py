@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.types import Face, Keypoints
+from models.animator import Motion
+from models.keypoints import Keypoints
+from models.types import Face
 from realtime.animation.animation import Animation
 from realtime.animation.calibration import Calibration, CalibrationState
 from realtime.animation.presence import Presence
 from realtime.frames import AvatarFrame, CameraFrame
-from realtime.modes import Motion
 from scripts.rigs.fakes import (
     FakeAnimator,
     FakeTracker,
@@ -28,7 +29,7 @@ FPS = 30.0
 class Run:
     """An animation with a fake animator and a clock of its own."""
 
-    def __init__(self, faces: Any, motion: Motion = Motion.RELATIVE, patience: float = 60) -> None:
+    def __init__(self, faces: Any, motion: Motion = "relative", patience: float = 60) -> None:
         self.animator = FakeAnimator()
         self.tracker = FakeTracker(faces)
         self.animation = Animation(
@@ -82,7 +83,7 @@ def test_the_avatar_follows_the_face() -> None:
 
 
 def test_absolute_motion_needs_no_calibration() -> None:
-    run = Run([face(mouth=0.2, yaw=30)], motion=Motion.ABSOLUTE)
+    run = Run([face(mouth=0.2, yaw=30)], motion="absolute")
     frames = run.steps(20)
     assert frames[-1].live and 90 < level(frames[-1]) < 110
 
@@ -157,11 +158,11 @@ def explode() -> Any:
 @pytest.mark.parametrize(
     ("stage", "fault"),
     [
-        ("detect", explode),
-        ("detect", bad_keypoints),
-        ("relative", explode),
-        ("relative", bad_keypoints),
-        ("relative", lambda: Keypoints(np.zeros((4, 2), np.float32))),
+        ("observe", explode),
+        ("observe", bad_keypoints),
+        ("pose", explode),
+        ("pose", bad_keypoints),
+        ("pose", lambda: Keypoints(np.zeros((4, 2), np.float32))),
         ("render", explode),
         ("render", lambda: np.zeros((8, 8, 3), np.uint8)),
         ("render", lambda: np.zeros((32, 32, 3), np.float32)),
@@ -203,7 +204,7 @@ def test_no_frame_ever_shows_the_camera() -> None:
     for index in range(200):
         run.animator.fail.clear()
         if index % 7 == 0:
-            run.animator.fail[("detect", "relative", "render")[index % 3]] = explode
+            run.animator.fail[("observe", "pose", "render")[index % 3]] = explode
         assert not shows_camera(run.steps(1)[0].image)
     assert run.animation.faults > 20
 
@@ -222,15 +223,15 @@ def test_the_stages_are_timed() -> None:
     run = Run(moving).calibrated()
     run.steps(10)
     times = run.animation.times
-    for stage in ("detect", "motion"):
+    for stage in ("track", "motion"):
         assert times[stage].count == 50
-    assert 0 < times["warp"].count <= 50
-    median = times["detect"].overall(50)
+    assert 0 < times["render"].count <= 50
+    median = times["track"].overall(50)
     assert median is not None and 0 < median < time.perf_counter()
 
 
 def test_presence_can_start_in_a_pose() -> None:
-    presence = Presence(keypoints(), start=keypoints(0.5))
+    presence = Presence(FakeAnimator(), keypoints(), start=keypoints(0.5))
     assert presence.step(keypoints(0.6), 0.0).values[0, 0] == np.float32(0.6)
 
 

@@ -6,16 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.face.moment import Moment, difference
 from models.face.tracker import FaceTracker
-from models.types import Crop, Face, Keypoints
-from realtime.animation.calibration import Calibration, CalibrationState, Moment, difference
+from models.keypoints import Keypoints
+from models.types import Face
+from realtime.animation.calibration import Calibration, CalibrationState
 from realtime.cameras.clip import ClipReader
 from scripts.rigs.fakes import face, keypoints
 
 FPS = 30.0
 
 
-def _marked(index: int, crop: Crop) -> Keypoints:
+def _marked(index: int) -> Keypoints:
     return keypoints(float(index))
 
 
@@ -57,17 +59,14 @@ def test_it_takes_the_first_steady_moment() -> None:
     assert 12 + 10 <= taken <= 12 + 22, "half a second of it was still"
     assert calibration.state is CalibrationState.CALIBRATED
     assert calibration.reference is not None and calibration.reference.values[0, 0] == taken
-    wanted = Crop.around(still[0])
-    assert calibration.crop is not None
-    assert abs(calibration.crop.cx - wanted.cx) < 2
-    assert abs(calibration.crop.half - wanted.half) < 4
+    assert calibration.face is (moving + still)[taken]
 
 
 def test_an_open_mouth_or_closed_eyes_are_not_taken() -> None:
     calibration = Calibration(patience=60)
     assert offer(calibration, [face(mouth=0.1, seed=i) for i in range(30)]) is None
     assert offer(calibration, [face(eyes=0.05, seed=i) for i in range(30)], start=1.0) is None
-    assert calibration.state is CalibrationState.WAITING and calibration.crop is None
+    assert calibration.state is CalibrationState.WAITING and calibration.face is None
 
 
 def test_who_never_holds_still_gets_the_best_frame_and_a_better_one_later() -> None:
@@ -115,9 +114,8 @@ def test_on_request_it_calibrates_again() -> None:
     assert offer(calibration, [face(mouth=0.2, yaw=30)], start=6.0) == 0
 
 
-def test_keypoints_that_are_not_numbers_are_never_the_reference() -> None:
+def test_a_frame_that_the_backend_cannot_use_is_never_the_reference() -> None:
     calibration = Calibration()
-    broken = Keypoints(np.full((5, 2), np.nan, np.float32))
     for i in range(90):
-        assert not calibration.offer(face(seed=i), i / FPS, lambda crop: broken)
+        assert not calibration.offer(face(seed=i), i / FPS, lambda: None)
     assert calibration.reference is None

@@ -11,8 +11,8 @@ import pytest
 
 from models.types import Image
 from realtime.canvas.compositor import Compositor
+from realtime.canvas.fit import Fit
 from realtime.frames import AvatarFrame
-from realtime.modes import Fit
 
 astronaut = pytest.importorskip("skimage.data").astronaut
 

@@ -15,7 +15,6 @@ from models.errors import UserError
 from models.types import Image
 from realtime.commands.animate import animate_clip
 from realtime.commands.options import AnimateChoices
-from realtime.modes import Motion
 
 RATE = 16000
 
@@ -81,7 +80,7 @@ def test_a_canvas_can_be_chosen(
 ) -> None:
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=3)
     output = tmp_path / "out.mp4"
-    run(photo, driver, output, size="640x360", mirror=True, motion=Motion.ABSOLUTE)
+    run(photo, driver, output, size="640x360", mirror=True, motion="absolute")
     with av.open(str(output)) as result:
         video = result.streams.video[0]
         assert (video.width, video.height) == (640, 360)

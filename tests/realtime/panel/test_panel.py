@@ -234,7 +234,7 @@ def test_a_page_sees_the_state_and_what_others_change(served: Served) -> None:
         assert figures["camera"] == "fake camera" and figures["outputs"] == ["fake sink"]
         assert not figures["stages"] and figures["dropped"] >= 0
         do(two, "stages", True)
-        wait(lambda: "detect" in next_of(two, "figures")["stages"])
+        wait(lambda: "track" in next_of(two, "figures")["stages"])
 
 
 def test_nonsense_is_answered_and_harms_nothing(served: Served) -> None:

@@ -84,7 +84,7 @@ def test_a_face_ends_as_avatar_frames_only() -> None:
     assert status.camera == "fake camera" and status.face_found
     assert rig.pipeline.times["latency"].count > 0
     assert rig.pipeline.first_animated is not None
-    for stage in ("capture", "detect", "motion", "warp", "composite", "output"):
+    for stage in ("capture", "track", "motion", "render", "composite", "output"):
         assert rig.pipeline.times[stage].count > 0, stage
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from models.types import Face, Keypoints
+from models.keypoints import Keypoints
+from models.types import Face
 from realtime.frames import AvatarFrame
 from realtime.pipeline.offline import animate, best_frame
 from scripts.rigs.fakes import (
@@ -129,7 +130,7 @@ def test_a_frame_whose_keypoints_are_not_numbers_holds_the_pose_before() -> None
     def odd() -> Keypoints | None:
         return keypoints(float("nan")) if next(calls) == 30 else None
 
-    report, frames, _ = run(sliding, reference=0, fail={"detect": odd})
+    report, frames, _ = run(sliding, reference=0, fail={"observe": odd})
     assert (report.frames, report.faults, report.without_face) == (40, 1, 0)
     assert "not numbers" in report.last_fault
     assert level(frames[30]) == level(frames[29]) == pytest.approx(153, abs=2)
@@ -138,7 +139,7 @@ def test_a_frame_whose_keypoints_are_not_numbers_holds_the_pose_before() -> None
 
 def test_a_reference_whose_keypoints_are_not_numbers_is_one_sentence() -> None:
     with pytest.raises(UserError, match="cannot serve as the reference"):
-        run(sliding, reference=0, fail={"detect": lambda: keypoints(float("nan"))})
+        run(sliding, reference=0, fail={"observe": lambda: keypoints(float("nan"))})
 
 
 def test_every_frame_keeps_its_time() -> None:

@@ -3,11 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.types import Crop, Floats, Keypoints
-from realtime.animation.smoothing import LIDS, KeypointFilter, Smoothing, blend, smooth_sequence
+from models.face.topology import IRISES, LIDS, LIPS
+from models.keypoints import (
+    KeypointAnimator,
+    KeypointFilter,
+    Keypoints,
+    Smoothing,
+    blend,
+    check_finite,
+    smooth_sequence,
+)
+from models.types import Crop, Floats
 from scripts.rigs.fakes import face
 
 FPS = 30.0
+QUICK = (*LIPS, *LIDS, *IRISES)
 
 
 def real_like(count: int, noise_px: float, seed: int = 0) -> tuple[Floats, float]:
@@ -20,7 +30,7 @@ def real_like(count: int, noise_px: float, seed: int = 0) -> tuple[Floats, float
 
 
 def run(frames: Floats, fps: float = FPS, settings: Smoothing | None = None) -> Floats:
-    smooth = KeypointFilter(settings)
+    smooth = KeypointFilter(settings, QUICK)
     values = [smooth(Keypoints(one), i / fps).values for i, one in enumerate(frames)]
     return np.stack(values)
 
@@ -99,7 +109,7 @@ def test_offline_has_no_lag_and_keeps_gaps() -> None:
     values, course, pixels = blink()
     frames: list[Keypoints | None] = [Keypoints(one) for one in values]
     frames[5] = None
-    out = smooth_sequence(frames, [i / FPS for i in range(len(frames))])
+    out = smooth_sequence(frames, [i / FPS for i in range(len(frames))], quick=QUICK)
     assert out[5] is None
     kept = np.stack([one.values for one in out[6:] if one is not None])
     lids = kept[:, list(LIDS), 1].mean(1)
@@ -149,3 +159,23 @@ def test_blend_goes_from_one_to_the_other() -> None:
     assert np.allclose(half.values, 0.5) and half.jacobians is None
     assert half.blendshapes is not None and np.allclose(half.blendshapes, 0.5)
     assert np.array_equal(blend(a, b, 1.0).values, b.values)
+
+
+def test_numbers_that_are_none_are_refused_and_leave_no_trace() -> None:
+    smooth = KeypointFilter()
+    smooth(Keypoints(np.zeros((5, 2), np.float32)), 0.0)
+    for broken in (np.nan, np.inf):
+        with pytest.raises(ArithmeticError, match="not numbers"):
+            smooth(Keypoints(np.full((5, 2), broken, np.float32)), 0.03)
+    assert np.isfinite(smooth(Keypoints(np.ones((5, 2), np.float32)), 0.06).values).all()
+    with pytest.raises(ArithmeticError):
+        check_finite(Keypoints(np.zeros((5, 2)), np.full((5, 2, 2), np.nan)))
+
+
+def test_the_distance_of_two_poses_is_that_of_the_keypoint_that_moves_most() -> None:
+    animator = KeypointAnimator()
+    one, other = Keypoints(np.zeros((3, 2))), Keypoints(np.array([[0, 0], [0.3, 0.4], [0.1, 0]]))
+    assert animator.distance(one, other) == pytest.approx(0.5)
+    assert animator.distance(one, animator.mix(one, other, 0.5)) == pytest.approx(0.25)
+    with pytest.raises(ValueError, match="cannot be compared"):
+        animator.distance(one, Keypoints(np.zeros((4, 2))))

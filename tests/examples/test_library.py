@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from models.errors import UserError
+from realtime.library import prepare
+from tests.paths import ROOT
+
+
+def test_the_example_moves_a_photo(tmp_path: Path, landmarker_bundle: Path) -> None:
+    out = tmp_path / "last.png"
+    words = [sys.executable, "examples/library.py", "assets/face.jpg", "assets/demo.mp4", str(out)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with PIL.Image.open(out) as picture:
+        moved = np.asarray(picture.convert("RGB")).astype(int)
+    still = prepare(ROOT / "assets" / "face.jpg").avatar.still
+    assert moved.shape == still.shape
+    assert (np.abs(moved - still).max(-1) > 30).mean() > 0.005, "it has moved"
+
+
+def test_what_cannot_be_prepared_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no-such"):
+        prepare(tmp_path / "no-such.jpg")
+    with pytest.raises(UserError, match="no backend called"):
+        prepare(ROOT / "assets" / "face.jpg", backend="cat")
