@@ -41,7 +41,7 @@ class Backend:
     add_commands: Callable[[typer.Typer, Callable[[], Path]], None] | None = None
 
 
-_BUILT_IN = {"mesh": "models.mesh:BACKEND", "fomm": "models.fomm:BACKEND"}
+_BUILT_IN = {"mesh": "models.mesh.entry_point:BACKEND", "fomm": "models.fomm.entry_point:BACKEND"}
 """Name to module and object; a module is imported when its backend is asked for."""
 
 

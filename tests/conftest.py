@@ -44,11 +44,10 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real pictures and clips beside the repository."""
-    folder = SHARED
-    if not folder.is_dir():
+    """The folder of real pictures and clips beside the repository; skips the test without it."""
+    if not SHARED.is_dir():
         pytest.skip("needs the folder ../shared with real pictures and clips")
-    return folder
+    return SHARED
 
 
 @pytest.fixture(scope="session")

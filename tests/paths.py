@@ -8,4 +8,4 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "tests" / "data"
 SEEDS = ROOT / "scripts" / "fuzz" / "seeds"
 SHARED = ROOT.parent / "shared"
-"""Material beside the checkout, which users do not have: tests that need it are skipped there."""
+"""Material beside the checkout, which users do not have; tests ask the fixture `shared` for it."""

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-import http.server
 import json
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -20,6 +17,9 @@ from scripts.rigs.browser import Browser
 
 PIPEWIRE_FLAGS = ("--enable-features=WebRtcPipeWireCamera",)
 """Without it Chromium knows V4L2 cameras only (tried with version 156)."""
+
+_ADDRESS = "http://localhost/"
+"""Nobody serves it. A page of this computer may ask for a camera without encryption."""
 
 _PAGE = """<!doctype html><title>call</title><video muted playsinline></video><script>
 const video = document.querySelector('video');
@@ -103,8 +103,8 @@ class Seen:
     code: int | None
 
 
-class CameraPage:
-    """The page, in a browser of its own."""
+class CameraPage(Browser):
+    """A browser on this page."""
 
     def __init__(
         self,
@@ -114,35 +114,28 @@ class CameraPage:
         programs: tuple[str, ...] = ("chromium", "chromium-browser"),
         patience: float = 30.0,
     ) -> None:
-        """Start a server for the page, and the browser on it.
-
-        Args:
-            profile: an empty folder.
-            environment: that of the browser.
-            flags: further switches of the browser.
-            programs: what it may be called.
-            patience: seconds that it may take for one answer.
-        """
+        """Start it and open the page; for the arguments see `Browser`."""
+        super().__init__(
+            profile,
+            flags=("--use-fake-ui-for-media-stream", *flags),
+            environment=environment,
+            programs=programs,
+            patience=patience,
+        )
         self._patience = patience
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
         try:
-            self.browser = Browser(
-                profile,
-                flags=("--use-fake-ui-for-media-stream", *flags),
-                environment=environment,
-                programs=programs,
-                patience=patience,
+            self.page.route(
+                _ADDRESS, lambda route: route.fulfill(body=_PAGE, content_type="text/html")
             )
+            self.open(_ADDRESS)
         except BaseException:
-            self._stop_server()
+            self.close()
             raise
-        self.browser.open(f"http://127.0.0.1:{self._server.server_port}/")
 
     def cameras(self) -> list[str]:
         """The names of the cameras that the page may choose from."""
         return list(
-            self.browser.run(
+            self.run(
                 "navigator.mediaDevices.enumerateDevices().then((list) => list.filter("
                 "(device) => device.kind === 'videoinput').map((device) => device.label))"
             )
@@ -152,31 +145,31 @@ class CameraPage:
         """Open the camera of this name; gives the settings of the track.
 
         Raises:
-            BrowserError: it was not there after all tries.
+            playwright.sync_api.Error: it was not there after all tries.
         """
         words = ", ".join(map(json.dumps, (label, tries, *size)))
-        answer: dict[str, object] = self.browser.run(f"join({words})", patience=2 * self._patience)
-        self.browser.run(f"look({timecode.CELL}, {timecode.BITS})")
+        answer: dict[str, object] = self.run(f"join({words})", patience=2 * self._patience)
+        self.run(f"look({timecode.CELL}, {timecode.BITS})")
         return answer
 
     def keep(self, every: int) -> None:
         """Keep each so manieth picture from now on; 0: none."""
-        self.browser.run(f"every = {every}, null")
+        self.run(f"every = {every}, null")
 
     def seen(self) -> list[Seen]:
         """All that was received until now, in order; the next call gives only what is new."""
-        rows = self.browser.run("seen.splice(0)")
+        rows = self.run("seen.splice(0)")
         return [Seen(int(at) % (1 << 24), timecode.checked(int(word))) for at, word in rows]
 
     def kept(self) -> int:
         """How many pictures were kept until now."""
-        return int(self.browser.run("pictures.length"))
+        return int(self.run("pictures.length"))
 
     def pictures(self) -> list[tuple[int, Image]]:
         """What was kept: number among the received (as long as `seen` was not asked), picture."""
         found = []
         for index in range(self.kept()):
-            number, text = self.browser.run(f"encoded({index})")
+            number, text = self.run(f"encoded({index})")
             data = np.frombuffer(base64.b64decode(text), np.uint8)
             picture = cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
             found.append((number, np.asarray(picture, np.uint8)))
@@ -184,35 +177,4 @@ class CameraPage:
 
     def leave(self) -> None:
         """Let the camera go, as at the end of a call."""
-        self.browser.run("leave()")
-
-    def close(self) -> None:
-        """End browser and server."""
-        self.browser.close()
-        self._stop_server()
-
-    def __enter__(self) -> CameraPage:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _stop_server(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(_PAGE.encode())
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+        self.run("leave()")

@@ -151,12 +151,14 @@ class FakeTracker:
         self.resets = 0
 
     def track(self, frame: Image) -> Face | None:
+        """The next face."""
         index, self.count = self.count, self.count + 1
         if callable(self._faces):
             return self._faces(index)
         return self._faces[min(index, len(self._faces) - 1)]
 
     def reset(self) -> None:
+        """Counted only."""
         self.resets += 1
 
 
@@ -165,6 +167,7 @@ class _Closing:
     closed: bool = False
 
     def close(self) -> None:
+        """Noted only."""
         self.closed = True
 
     def __enter__(self) -> Any:
@@ -191,6 +194,7 @@ class FakeCamera(_Closing):
         self._index = 0
 
     def read(self) -> CameraFrame:
+        """The next frame, after a pause."""
         time.sleep(self._pause)
         if self._left is not None and self._index >= self._left:
             raise CameraLost("The fake camera was unplugged.")
@@ -212,6 +216,7 @@ class FakeSink(_Closing):
         self.enough = threading.Event()
 
     def write(self, frame: AvatarFrame) -> None:
+        """Keep the frame, or fail."""
         require_avatar_frame(frame)
         if self.fails_after is not None and len(self.frames) >= self.fails_after:
             raise SinkError(f"{self.name} is full.")
@@ -228,9 +233,11 @@ class PlainComposer:
         self.fails = False
 
     def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
+        """Noted only."""
         self.stills.append(still)
 
     def compose(self, frame: AvatarFrame) -> AvatarFrame:
+        """The frame itself; with `fails` an error, but for stills."""
         if self.fails and frame.live:
             raise RuntimeError("no canvas")
         return frame
@@ -245,5 +252,6 @@ class FakeClip:
         self._times = list(times) if times is not None else [i / fps for i in range(count)]
 
     def frames(self) -> Any:
+        """The grey pictures, each with its time in seconds."""
         for moment in self._times:
             yield camera_image(), moment

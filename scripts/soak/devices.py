@@ -1,4 +1,4 @@
-"""Hours of unplugging on real devices, in a virtual machine: `scripts/rigs/guest_soak.py`.
+"""Hours of unplugging on real devices, in a virtual machine: `scripts/soak/guest.py`.
 
     python -m scripts.soak.devices --minutes 60 --json soak.json
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="a file for the events and the resources")
     arguments = parser.parse_args()
     seconds = arguments.minutes * 60
-    words = [sys.executable, "-m", "scripts.rigs.guest_soak", "--seconds", str(seconds)]
+    words = [sys.executable, "-m", "scripts.soak.guest", "--seconds", str(seconds)]
     words += ["--seed", str(arguments.seed), "--json", "/mnt/soak.json"]
     words += ["--chromium"] if arguments.chromium else []
     with tempfile.TemporaryDirectory() as folder:

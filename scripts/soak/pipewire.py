@@ -23,13 +23,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from playwright.sync_api import Error as BrowserError
 
 from realtime.sinks.virtual.pipewire import LABEL
 from scripts.rigs import recorded_webcam, timecode
-from scripts.rigs.browser import BrowserError
 from scripts.rigs.camera_page import CameraPage
 from scripts.rigs.desktop import Desktop
 
@@ -56,11 +57,9 @@ class Visits:
 
     def two_pages(self) -> list[int]:
         """A second call begins and ends during the first, which must go on."""
-        with self._joined() as first:
-            with self._joined() as second:
-                time.sleep(2)
-                codes = _codes(second)
-            if not codes:
+        # A thread holds one browser only.
+        with self._joined() as first, ThreadPoolExecutor(1) as other:
+            if not other.submit(self.page).result():
                 return []
             first.seen()
             time.sleep(2)
@@ -71,7 +70,7 @@ class Visits:
         with self._joined() as page:
             time.sleep(random.uniform(1, 3))
             codes = _codes(page)
-            page.browser.kill()
+            page.kill()
         return codes
 
     def opencv(self, killed: bool = False) -> list[int]:

@@ -22,9 +22,10 @@ from realtime.pipeline.live import Pipeline
 from realtime.pipeline.output import Output
 from realtime.provenance.credentials import of_this_computer
 from realtime.provenance.signer import Signer
-from realtime.provenance.signing import LIVE, Claim
+from realtime.provenance.signing import LIVE, Claim, sign, top_boxes
 from realtime.sinks.base import SinkError
 from realtime.sinks.recording.recorder import Recorder
+from realtime.sinks.recording.video_writer import VideoWriter
 from scripts.rigs.fakes import FakeAnimator, FakeCamera, FakeSink, FakeTracker, avatar, face
 from scripts.rigs.programs import absent
 from tests.end_to_end.test_signals import FPS, recording
@@ -32,8 +33,10 @@ from tests.end_to_end.test_signals import FPS, recording
 if sys.platform != "linux" or os.geteuid() != 0:
     pytest.skip("needs Linux and root", allow_module_level=True)
 
+pytestmark = pytest.mark.devices
+
 SIZE = (240, 180)
-ROOM = 400_000
+ROOM = 800_000
 
 
 @pytest.fixture
@@ -55,6 +58,14 @@ def pictures(path: Path) -> int:
     """How many frames are in a file; every one is decoded."""
     with av.open(str(path)) as container:
         return sum(1 for _ in container.decode(video=0))
+
+
+def kinds(path: Path) -> list[str]:
+    """The outermost boxes of a file; the last one is whole."""
+    with path.open("rb") as file:
+        boxes = list(top_boxes(file))
+    assert sum(size for _, size in boxes) == path.stat().st_size
+    return [kind for kind, _ in boxes]
 
 
 class Noise:
@@ -122,7 +133,7 @@ def test_the_avatar_goes_on_and_the_recording_has_every_second(
     assert os.listdir(disk) == ["out.mp4"]
     # A second may not be whole, and some frames wait for the encoder.
     assert pictures(path) / FPS >= lasted[0] - 2.0
-    assert path.read_bytes()[32:36] == b"mdat", "there was room for the index"
+    assert kinds(path) == ["ftyp", "free", "mdat", "moov"], "there was room for the index"
 
 
 def test_a_run_that_only_records_ends_with_one_line(disk: Path, tmp_path: Path) -> None:
@@ -140,3 +151,29 @@ def test_a_run_that_only_records_ends_with_one_line(disk: Path, tmp_path: Path) 
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert pictures(moved) == pictures(path)
+
+
+def test_what_others_fill_at_once_leaves_every_whole_second(
+    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no room for the index either: the file is as that of a killed recording."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    path, other = disk / "out.mp4", disk / "other"
+    random = np.random.default_rng(0)
+    writer = VideoWriter(path, SIZE, 10, live=True)
+    for _ in range(25):
+        writer.write(random.integers(0, 20, (SIZE[1], SIZE[0], 3), dtype=np.uint8))
+    with pytest.raises(OSError), other.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(512))
+    with pytest.raises(SinkError, match="the disk is full; what was recorded before is kept"):
+        writer.write(np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+    with pytest.raises(SinkError, match="the disk is full"):
+        writer.close()
+    assert kinds(path) == ["ftyp", "free", "free", "moov", *["moof", "mdat"] * 2]
+    assert pictures(path) == 20
+    other.unlink()
+    moved = tmp_path / "moved.mp4"
+    shutil.copy(path, moved)
+    sign(moved, of_this_computer(), Claim(LIVE, True))
+    assert pictures(moved) == 20

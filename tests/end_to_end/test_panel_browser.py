@@ -13,19 +13,22 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import PIL.Image
 import pytest
+from playwright.sync_api import Error
 
 from models.types import Image
 from realtime.paths import asset_path
-from scripts.rigs.browser import Browser, BrowserError
+from scripts.rigs.browser import Browser
 from tests.paths import ROOT
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="drives Chromium on Linux")
+pytestmark = [
+    pytest.mark.devices,
+    pytest.mark.skipif(sys.platform != "linux", reason="drives Chromium on Linux"),
+]
 
 OPEN = "document.body.dataset.status === 'open'"
 HELPERS = """
@@ -105,10 +108,9 @@ def run(tmp_path: Path, avatars: Path, landmarker_bundle: Path) -> Iterator[Run]
 
 
 def enter(browser: Browser, url: str) -> None:
-    browser.open("about:blank")
+    browser.page.add_init_script(HELPERS)
     browser.open(url)
     browser.wait(OPEN)
-    browser.run(HELPERS + "0")
 
 
 def pixels(browser: Browser, canvas: str) -> Image:
@@ -140,14 +142,12 @@ def wait_for_change(browser: Browser, canvas: str, before: Image, least: float) 
 
 def drop(browser: Browser, name: str, data: bytes, kind: str = "image/jpeg") -> None:
     text = base64.b64encode(data).decode()
-    browser.run(f"dropFile(file({json.dumps(name)}, '{text}', '{kind}')), 0")
+    browser.run(f"dropFile(file({json.dumps(name)}, '{text}', '{kind}'))")
 
 
 def press(browser: Browser, key: str) -> None:
     browser.run("document.activeElement.blur()")
-    text: dict[str, Any] = {} if len(key) > 1 else {"text": key}
-    for kind in ("keyDown", "keyUp"):
-        browser.command("Input.dispatchKeyEvent", type=kind, key=key, code=f"Key{key}", **text)
+    browser.page.keyboard.press(key)
 
 
 def test_a_session_at_the_panel(run: Run, tmp_path: Path, astronaut: Image) -> None:
@@ -170,7 +170,7 @@ def test_a_session_at_the_panel(run: Run, tmp_path: Path, astronaut: Image) -> N
 
         # Another avatar, by a click and by its key.
         demo = pixels(browser, "output")
-        browser.click("#list li:nth-child(2) .tile")
+        browser.page.click("#list li:nth-child(2) .tile")
         wait_for_change(browser, "output", demo, 15)
         browser.wait("document.querySelectorAll('#list .tile')[1].ariaPressed === 'true'")
         press(browser, "1")
@@ -203,21 +203,20 @@ def test_a_session_at_the_panel(run: Run, tmp_path: Path, astronaut: Image) -> N
         assert browser.run("document.querySelector('#list b') === null"), "names are text"
 
         # A reload in mid-run: the same key, the same state.
-        browser.command("Page.reload")
+        browser.page.reload()
         browser.wait(OPEN)
         browser.wait(f"{mine}?.ariaPressed === 'true'")
-        browser.run(HELPERS + "0")
         wait_for_change(browser, "output", pixels(browser, "output"), 0.05)
 
         # The real face only after the question; a no is a no.
         press(browser, "0")
         browser.wait("document.getElementById('ask').open")
-        browser.click("#ask [value=no]")
+        browser.page.click("#ask [value=no]")
         browser.wait("!document.getElementById('ask').open")
         assert "real" not in browser.run("document.querySelector('.chips').textContent")
         press(browser, "?")
         assert "calibrate" in browser.wait("document.getElementById('keys').innerText")
-        browser.click("#help button")
+        browser.page.click("#help button")
 
         # Every control has a name, and nothing was refused by the policy or threw.
         nameless = browser.run(
@@ -231,7 +230,7 @@ def test_a_session_at_the_panel(run: Run, tmp_path: Path, astronaut: Image) -> N
 
         # The end.
         press(browser, "Escape")
-        browser.click("#quit [value=yes]")
+        browser.page.click("#quit [value=yes]")
         run.process.wait(60)
         assert run.process.returncode == 0
         browser.wait("!document.getElementById('banner').hidden")
@@ -243,24 +242,20 @@ def test_three_pages_and_two_strangers(run: Run, tmp_path: Path) -> None:
     host = run.url.split("/")[2]
     with Browser(tmp_path / "profile") as browser:
         enter(browser, run.url)
-        first, key = browser._session, run.url.split("#")[1]
-        sessions = {}
+        first, key = browser.page, run.url.split("#")[1]
+        pages = {}
         for path in ("", "output"):
-            browser._session = None
-            page = browser.command("Target.createTarget", url=f"http://{host}/{path}#{key}")
-            found = browser.command(
-                "Target.attachToTarget", targetId=page["targetId"], flatten=True
-            )
-            browser._session = sessions[path] = found["sessionId"]
+            browser.page = pages[path] = first.context.new_page()
+            browser.open(f"http://{host}/{path}#{key}")
             browser.wait(OPEN)
             browser.wait("document.getElementById('output').width === 320")
-        browser._session = first
+        browser.page = first
         press(browser, "p")
         frozen = "document.querySelector('.chips').textContent.includes('Frozen')"
         browser.wait(frozen)
-        browser._session = sessions[""]
+        browser.page = pages[""]
         browser.wait(frozen)
-        browser._session = first
+        browser.page = first
 
         # Without the key of this run.
         browser.run("sessionStorage.clear()")
@@ -277,7 +272,7 @@ def test_three_pages_and_two_strangers(run: Run, tmp_path: Path) -> None:
             " s.onopen = () => done('open'); s.onclose = () => done('refused'); })"
         )
         assert outcome == "refused"
-        with pytest.raises(BrowserError, match="Failed to fetch"):
+        with pytest.raises(Error, match="Failed to fetch"):
             browser.run(
                 f"fetch('http://{host}/avatars', {{method: 'POST', body: 'x',"
                 f" headers: {{Authorization: 'Bearer {key}'}}}})"
@@ -313,7 +308,7 @@ def test_the_webcam_of_the_browser_drives_the_avatar(
         with Browser(tmp_path / "profile", flags=flags) as browser:
             enter(browser, run.url)
             browser.wait("!document.getElementById('webcam').hidden")
-            browser.click("#webcam-button")
+            browser.page.click("#webcam-button")
             browser.wait("document.getElementById('webcam').hidden")
             browser.wait("document.getElementById('face').textContent.startsWith('calibrated')", 60)
             assert "webcam of the page" in browser.run(
@@ -325,7 +320,6 @@ def test_the_webcam_of_the_browser_drives_the_avatar(
             key = run.url.split("#")[1]
             browser.open(run.url.split("#")[0] + "output#" + key)
             browser.wait(OPEN)
-            browser.run(HELPERS + "0")
             browser.wait("document.getElementById('output').width === 320")
             assert pixels(browser, "output").std() > 20
     finally:

@@ -20,6 +20,8 @@ from scripts.rigs.camera_page import CameraPage
 from scripts.rigs.desktop import Desktop
 from scripts.rigs.programs import needs_programs
 
+pytestmark = pytest.mark.devices
+
 CANVAS = (1280, 720)
 SECONDS, PICTURES = 9.0, 60
 """How long the page looks: the clip, which repeats, once and a little more; longer where a busy

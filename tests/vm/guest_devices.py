@@ -1,33 +1,22 @@
 """The camera's and the virtual camera's tests with real devices; run inside the virtual machine.
 
-`tests/scripts/soak/test_devices.py` boots the machine and runs this file there, as root, where
-/dev/video10 and /dev/video11 are v4l2loopback devices (with and without exclusive_caps) and
-/dev/video20 is the kernel's test webcam. Computing is slow there, so pictures are small and the
-animator is a stub.
+`tests/scripts/soak/test_devices.py` boots the machine and runs this file there, as root; the
+devices are those of `scripts/rigs/guest.py`.
 """
 
 from __future__ import annotations
 
 import os
-import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import av
-import cv2
 import numpy as np
 import pytest
 
 from models.errors import UserError
-from models.keypoints import Keypoints
-from models.types import Avatar, Image
-from realtime.animation.animation import Animation
-from realtime.animation.calibration import Calibration
+from models.types import Image
 from realtime.cameras import open_camera
 from realtime.cameras.base import CameraLost
 from realtime.cameras.chosen import ChosenCamera
@@ -36,41 +25,32 @@ from realtime.commands.setup_camera import setup_camera
 from realtime.devices.discovery import VideoDevice, list_devices, real_cameras, virtual_outputs
 from realtime.devices.host import Host
 from realtime.frames import AvatarFrame
-from realtime.pipeline.live import Pipeline
-from realtime.pipeline.output import Output
-from realtime.sinks.base import Sink, SinkError
+from realtime.sinks.base import SinkError
 from realtime.sinks.registry import SinkChoice
-from scripts.rigs.fakes import FakeAnimator, FakeTracker, PlainComposer, avatar, face
-
-SIZE = (320, 240)
-FPS = 10.0
-OWN, SHARED, WEBCAM = "/dev/video10", "/dev/video11", "/dev/video20"
-VIVID = Path("/sys/bus/platform/drivers/vivid")
-
-PATCHES = {
-    "black": (0, 0, 0),
-    "white": (255, 255, 255),
-    "grey": (128, 128, 128),
-    "red": (230, 25, 25),
-    "green": (25, 200, 40),
-    "blue": (30, 40, 220),
-    "skin": (224, 172, 140),
-    "yellow": (235, 225, 40),
-}
-"""One patch for each in a card, left to right; as RGB."""
-
-
-def shell(command: str) -> str:
-    """What a command printed; it must succeed."""
-    done = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout
-
-
-def load_loopback() -> None:
-    shell(
-        "modprobe v4l2loopback video_nr=10,11 exclusive_caps=1,0 card_label='Avatar A','Avatar B'"
-    )
+from scripts.rigs.guest import (
+    FPS,
+    OWN,
+    SHARED,
+    SIZE,
+    WEBCAM,
+    Run,
+    Writer,
+    assert_colours,
+    card,
+    eventually,
+    load_devices,
+    load_loopback,
+    number_of,
+    pictures,
+    plug_in,
+    plugged_in_at_the_end,
+    reader,
+    rising,
+    shell,
+    shown,
+    through_pyav,
+    unplug,
+)
 
 
 def reload_loopback() -> None:
@@ -80,8 +60,7 @@ def reload_loopback() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def devices() -> None:
-    load_loopback()
-    shell("modprobe vivid n_devs=1 node_types=0x1 input_types=0x0 vid_cap_nr=20")
+    load_devices()
 
 
 @pytest.fixture
@@ -90,97 +69,10 @@ def fresh(devices: None) -> None:
     reload_loopback()
 
 
-def card(number: int = 0, size: tuple[int, int] = SIZE) -> Image:
-    """A test card: patches of known colours above, the bits of `number` below, high one first."""
-    width, height = size
-    image = np.zeros((height, width, 3), np.uint8)
-    for index, colour in enumerate(PATCHES.values()):
-        image[: height // 2, index * width // 8 : (index + 1) * width // 8] = colour
-    for bit in range(16):
-        shade = 255 if number >> (15 - bit) & 1 else 0
-        image[height // 2 :, bit * width // 16 : (bit + 1) * width // 16] = shade
-    return image
-
-
-def number_of(image: Image) -> int:
-    height, width = image.shape[:2]
-    row = image[height * 3 // 4, [int((bit + 0.5) * width / 16) for bit in range(16)], 1]
-    return int("".join("1" if value > 127 else "0" for value in row), 2)
-
-
-def assert_colours(image: Image, tolerance: float = 5, grey: bool = False) -> None:
-    """Every patch has its colour; away from the edges, where chroma is shared with neighbours."""
-    height, width = image.shape[:2]
-    for index, (name, colour) in enumerate(PATCHES.items()):
-        x = int((index + 0.5) * width / 8)
-        seen = image[height // 4 - 4 : height // 4 + 4, x - 4 : x + 4].reshape(-1, 3).mean(0)
-        wanted = np.full(3, np.dot(colour, (0.299, 0.587, 0.114))) if grey else np.array(colour)
-        assert np.abs(seen - wanted).max() <= tolerance, f"{name}: {seen} instead of {wanted}"
-
-
 def assert_in_order(numbers: list[int]) -> None:
     """No frame comes twice or late, and a reader as slow as here misses at most every second."""
     assert all(one < other for one, other in zip(numbers, numbers[1:], strict=False)), numbers
     assert numbers[-1] - numbers[0] <= 2 * (len(numbers) - 1), numbers
-
-
-class Writer:
-    """Writes test cards with rising numbers to a sink from a thread of its own."""
-
-    def __init__(self, sink: Sink, size: tuple[int, int] = SIZE) -> None:
-        self.sink = sink
-        self.number = 0
-        self.error: SinkError | None = None
-        self._size = size
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Writer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self.sink.close()
-
-    def _run(self) -> None:
-        while not self._stop.wait(1 / FPS):
-            try:
-                self.sink.write(AvatarFrame(card(self.number, self._size), None, True))
-            except SinkError as error:
-                self.error = error
-                return
-            self.number += 1
-
-
-@contextmanager
-def shown(choice: str, **more: Any) -> Iterator[Writer]:
-    with Writer(SinkChoice(choice, SIZE, FPS, **more)()) as writer:
-        yield writer
-
-
-@contextmanager
-def reader(device: str) -> Iterator[cv2.VideoCapture]:
-    # As for every program, there is nothing to open before the first frame is written.
-    fixed = Path(f"/sys/class/video4linux/{Path(device).name}/format")
-    eventually(lambda: bool(fixed.read_text().strip()))
-    capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
-    assert capture.isOpened(), f"{device} does not open"
-    try:
-        yield capture
-    finally:
-        capture.release()
-
-
-def pictures(capture: cv2.VideoCapture, count: int, skip: int = 0) -> list[Image]:
-    images = []
-    for index in range(count + skip):
-        ok, picture = capture.read()
-        assert ok, f"no frame {index}"
-        if index >= skip:
-            images.append(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
-    return images
 
 
 def through_ffmpeg(device: str, count: int) -> list[Image]:
@@ -188,24 +80,6 @@ def through_ffmpeg(device: str, count: int) -> list[Image]:
     words += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     data = subprocess.run(words, capture_output=True, check=True).stdout
     return list(np.frombuffer(data, np.uint8).reshape(-1, SIZE[1], SIZE[0], 3))
-
-
-def through_pyav(device: str, count: int) -> list[Image]:
-    """The same with FFmpeg's library, which starts sooner than its program."""
-    images: list[Image] = []
-    with av.open(device, format="v4l2") as container:
-        for frame in container.decode(video=0):
-            images.append(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
-            if len(images) == count:
-                break
-    return images
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
 
 
 # --- the virtual camera --------------------------------------------------------------------------
@@ -370,23 +244,6 @@ def test_auto_takes_the_device_that_zoom_lists_and_warns_of_the_other() -> None:
 # --- the webcam ----------------------------------------------------------------------------------
 
 
-def unplug() -> None:
-    (VIVID / "unbind").write_text("vivid.0")
-
-
-def plug_in() -> None:
-    (VIVID / "bind").write_text("vivid.0")
-
-
-@contextmanager
-def plugged_in_at_the_end() -> Iterator[None]:
-    try:
-        yield
-    finally:
-        if not (VIVID / "vivid.0").exists():
-            plug_in()
-
-
 def webcam() -> VideoDevice:
     return real_cameras(list_devices())[0]
 
@@ -443,71 +300,6 @@ def test_an_unplugged_webcam_is_lost_and_comes_back() -> None:
 
 
 # --- the whole way -------------------------------------------------------------------------------
-
-
-class CardAnimator(FakeAnimator):
-    """Renders test cards with rising numbers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.number = 0
-
-    def render(self, avatar: Avatar, pose: Keypoints) -> Image:
-        self.number += 1
-        return card(self.number)
-
-
-class Run:
-    """The program's loop with everything real but the networks, in a thread of its own."""
-
-    def __init__(self, camera: str, output: str) -> None:
-        self.notes: queue.SimpleQueue[str] = queue.SimpleQueue()
-        still = Avatar("fake", card(0), avatar().rest, avatar().focus)
-        animation = Animation(
-            CardAnimator(),
-            FakeTracker(lambda index: face((index % 50, 0.0))),
-            still,
-            calibration=Calibration(patience=0.1),
-        )
-        opener = SinkChoice(output, SIZE, FPS, self.notes.put)
-        sink = opener()
-        self.pipeline = Pipeline(
-            ChosenCamera(camera, size=SIZE, fps=FPS),
-            animation,
-            PlainComposer(),
-            [Output(opener, retry=opener.reopens, sink=sink, name=sink.name)],
-            fps=FPS,
-            notify=self.notes.put,
-        )
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        try:
-            self.pipeline.run()
-        except BaseException as error:
-            self.error = error
-
-    def __enter__(self) -> Run:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self.pipeline.stop()
-        self._thread.join()
-        if failure[0] is None:
-            assert self.error is None, self.error
-
-    def told(self) -> list[str]:
-        lines = []
-        with suppress(queue.Empty):
-            while True:
-                lines.append(self.notes.get_nowait())
-        return lines
-
-
-def rising(numbers: list[int]) -> bool:
-    return all(one <= other for one, other in zip(numbers, numbers[1:], strict=False))
 
 
 def test_from_webcam_to_readers() -> None:

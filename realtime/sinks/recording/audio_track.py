@@ -24,6 +24,20 @@ _Timed: TypeAlias = tuple[float, "Packet[Any]"]
 _COPIED = ("aac", "mp3", "mp3float")
 """Codecs that every player takes in an MP4; others are encoded anew as AAC."""
 
+_RATES = (32000, 44100, 48000)
+"""Samples a second that are kept where sound is encoded anew: those of MPEG-1, which every player
+takes. Others become the last."""
+
+_AAC_FRAME = 1024
+"""Samples in a packet of AAC-LC (ISO/IEC 14496-3)."""
+
+_ROUNDING = 1e-4
+"""Seconds by which two clocks may differ about one moment: more than a tick of 1/48000 s."""
+
+_OVERLAP = 0.02
+"""Seconds before the first picture in which sound that counts may begin: about one packet's time
+(1024 samples at 48 kHz are 0.021), as sound has no packet's edge just there."""
+
 
 class AudioTrack:
     """Feeds the first audio stream of a clip into an output container, in step with its video.
@@ -44,7 +58,7 @@ class AudioTrack:
             self._target = output.add_stream_from_template(self._stream)
         else:
             rate = self._stream.codec_context.sample_rate
-            rate = rate if rate in (32000, 44100, 48000) else 48000
+            rate = rate if rate in _RATES else _RATES[-1]
             self._target = output.add_stream("aac", rate=rate)
             channels = self._stream.codec_context.channels
             self._target.layout = "mono" if channels == 1 else "stereo"
@@ -121,7 +135,7 @@ class AudioTrack:
             shift = round(self._start / packet.time_base)
             at = float((packet.pts - shift) * packet.time_base)
             # Sound before the first picture (an encoder's run-in) has no place in the new clip.
-            if at < -1e-4:
+            if at < -_ROUNDING:
                 continue
             packet.pts = max(packet.pts - shift, 0)
             packet.dts = packet.pts
@@ -144,8 +158,10 @@ class AudioTrack:
     def _encode(self) -> Generator[_Timed, None, None]:
         """The decoded sound as AAC."""
         context = self._target.codec_context
-        # The frame size of AAC; the resampler also joins and cuts frames to it.
-        resampler = AudioResampler("fltp", context.layout, context.sample_rate, frame_size=1024)
+        # The resampler also joins and cuts frames to the size of AAC's.
+        resampler = AudioResampler(
+            "fltp", context.layout, context.sample_rate, frame_size=_AAC_FRAME
+        )
         written = 0
         for frame in self._frames():
             for piece in resampler.resample(frame):
@@ -176,7 +192,7 @@ class AudioTrack:
                     if frame.time <= last:
                         continue
                     last = frame.time
-                if (frame.time or 0.0) >= self._start - 0.02:
+                if (frame.time or 0.0) >= self._start - _OVERLAP:
                     yield frame
         yield None
 

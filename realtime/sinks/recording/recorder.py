@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -18,10 +19,14 @@ _QUEUE = 8
 """Frames that may wait for the encoder: a quarter of a second at 30 fps, 22 MB at 1280 x 720."""
 
 _TOLERANCE = 1.5
-"""How many frames the calls may be off the clock before a frame is repeated or left out."""
+"""How many frames the calls may be off the clock before a frame is repeated or left out: more than
+one, as a call that comes a frame late and the next in time are jitter and lose nothing."""
 
 _LONGEST_GAP = 10.0
-"""Seconds without a frame that are filled; a longer pause (a sleeping laptop) is left out."""
+"""Seconds without a frame that are filled; a longer pause (a sleeping laptop) is left out. Chosen:
+longer than any stutter, shorter than a sleep."""
+
+_log = logging.getLogger(__name__)
 
 
 class Recorder(Closing):
@@ -31,6 +36,10 @@ class Recorder(Closing):
     the encoder cannot keep up, waiting frames are dropped and the frame before the dropped ones is
     shown longer. So the length of the video is the time that passed. Frames are kept by reference
     and must not be changed after `write`.
+
+    Attributes:
+        name: what messages call the recording.
+        dropped: frames that the encoder had no time for.
     """
 
     def __init__(
@@ -160,6 +169,7 @@ class Recorder(Closing):
 
     def _fail(self, error: Exception) -> None:
         """Keep the first error for the next `write` or `close`, and drop what waits."""
+        _log.debug("the recording %s stopped", self.name, exc_info=error)
         if not isinstance(error, SinkError):
             error = SinkError(f"The recording {self.name} stopped: {error}.")
         with self._changed:

@@ -25,9 +25,6 @@ from realtime.cameras.clip import ClipCamera, ClipReader
 from realtime.cameras.webcam import Webcam, open_webcam
 from realtime.devices import discovery
 from realtime.frames import CameraFrame
-from tests.paths import SHARED
-
-REAL = SHARED / "real"
 
 
 def picture(shade: int, width: int = 64, height: int = 48) -> Image:
@@ -97,13 +94,12 @@ def test_reader_shrinks_to_fit(tmp_path: Path) -> None:
     assert ClipReader(path, (1280, 720)).size == (320, 240), "it never enlarges"
 
 
-@pytest.mark.skipif(not REAL.exists(), reason="the shared clips are not here")
-def test_reader_reads_real_clips() -> None:
-    reader = ClipReader(REAL / "d0.mp4")
+def test_reader_reads_real_clips(shared: Path) -> None:
+    reader = ClipReader(shared / "real" / "d0.mp4")
     frames = list(reader.frames())
     assert (reader.size, len(frames)) == ((512, 512), 78)
     assert frames[-1][1] == pytest.approx(77 / 25, abs=1e-3)
-    gif = ClipReader(REAL / "head-pose-face-detection-female.gif")
+    gif = ClipReader(shared / "real" / "head-pose-face-detection-female.gif")
     assert len(list(gif.frames())) == 23
 
 

@@ -12,6 +12,8 @@ import pytest
 from scripts.rigs.programs import absent, needs_programs
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.devices
+
 SYSTEM_PYTHON = "/usr/bin/python3"
 LOOPBACK, CAPTURE, OUTPUT = "v4l2 loopback", 1, 2
 EBUSY, ENOTTY = 16, 25

@@ -15,9 +15,6 @@ import pytest
 from scripts.heads.pictures import paint_background, through_webcam
 from scripts.heads.render_heads import folder_of, load_tracks, missing, write_identity
 from scripts.heads.sampling import TONES, Webcam, linear_to_ita, sample
-from tests.paths import SHARED
-
-PARTS = SHARED / "heads_cc0"
 
 
 def test_skin_tones_are_spread_evenly_from_very_light_to_very_dark() -> None:
@@ -97,17 +94,15 @@ def _needs_renderer() -> None:
     for package in ("anny", "moderngl", "scipy"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"needs {package}")
-    if not (PARTS / "skins").is_dir():
-        pytest.skip("needs the CC0 parts of heads")
 
 
-def test_rendered_heads_agree_with_their_landmarks_depth_and_masks() -> None:
+def test_rendered_heads_agree_with_their_landmarks_depth_and_masks(shared: Path) -> None:
     _needs_renderer()
     from models.face.tracker import find_faces
     from scripts.heads.render_heads import HeadShooter
     from scripts.heads.renderer_fast import LABELS
 
-    shooter = HeadShooter(PARTS, 256)
+    shooter = HeadShooter(shared / "heads_cc0", 256)
     plan = sample(1, 5, 2)
     for picture, beside in shooter.shoot(plan):
         marks, masks, depth = beside["landmarks"], beside["masks"], beside["depth"]

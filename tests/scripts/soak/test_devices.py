@@ -15,6 +15,8 @@ from scripts.rigs.programs import absent, needs_programs
 from scripts.soak.vm import PROGRAMS, cache_folder, prepare, run
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.devices
+
 GUEST = Path("tests/vm/guest_devices.py")
 TESTS = re.findall(r"^def (test_\w+)", (ROOT / GUEST).read_text(), re.MULTILINE)
 

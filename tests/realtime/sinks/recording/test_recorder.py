@@ -20,7 +20,6 @@ from models.types import Image
 from realtime.cameras.clip import ClipReader
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.sinks.base import SinkError
-from realtime.sinks.recording.mp4_index import drop_torn_end
 from realtime.sinks.recording.recorder import Recorder
 from realtime.sinks.recording.video_writer import VideoWriter
 from tests.paths import ROOT
@@ -389,27 +388,6 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))
     assert "Traceback" not in done.stderr
     assert path.stat().st_size <= 3_000_000
     assert len(shades(path)) >= 30
-
-
-def test_a_torn_end_is_cut_off(tmp_path: Path) -> None:
-    path, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
-    process = feed("print('fed', flush=True); time.sleep(60)", path, 45)
-    assert process.stdout is not None and process.stdout.readline() == "fed\n"
-    process.kill()
-    process.wait()
-    data = path.read_bytes()
-    whole = len(shades(path))
-    for length in range(len(data) // 2, len(data), len(data) // 9):
-        cut.write_bytes(data[:length])
-        drop_torn_end(cut)
-        with av.open(str(cut)) as container:
-            frames = sum(1 for _ in container.decode(video=0))
-        assert whole * length / len(data) - 11 <= frames <= whole, "at most a second is lost"
-        left = cut.stat().st_size
-        drop_torn_end(cut)
-        assert cut.stat().st_size == left
-    cut.write_bytes(b"")
-    drop_torn_end(cut)
 
 
 def test_a_recording_without_a_frame_closes_and_opens(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ from realtime.sinks.virtual import pipewire
 from realtime.sinks.virtual.pipewire import PipeWireSink
 from scripts.rigs.desktop import Desktop
 
+pytestmark = pytest.mark.devices
+
 SIZE = (320, 240)
 COLOURS = (
     (255, 0, 0),

@@ -20,10 +20,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.vm import guest_devices as vm
+from scripts.rigs import guest as vm
 
 LIGHT = ("--single-process", "--no-zygote", "--js-flags=--jitless", "--disable-software-rasterizer")
-"""With these Chromium opens a page in about a minute on an emulated processor."""
+"""With these Chromium opens a page on an emulated processor within half a minute, once Playwright
+has started, which takes a minute (tried with version 156)."""
 
 
 def moves(device: str) -> None:
@@ -80,6 +81,7 @@ class Events:
 
     def chromium(self) -> None:
         """A page opens the camera by getUserMedia; of the two it lists the exclusive one only."""
+        # Here, because loading it takes a quarter of a minute there.
         from scripts.rigs.camera_page import CameraPage
 
         with (
@@ -122,8 +124,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, required=True)
     arguments = parser.parse_args()
     random.seed(arguments.seed)
-    vm.load_loopback()
-    vm.shell("modprobe vivid n_devs=1 node_types=0x1 input_types=0x0 vid_cap_nr=20")
+    vm.load_devices()
     done: Counter[str] = Counter()
     failures: list[str] = []
     series: list[dict[str, Any]] = []
