@@ -47,8 +47,13 @@ TINY = base64.b64decode(
 class ComputeDevice:
     """A way to compute, with ONNX Runtime's name for it.
 
-    key: what `AVATARIFY_DEVICE` takes. memory: what IO binding calls its memory.
-    precisions: of a model's files, best first. packages: what brings it, for pip.
+    Attributes:
+        key: what `AVATARIFY_DEVICE` takes.
+        label: what people call it.
+        provider: ONNX Runtime's name.
+        memory: what IO binding calls its memory.
+        precisions: of a model's files, best first.
+        packages: what brings it, for pip.
     """
 
     key: str
@@ -91,7 +96,12 @@ DEVICES: tuple[ComputeDevice, ...] = (
 
 @dataclass(frozen=True)
 class Refusal:
-    """A device that is there, but is not used, and why (a clause without a full stop)."""
+    """A device that is there, but is not used.
+
+    Attributes:
+        label: what people call it.
+        reason: why, a clause without a full stop.
+    """
 
     label: str
     reason: str
@@ -139,7 +149,12 @@ class RuntimeSession:
 class Runtime:
     """The networks of one model, all on one device.
 
-    precision: of the files that were taken. refusals: the better devices that do not work.
+    Attributes:
+        sessions: the networks by name.
+        device: where they compute.
+        precision: of the files that were taken.
+        threads: for the CPU.
+        refusals: the better devices that do not work.
     """
 
     sessions: Mapping[str, RuntimeSession]

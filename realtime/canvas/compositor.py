@@ -24,7 +24,12 @@ _FILL_LIGHT = 0.72
 
 @dataclass(frozen=True)
 class _Badge:
-    """The label ready to be blended. colour: (h, w, 3) times opacity; rest: 1 - opacity."""
+    """The label ready to be blended.
+
+    Attributes:
+        colour: (h, w, 3), times opacity.
+        rest: (h, w, 3), 1 - opacity.
+    """
 
     colour: Floats
     rest: Floats
@@ -34,10 +39,12 @@ class _Badge:
 class _Layout:
     """Where pictures of one shape go; made once for each avatar and then only read.
 
-    shape: (H, W) of the pictures. source: left, top, right, bottom of the part that is shown.
-    target: where that goes on the canvas, likewise.
-    backgrounds: the canvas around it, as it is and flipped left to right.
-    badge: the label, or None where it has no room.
+    Attributes:
+        shape: (H, W) of the pictures.
+        source: left, top, right, bottom of the part that is shown.
+        target: where that goes on the canvas, likewise.
+        backgrounds: the canvas around it, as it is and flipped left to right.
+        badge: the label, or None where it has no room.
     """
 
     shape: tuple[int, int]

@@ -134,7 +134,11 @@ _MOTION = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Photo:
-    """The option that both commands begin with."""
+    """The option that both commands begin with.
+
+    Attributes:
+        source: a photo or a folder of photos; None: the demo face.
+    """
 
     source: Annotated[
         Path | None,

@@ -62,7 +62,14 @@ pixels across the face anyway."""
 
 @dataclass(frozen=True)
 class Live:
-    """A run that is ready to begin. feed: where a page's webcam arrives, if that is the camera."""
+    """A run that is ready to begin.
+
+    Attributes:
+        pipeline: the run.
+        session: what is chosen and set in it.
+        preview: the pictures of the panel.
+        feed: where a page's webcam arrives, if that is the camera.
+    """
 
     pipeline: Pipeline
     session: Session

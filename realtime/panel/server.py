@@ -35,11 +35,22 @@ from realtime.session.keys import KEYS
 from realtime.session.session import Command, Session
 
 _OUTPUT, _CAMERA = 1, 2
+"""The kinds of pictures; the first byte of each, which static/socket.js reads."""
+
 _IN_FLIGHT = 2
+"""Pictures on their way: one that the page shows, and one that travels meanwhile."""
+
 _FIGURES_EVERY = 0.5
+"""Seconds; faster figures cannot be read."""
+
 _MAX_PAGES = 16
+"""More are a mistake or an attack: each costs computing time that drawing needs."""
+
 _MAX_TEXT = 20_000
+"""Letters of a message; the page's longest has some hundred."""
+
 _WIDTHS = (320, 640, 1280, 1920, 3840)
+"""Pixels: thumbnails, half, 720p, 1080p, 4K."""
 
 _FILES = {
     "/": ("index.html", "text/html"),
@@ -60,7 +71,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Page:
-    """One open page. shows: kind of picture to its width and frames per second."""
+    """One open page.
+
+    Attributes:
+        socket: to talk to it.
+        name: made here, new for every page.
+        shows: kind of picture to its width and frames per second.
+        in_flight: kind of picture to how many the page has not shown yet.
+        sending: held while a message is sent.
+        told: the revision of the state that it knows.
+    """
 
     socket: WebSocket
     name: str

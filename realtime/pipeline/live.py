@@ -36,10 +36,14 @@ only be replaced, and following it takes computing time from drawing."""
 _DRAWING = "Drawing the avatar"
 _POLL = 0.05  # The same for the thread that called `run`.
 _TICK = 0.25
+"""Seconds between two looks at the status: more often nobody reads it."""
+
 _ABSENT = 1.0
 """Seconds without a camera frame after which the avatar eases to its neutral pose."""
 
 _EASING = 1 / 30
+"""Seconds between two steps toward the neutral pose: as smooth as a camera."""
+
 _BACKOFF = (0.25, 0.5, 1.0)
 """Seconds before a lost camera is opened again."""
 
@@ -54,7 +58,25 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a run at one moment; durations in milliseconds, None where not yet known."""
+    """The state of a run at one moment.
+
+    Attributes:
+        camera: its name.
+        camera_lost: it gives no pictures and is being opened again.
+        backend: the backend's name.
+        device: where it computes, and why.
+        face_found: the driver's face was in the last frame.
+        calibration: how far it is, in words.
+        fps: animated frames a second.
+        fps_output: frames a second that go out, repeats too.
+        latency_p50: added latency in milliseconds; None where not yet known.
+        latency_p99: the same, of the slowest frames.
+        outputs: where frames go.
+        faults: how many there were.
+        last_fault: the last of them, in one line.
+        seconds: since the start.
+        dropped: camera frames that were replaced by newer ones before they were used.
+    """
 
     camera: str
     camera_lost: bool
@@ -71,12 +93,17 @@ class Status:
     last_fault: str | None
     seconds: float
     dropped: int = 0
-    """Camera frames that were replaced by newer ones before they were used."""
 
 
 @dataclass(frozen=True)
 class _Posed:
-    """queued: seconds the camera frame waited before it was followed."""
+    """A frame that was followed and not yet drawn.
+
+    Attributes:
+        followed: what the animation made of it.
+        queued: seconds the camera frame waited before it was followed.
+        ready_at: when it was followed, seconds of `time.perf_counter()`.
+    """
 
     followed: Followed
     queued: float
@@ -85,6 +112,8 @@ class _Posed:
 
 @dataclass(frozen=True)
 class _Rendered:
+    """A frame that was drawn, its avatar, and when (seconds of `time.perf_counter()`)."""
+
     frame: AvatarFrame
     avatar: Avatar
     ready_at: float
@@ -94,7 +123,14 @@ class _Rendered:
 class _Camera:
     """What the capture thread tells the others.
 
-    attempt: how often it was lost or not opened since the last frame.
+    Attributes:
+        name: of the camera.
+        lost: it gives no pictures.
+        attempt: how often it was lost or not opened since the last frame.
+        device: the camera itself, while it is open.
+        error: why it could not be opened at the start.
+        opened_at: when it was opened first, seconds of `time.perf_counter()`.
+        opened: set from then on.
     """
 
     name: str = "opening"

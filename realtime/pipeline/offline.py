@@ -78,7 +78,12 @@ class ClipReport:
 
 @dataclass
 class _Faults:
-    """Counts the frames that could not be made."""
+    """Counts the frames that could not be made.
+
+    Attributes:
+        count: how many.
+        last: why, the last time.
+    """
 
     count: int = 0
     last: str | None = None
@@ -91,7 +96,12 @@ class _Faults:
 
 @dataclass(frozen=True)
 class Driver:
-    """The driving clip's faces: one entry a frame, None where there is no face."""
+    """What was found in the driving clip, one entry a frame.
+
+    Attributes:
+        faces: None where there is no face.
+        seconds: when the frame is shown.
+    """
 
     faces: list[Face | None]
     seconds: list[float]

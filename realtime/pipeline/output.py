@@ -17,6 +17,7 @@ RETRY = 1.0
 """Seconds before an output that failed is opened again."""
 
 _WAIT = 0.2
+"""Seconds after which a waiting thread looks whether it should end."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,10 +26,15 @@ _log = logging.getLogger(__name__)
 class Output:
     """One place for frames, and how to open it.
 
-    retry: open it again when it fails (a virtual camera; not a recording, whose file is lost).
-    What is not retried is opened when the camera is, so that a run that cannot start leaves the
-    file of an earlier recording alone.
-    gone: it has failed and is not tried again. failure: why, as a sentence, until it is back.
+    Attributes:
+        open: opens the sink.
+        retry: open it again when it fails (a virtual camera; not a recording, whose file is lost).
+            What is not retried is opened when the camera is, so that a run that cannot start leaves
+            the file of an earlier recording alone.
+        sink: while it is open.
+        name: what to call it.
+        gone: it has failed and is not tried again.
+        failure: why, as a sentence, until it is back.
     """
 
     open: Callable[[], Sink]
@@ -51,6 +57,8 @@ class Output:
 
 @dataclass(frozen=True)
 class _Parcel:
+    """A frame, and when it was handed over (seconds of `time.perf_counter()`)."""
+
     frame: AvatarFrame
     handed_at: float
 

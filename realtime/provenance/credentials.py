@@ -21,16 +21,24 @@ KEY_VARIABLE = "AVATARIFY_SIGN_KEY"
 CERTIFICATE_VARIABLE = "AVATARIFY_SIGN_CERT"
 
 _YEARS = 10
+"""How long a self-made certificate holds: longer than a computer lives."""
+
 _MAX_BYTES = 1_000_000
+"""Of a key or certificate that is read; real ones have a few thousand."""
+
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
+"""C2PA's names for what OpenSSL calls the curves."""
 
 
 @dataclass(frozen=True)
 class Credentials:
     """What signs.
 
-    key: PKCS #8, PEM. chain: the signer's certificate and those above it, PEM. algorithm: the name
-    that C2PA has for it. own: made on this computer, so that it proves no identity.
+    Attributes:
+        key: PKCS #8, PEM.
+        chain: the signer's certificate and those above it, PEM.
+        algorithm: the name that C2PA has for it.
+        own: made on this computer, so that it proves no identity.
     """
 
     key: bytes

@@ -25,6 +25,8 @@ would say that no photo is in it, "algorithmicMedia" that nothing was trained.""
 
 MEDIA_TYPE = "video/mp4"
 _SPOOL_MEGABYTES = 8
+"""What the library keeps in memory of what it writes; the rest goes to a temporary file."""
+
 _LEAF_KILOBYTES = 8192
 """The media data is hashed in pieces of this size, so that a large file is never in memory."""
 
@@ -37,7 +39,9 @@ class SigningError(UserError):
 class Claim:
     """What a manifest says about how the video was made.
 
-    made: one sentence. badge: the visible mark is in every frame.
+    Attributes:
+        made: one sentence.
+        badge: the visible mark is in every frame.
     """
 
     made: str

@@ -24,6 +24,8 @@ MAX_UPLOAD = 40_000_000
 """Bytes of a photo that is added."""
 
 _MAX_PIXELS = 50_000_000
+"""Of a photo that is added; one of so many takes 150 MB while it is read."""
+
 _KEEP = 8
 """How many avatars are kept ready; each takes some ten megabytes."""
 
@@ -44,7 +46,12 @@ class AvatarState(StrEnum):
 
 @dataclass(frozen=True)
 class ReadyAvatar:
-    """A prepared avatar. face: the photo's, for finding the driver's pose that is most like it."""
+    """A prepared avatar.
+
+    Attributes:
+        avatar: what the backend made of the photo.
+        face: the photo's, for finding the driver's pose that is most like it.
+    """
 
     avatar: Avatar
     face: Face
@@ -54,8 +61,14 @@ class ReadyAvatar:
 class AvatarEntry:
     """One photo of the list; replaced as a whole when something about it changes.
 
-    id: never used again for another photo. own: it lies in the user's folder and may be deleted.
-    reason: why it was refused. thumbnail: a JPEG file.
+    Attributes:
+        id: never used again for another photo.
+        path: where the photo lies.
+        own: it lies in the user's folder and may be deleted.
+        state: how far it is.
+        reason: why it was refused.
+        thumbnail: a JPEG file; None before it is made, empty where it cannot be.
+        ready: the avatar, while it is kept ready.
     """
 
     id: str

@@ -38,8 +38,10 @@ _LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 class Layout:
     """How pixels lie in what the device is given.
 
-    code: V4L2's four letters. name: of FFmpeg's pixel format, or "" if pyvirtualcam converts.
-    bits: for each pixel.
+    Attributes:
+        code: V4L2's four letters.
+        name: of FFmpeg's pixel format, or "" if pyvirtualcam converts.
+        bits: for each pixel.
     """
 
     code: str
