@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from models.modes import Motion as Motion
 from models.types import Avatar, Face, Image, Photo
 
 Observation: TypeAlias = Any
@@ -18,10 +19,6 @@ Observation: TypeAlias = Any
 
 Pose: TypeAlias = Any
 """Where a backend moves an avatar; opaque. Arrays, numbers and dataclasses or tuples of these."""
-
-Motion = Literal["relative", "absolute"]
-"""relative: the driver's motion since the calibration, on the photo's own face. absolute: the
-driver's pose as it is."""
 
 
 @dataclass(frozen=True)

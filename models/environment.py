@@ -1,8 +1,9 @@
-"""Commands for the environment that runs this, whichever way it was made."""
+"""The environment that runs this: its commands, whichever way it was made, and its cores."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shlex
 import subprocess
 import sys
@@ -20,3 +21,10 @@ def pip_command(arguments: str) -> str:
         return f"{python_command()} -m pip {arguments}"
     other = "py -3" if sys.platform == "win32" else "python3"
     return f"{other} -m pip --python {python_command()} {arguments}"
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -24,7 +24,7 @@ import numpy as np
 import onnxruntime as ort
 
 from models.artifacts import cache_folder
-from models.environment import pip_command
+from models.environment import cores, pip_command
 from models.errors import UserError
 
 DEVICE_VARIABLE = "AVATARIFY_DEVICE"
@@ -47,8 +47,13 @@ TINY = base64.b64decode(
 class ComputeDevice:
     """A way to compute, with ONNX Runtime's name for it.
 
-    key: what `AVATARIFY_DEVICE` takes. memory: what IO binding calls its memory.
-    precisions: of a model's files, best first. packages: what brings it, for pip.
+    Attributes:
+        key: what `AVATARIFY_DEVICE` takes.
+        label: what people call it.
+        provider: ONNX Runtime's name.
+        memory: what IO binding calls its memory.
+        precisions: of a model's files, best first.
+        packages: what brings it, for pip.
     """
 
     key: str
@@ -91,7 +96,12 @@ DEVICES: tuple[ComputeDevice, ...] = (
 
 @dataclass(frozen=True)
 class Refusal:
-    """A device that is there, but is not used, and why (a clause without a full stop)."""
+    """A device that is there, but is not used.
+
+    Attributes:
+        label: what people call it.
+        reason: why, a clause without a full stop.
+    """
 
     label: str
     reason: str
@@ -139,7 +149,12 @@ class RuntimeSession:
 class Runtime:
     """The networks of one model, all on one device.
 
-    precision: of the files that were taken. refusals: the better devices that do not work.
+    Attributes:
+        sessions: the networks by name.
+        device: where they compute.
+        precision: of the files that were taken.
+        threads: for the CPU.
+        refusals: the better devices that do not work.
     """
 
     sessions: Mapping[str, RuntimeSession]
@@ -157,10 +172,14 @@ class Runtime:
         return f"{text} ({'; '.join(map(str, self.refusals))})" if self.refusals else text
 
 
-def compute_threads(cores: int | None = None) -> int:
-    """How many threads a network gets, so that capture and output find a core in time."""
-    cores = cores or len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
-    return cores if cores <= 2 else min(cores - 1, 8)
+def compute_threads(count: int | None = None) -> int:
+    """How many threads a network gets, so that capture and output find a core in time.
+
+    Args:
+        count: of cores; None: those that this process may use.
+    """
+    count = count or cores()
+    return count if count <= 2 else min(count - 1, 8)
 
 
 def open_runtime(

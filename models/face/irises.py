@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from models.face import measures
 from models.face.topology import EYES, Eye
 from models.types import Floats
 
-_TOP, _CHIN = 10, 152
 _EDGEWISE = 0.3  # cosine; the plane of an eye that is seen from further aside says too little
 
 
@@ -20,7 +20,7 @@ def set_irises(landmarks: Floats) -> None:
     not show; once a turned head is turned back, it reads as a glance aside. The eye's plane goes
     through the middle of the lids, along the eye's corners and down the face.
     """
-    a, b, c = (landmarks[_CHIN] - landmarks[_TOP]).tolist()
+    a, b, c = measures.down(landmarks).tolist()
     for eye in EYES:
         u, v, w = (landmarks[eye.corners[1]] - landmarks[eye.corners[0]]).tolist()
         x, y, z = v * c - w * b, w * a - u * c, u * b - v * a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -121,6 +124,7 @@ class OnnxEngine:
             try:
                 return work(runtime)
             except Exception as error:  # ONNX Runtime raises many types, all of its own.
+                _log.debug("%s failed", runtime.device.key, exc_info=error)
                 with self._lock:
                     # The thread that comes second finds the next device ready.
                     if self._runtime is runtime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,8 @@ from models.mesh.person import Person
 from models.mesh.pose import fit_head
 from models.mesh.tracker_gain import TrackerGain
 from models.types import Avatar, Crop, Face, Floats, Image, Photo
+
+_log = logging.getLogger(__name__)
 
 _AROUND = 1.5  # half crops
 _FAR = np.float32(4.0)  # half crops; nothing that far from the face's middle is still a face
@@ -122,7 +125,8 @@ class MeshAnimator(KeypointAnimator):
 
         try:
             return TrackerGain.measured(avatar.rest.values, look)
-        except Exception:  # Whatever it is, live drawing deals with it.
+        except Exception as error:  # Whatever it is, live drawing deals with it.
+            _log.debug("the look at %s failed", avatar.name, exc_info=error)
             return TrackerGain()
 
     def observe(self, frame: Image, face: Face, anchor: Face) -> Keypoints | None:

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.face import measures
+from models.face.measures import CHIN
 from models.face.topology import OVAL
 from models.mesh.rings import NECK
 from models.types import Floats, Image
@@ -43,8 +45,8 @@ def separate(photo: Image, landmarks: Floats) -> Layers:
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     points = (landmarks[:, :2] - (left, top)) * np.array([size[0] / width, size[1] / height])
     mask = _segment(small, points.astype(np.float32))
-    chin = float(landmarks[152, 1] - top) * size[1] / height
-    tall = float(np.linalg.norm(landmarks[152, :2] - landmarks[10, :2])) * scale
+    chin = float(landmarks[CHIN, 1] - top) * size[1] / height
+    tall = measures.height(landmarks[:, :2]) * scale
     behind = _fill_behind(image, small, mask, round(chin - 0.15 * tall))
     matte = _strands(image, behind, _refine(image, mask))
     background = _keep_far(image, behind, matte)
@@ -67,8 +69,8 @@ def separate(photo: Image, landmarks: Floats) -> Layers:
 def _below_neck(landmarks: Floats, box: tuple[int, int, int, int]) -> NDArray[np.bool_]:
     """(h, w): the part of the box where the body stands still."""
     left, top, right, bottom = box
-    chin = landmarks[152, :2]
-    down = chin - landmarks[10, :2]
+    chin = landmarks[CHIN, :2]
+    down = measures.down(landmarks[:, :2])
     x, y = np.arange(left, right), np.arange(top, bottom)[:, None]
     along = (x - chin[0]) * down[0] + (y - chin[1]) * down[1]
     return np.asarray(along > (NECK + 0.03) * float(down @ down))
@@ -91,8 +93,8 @@ def _segment(small: Image, points: Floats) -> Image:
     height, width = small.shape[:2]
     oval = points[OVAL]
     centre = oval.mean(0)
-    chin, brow = points[152], points[10]
-    up = brow - chin
+    chin = points[CHIN]
+    up = -measures.down(points)
     tall = max(float(np.linalg.norm(up)), 4.0)
     up = up / tall
     side = np.array([-up[1], up[0]], np.float32)

@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 
+from models.face import measures
 from models.face.topology import (
     EYES,
     LOWER_LIP,
@@ -198,7 +199,7 @@ def _fit_features(
         out[lid] *= _within(gap_s / (max(gap_r, 1e-6) * base), 0.5, 1.8)
     # A source that already shows an open mouth must not open it by the driver's whole motion; a
     # smile only parts the lips, and so does not count.
-    height = float(np.linalg.norm(source[152] - source[10]))
+    height = measures.height(source)
     gap = float(opening(source, UPPER_LIP[3:6], LOWER_LIP[3:6]).mean())
     gap = max(gap - _SMILE * height, 0.0)
     change = residual[LOWER_LIP[3:6]] - residual[UPPER_LIP[3:6]]
@@ -268,7 +269,7 @@ def _openness(eye: Eye, reference: Floats, driving: Floats) -> float:
 def _lips(shape: Floats, source: Floats) -> Floats:
     """Lips never cross: pairs that would meet in their middle."""
     out = shape.copy()
-    down = source[152] - source[10]
+    down = measures.down(source)
     down = down / max(float(np.linalg.norm(down)), 1e-6)
     gap = (out[LOWER_LIP] - out[UPPER_LIP]) @ down
     crossed = np.minimum(gap, 0.0)[:, None] * down * 0.5
@@ -296,7 +297,7 @@ def _move_head(
     rotation = from_euler(yaw, ease(pitch + gain.nod * yaw, _PITCH), ease(roll, _ROLL))
     scale = 1.0 + ease(head.scale - 1.0, 0.3)
     centre = pivot(source)
-    height = float(np.linalg.norm(source[152] - source[10]))
+    height = measures.height(source)
     start = pivot(reference)
     shift = (head(start[None])[0] - start) * size
     shift *= ease(float(np.hypot(shift[0], shift[1])), _SHIFT * height) / max(

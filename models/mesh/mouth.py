@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from models.face import measures
 from models.face.topology import INNER_LIPS, LOWER_LIP, STABLE, UPPER_LIP, Indices
 from models.mesh.paint import WIDEST, blend, box, fill, over, smooth_loop, soft
 from models.mesh.pose import Similarity, fit
@@ -215,7 +216,7 @@ def _without_grin(jaw: Floats, source: Floats, stretch: float) -> Floats:
 
     stretch: by how much the mouth is wider than in the photo, of its width.
     """
-    down = source[152] - source[10]
+    down = measures.down(source)
     tall = max(float(np.linalg.norm(down)), 1e-6)
     lowered = float(jaw @ down) / tall
     pulled = min(max(lowered, 0.0), _GRIN * stretch * tall)
@@ -250,10 +251,10 @@ def _own_edge(row: Part, photo: Image, landmarks: Floats) -> Floats:
         ends.append(line[later[0]] if len(later) else line[-1])
     columns = row.points.reshape(-1, row.columns, 3)
     edge = columns[-2, row.columns // 2]
-    down = landmarks[152] - landmarks[10]
+    down = measures.down(landmarks)
     down = down / max(float(np.linalg.norm(down)), 1e-6)
     lower = float((np.median(ends, axis=0) - edge[:2]) @ down[:2])
-    reach = 0.12 * float(np.linalg.norm(landmarks[152] - landmarks[10]))
+    reach = 0.12 * measures.height(landmarks)
     return np.asarray(down * np.clip(lower, 0, reach), np.float32)
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.face import measures
+from models.face.measures import CHIN, FOREHEAD
 from models.face.topology import JAW, OVAL, Indices
 from models.mesh.pose import Similarity, euler, from_euler
 from models.types import Floats, Image
@@ -59,8 +61,8 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
     """
     oval = landmarks[OVAL]
     spokes = len(OVAL)
-    centre = landmarks[[234, 454, 10, 152]].mean(0)
-    down = landmarks[152, :2] - landmarks[10, :2]
+    centre = landmarks[[234, 454, FOREHEAD, CHIN]].mean(0)
+    down = measures.down(landmarks[:, :2])
     tall = max(float(np.linalg.norm(down)), 1.0)
     down = down / tall
     side = np.array([-down[1], down[0]])
@@ -91,7 +93,7 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
         # Hair curves back like a ball; elsewhere the way to the depth of the ears is shorter.
         back = np.where(np.isin(np.arange(spokes), above), 1 - np.sqrt(1 - share**2), share**1.5)
         ring[:, 2] = base[:, 2] * (1 - back) + np.maximum(ears, base[:, 2]) * back
-        below = (ring[:, :2] - landmarks[152, :2]) @ down / tall
+        below = (ring[:, :2] - landmarks[CHIN, :2]) @ down / tall
         neck = 1.0 - _smooth((below + 0.12) / (NECK + 0.12))
         # Beside the neck are collar and shoulders, which stay; beside the face are ears and hair.
         aside = np.abs((ring[:, :2] - centre[:2]) @ side) / wide
@@ -155,7 +157,7 @@ def _outline(oval: Floats, centre: Floats, matte: Image) -> Floats:
 
 def _ears(landmarks: Floats) -> float:
     """The depth of the ears, where hair and skull are widest and so are seen."""
-    tall = float(np.linalg.norm(landmarks[152, :2] - landmarks[10, :2]))
+    tall = measures.height(landmarks[:, :2])
     return float((landmarks[234, 2] + landmarks[454, 2]) / 2) + 0.1 * tall
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.face import measures
+from models.face.measures import CHIN, FOREHEAD
 from models.face.topology import EYES, JAW, Indices, mirrored, triangles
 from models.mesh.layers import Layers
 from models.mesh.raster import draw
@@ -101,7 +103,7 @@ def _with_strip() -> Indices:
 def _centre(landmarks: Floats) -> Floats:
     """The middle of the head behind the face."""
     ears = landmarks[[234, 454]].mean(0)
-    middle = landmarks[[10, 152]].mean(0)
+    middle = landmarks[[FOREHEAD, CHIN]].mean(0)
     return np.array([*(0.5 * (ears[:2] + middle[:2])), ears[2]], np.float32)
 
 
@@ -148,7 +150,7 @@ def _unhidden(points: Floats, faces: Indices, landmarks: Floats) -> Floats:
     order = np.argsort(-points[:, 2][faces].sum(1), kind="stable")
     draw(depth, faces[order], places.astype(np.float32), points[:, [2, 2]])
     x, y = np.rint(places).astype(int).clip(0, [depth.shape[1] - 1, depth.shape[0] - 1]).T
-    tall = float(np.linalg.norm(landmarks[152] - landmarks[10]))
+    tall = measures.height(landmarks)
     return np.asarray(points[:, 2] - depth[y, x, 0] < 0.06 * tall, np.float32)
 
 

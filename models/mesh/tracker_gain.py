@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.face import measures
 from models.face.irises import aside, rightward
 from models.face.topology import EYES, LOWER_LIP, UPPER_LIP, Indices
 from models.mesh.pose import euler, fit_head, own_yaw, turned
 from models.types import Floats
 
-_TOP, _CHIN, _LIP_CORNERS = 10, 152, (78, 308)
+_LIP_CORNERS = (78, 308)
 _SAME_FACE = 0.2  # of the face's height
 _GLANCES = (0.1, 0.2)  # of the eye's width
 _GAPS = (0.05, 0.1)  # of the face's height
@@ -131,7 +132,7 @@ def _turn(
 
 def opened(points: Floats, gap: float) -> Floats:
     """The face with its jaw let down; gap: of the face's height, (478, 3) landmarks."""
-    down = points[_CHIN] - points[_TOP]
+    down = measures.down(points)
     height = max(float(np.linalg.norm(down)), 1e-6)
     down = down / height
     below = (points - points[list(_LIP_CORNERS)].mean(0)) @ down / height
@@ -149,6 +150,6 @@ def _parted(points: Floats) -> float:
 
 def _apart(points: Floats, others: Floats) -> float:
     """The mean distance of two faces' landmarks, of the first one's height."""
-    height = float(np.linalg.norm(points[_CHIN, :2] - points[_TOP, :2]))
+    height = measures.height(points[:, :2])
     distance = np.linalg.norm(points[:468, :2] - others[:468, :2], axis=1).mean()
     return float(distance) / max(height, 1e-6)

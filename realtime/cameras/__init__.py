@@ -79,8 +79,8 @@ def open_camera(
 
 
 def _open_demo(request: CameraRequest) -> Camera:
-    from realtime.assets import asset_path
     from realtime.cameras.clip import ClipCamera
+    from realtime.paths import asset_path
 
     demo, full_pace = asset_path("demo.mp4"), request.full_pace
     return ClipCamera(demo, size=request.size, name="demo", full_pace=full_pace)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Protocol
 
 from models.errors import UserError
+from realtime.closing import Closing
 from realtime.frames import CameraFrame
 
 
@@ -13,7 +13,7 @@ class CameraLost(UserError):
     """The camera stopped giving frames (unplugged, taken by another program, broken file)."""
 
 
-class Camera(Protocol):
+class Camera(Closing, Protocol):
     """A source of driving frames: a webcam, a video file, the embedded demo clip.
 
     `read` blocks until the next frame is due, so that the caller needs no pacing of its own:
@@ -30,16 +30,3 @@ class Camera(Protocol):
             CameraLost: no more frames come; `close` it and open it again to retry.
         """
         ...
-
-    def close(self) -> None:
-        """Let the device go; safe to call twice."""
-        ...
-
-    def __enter__(self) -> Camera: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 import time
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ import PIL.Image
 
 from models.types import Image
 from realtime.cameras.base import CameraLost
+from realtime.closing import Closing
 from realtime.frames import CameraFrame
 from realtime.mailbox import Mailbox
 
@@ -20,8 +21,12 @@ MAX_FRAME = 2_000_000
 """Bytes of one picture."""
 
 _MAX_PIXELS = 1920 * 1080
+"""What the page asks its webcam for at most."""
+
 _SILENCE = 3.0
 """Seconds without a picture after which the camera counts as lost."""
+
+_log = logging.getLogger(__name__)
 
 
 class BrowserFeed:
@@ -87,7 +92,7 @@ class BrowserFeed:
         return None
 
 
-class BrowserCamera:
+class BrowserCamera(Closing):
     """A `Camera` that gives what a page sends."""
 
     def __init__(self, feed: BrowserFeed, first: tuple[Image, float]) -> None:
@@ -114,25 +119,14 @@ class BrowserCamera:
     def close(self) -> None:
         """Do nothing: the page decides what it sends."""
 
-    def __enter__(self) -> BrowserCamera:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Do nothing."""
-
 
 def _decode(data: bytes) -> Image | None:
     """The picture in a JPEG file, or None if it is none or too large; looked at before decoding."""
     try:
         with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as header:
             width, height = header.size
-    except Exception:  # Decoders raise nearly anything on a broken file.
+    except Exception as error:  # Decoders raise nearly anything on a broken file.
+        _log.debug("a page's picture cannot be read", exc_info=error)
         return None
     if width * height > _MAX_PIXELS or min(width, height) < 32:
         return None

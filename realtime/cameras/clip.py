@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -18,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 from models.errors import UserError
 from models.types import Image
 from realtime.cameras.base import CameraLost
+from realtime.closing import Closing
 from realtime.frames import CameraFrame
 from realtime.media import MAX_PIXELS, open_media
 
@@ -145,7 +145,7 @@ class ClipReader:
         return np.ascontiguousarray(np.rot90(image, turns), dtype=np.uint8)
 
 
-class ClipCamera:
+class ClipCamera(Closing):
     """A video file that plays in a loop like a webcam: in real time, newest frame only.
 
     With `full_pace` every frame comes at once, for benchmarks.
@@ -210,19 +210,6 @@ class ClipCamera:
         with self._lock:
             self._frames.close()
             self._ahead.clear()
-
-    def __enter__(self) -> ClipCamera:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _pick(self) -> tuple[Image, float]:
         """Convert the next frame worth showing; also when it is due, on the clock."""

@@ -8,7 +8,6 @@ import platform
 import threading
 import time
 from collections.abc import Iterator
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from models.errors import UserError
 from models.types import Image
 from realtime.cameras.base import CameraLost
+from realtime.closing import Closing
 from realtime.devices.discovery import VideoDevice, capture_backend
 from realtime.frames import CameraFrame
 
@@ -29,7 +29,7 @@ _RETRY = 0.02
 """Seconds between attempts when the device answers "no frame" at once (it was unplugged)."""
 
 
-class Webcam:
+class Webcam(Closing):
     """An opened OpenCV capture that a thread of its own reads without pause.
 
     A driver queues several frames; whoever reads slower than the camera would get old ones (half
@@ -105,19 +105,6 @@ class Webcam:
             self._changed.notify_all()
         # A driver may hang in a read; the thread then ends by itself, and the device with it.
         self._thread.join(timeout=1.0)
-
-    def __enter__(self) -> Webcam:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _has_news(self) -> bool:
         return self._newest is not None and self._newest.index > self._taken

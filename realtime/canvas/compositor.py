@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 import cv2
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.types import Floats, Image
+from realtime.canvas.fit import Fit
 from realtime.frames import AvatarFrame
 
 _LABEL = "AI avatar"
@@ -22,20 +22,14 @@ _FILL_LIGHT = 0.72
 """The fill is a little darker than the picture, so that the eye stays on the picture."""
 
 
-class Fit(StrEnum):
-    """How a picture of another shape goes on the canvas; the words of `--fit`."""
-
-    BLUR = "blur"
-    """All of it, and its own blurred enlargement around it."""
-    COVER = "cover"
-    """As large as the canvas; what stands out is cut off."""
-    CONTAIN = "contain"
-    """All of it, on black."""
-
-
 @dataclass(frozen=True)
 class _Badge:
-    """The label ready to be blended. colour: (h, w, 3) times opacity; rest: 1 - opacity."""
+    """The label ready to be blended.
+
+    Attributes:
+        colour: (h, w, 3), times opacity.
+        rest: (h, w, 3), 1 - opacity.
+    """
 
     colour: Floats
     rest: Floats
@@ -45,10 +39,12 @@ class _Badge:
 class _Layout:
     """Where pictures of one shape go; made once for each avatar and then only read.
 
-    shape: (H, W) of the pictures. source: left, top, right, bottom of the part that is shown.
-    target: where that goes on the canvas, likewise.
-    backgrounds: the canvas around it, as it is and flipped left to right.
-    badge: the label, or None where it has no room.
+    Attributes:
+        shape: (H, W) of the pictures.
+        source: left, top, right, bottom of the part that is shown.
+        target: where that goes on the canvas, likewise.
+        backgrounds: the canvas around it, as it is and flipped left to right.
+        badge: the label, or None where it has no room.
     """
 
     shape: tuple[int, int]

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from models.animator import Motion, MotionSettings
-from models.backends import DEFAULT, create_animator
-from models.errors import UserError
+from models.animator import MotionSettings
+from models.backends import create_animator
 from models.face.tracker import FaceTracker
 from realtime.cameras.clip import ClipReader
-from realtime.canvas.compositor import Compositor, Fit
-from realtime.files import check_writable
+from realtime.canvas.compositor import Compositor
+from realtime.closing import Closing
+from realtime.commands.options import AnimateChoices
 from realtime.frames import AvatarFrame
+from realtime.paths import check_writable
 from realtime.pipeline.offline import ClipReport, Progress, animate
 from realtime.pipeline.threads import limit_threads
 from realtime.provenance.signer import Signer, prepare
@@ -29,27 +29,7 @@ from realtime.sinks.base import require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
 
 
-@dataclass(frozen=True)
-class Job:
-    """What the user chose for `animate`; `avatarify-like animate --help` describes each."""
-
-    source: Path
-    driving: Path
-    output: Path
-    reference: int | None = None
-    size: tuple[int, int] | None = None
-    backend: str = DEFAULT
-    motion: Motion = "relative"
-    adapt_scale: bool = True
-    mirror: bool = False
-    badge: bool = True
-    fit: str = "blur"
-    face: int | None = None
-    sign_key: Path | None = None
-    sign_cert: Path | None = None
-
-
-class _File:
+class _File(Closing):
     """A video file that takes avatar frames only; it is made when the first one comes."""
 
     def __init__(self, create: Callable[[], VideoWriter]) -> None:
@@ -70,10 +50,10 @@ class _File:
             self._writer.close()
 
 
-def run_job(job: Job, console: Console) -> ClipReport:
+def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
     """Animate a photo by a video file, with a progress bar on `console`.
 
-    The result grows beside `job.output` and takes its name when it is whole.
+    The result grows beside `choices.output` and takes its name when it is whole.
 
     Raises:
         UserError: something is missing or cannot be used.
@@ -82,46 +62,47 @@ def run_job(job: Job, console: Console) -> ClipReport:
     def say(line: str) -> None:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
-    check_writable(job.output)
-    if job.output.exists() and job.driving.exists() and job.output.samefile(job.driving):
-        raise UserError("The output would replace the driving clip; choose another name.")
-    credentials = prepare(job.sign_key, job.sign_cert, say)
+    output = choices.output
+    check_writable(output, {"driving clip": choices.driving})
+    credentials = prepare(choices.sign_key, choices.sign_cert, say)
     limit_threads()
-    clip = ClipReader(job.driving)
-    tracker = FaceTracker()
-    photo = load_source(job.source, tracker, job.face)
-    animator = create_animator(job.backend)
-    side = animator.best_size()
-    avatar = animator.prepare(photo, side if job.size is None else min(side, job.size[1]))
-    height, width = avatar.still.shape[:2]
-    size = job.size or (width // 2 * 2, height // 2 * 2)
-    composer = Compositor(size, Fit(job.fit), job.badge, job.mirror)
-    part = job.output.with_name(f".{job.output.stem}.{os.getpid()}.part{job.output.suffix}")
-    file = _File(lambda: VideoWriter(part, size, clip.fps, audio_from=job.driving))
+    part = output.with_name(f".{output.stem}.{os.getpid()}.part{output.suffix}")
     try:
-        try:
-            with _bar(console) as progress:
-                report = animate(
-                    animator,
-                    avatar,
-                    photo.face,
-                    clip,
-                    tracker,
-                    composer,
-                    file,
-                    settings=MotionSettings(job.motion, job.adapt_scale),
-                    reference=job.reference,
-                    progress=progress,
-                )
-        finally:
-            file.close()
-        os.replace(part, job.output)
+        report = _write(choices, part, console)
+        os.replace(part, output)
     finally:
         part.unlink(missing_ok=True)
-    say(_closing(job, report))
-    with Signer(credentials, Claim(CLIP, job.badge), say) as signer:
-        signer.add(job.output)
+    say(_summary(output, report))
+    with Signer(credentials, Claim(CLIP, choices.badge), say) as signer:
+        signer.add(output)
     return report
+
+
+def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
+    """Animate the photo into the file `part`."""
+    clip = ClipReader(choices.driving)
+    tracker = FaceTracker()
+    photo = load_source(choices.photo, tracker, choices.face)
+    animator = create_animator(choices.backend)
+    canvas = choices.canvas
+    side = animator.best_size()
+    avatar = animator.prepare(photo, side if canvas is None else min(side, canvas[1]))
+    height, width = avatar.still.shape[:2]
+    size = canvas or (width // 2 * 2, height // 2 * 2)
+    file = _File(lambda: VideoWriter(part, size, clip.fps, audio_from=choices.driving))
+    with file, _bar(console) as progress:
+        return animate(
+            animator,
+            avatar,
+            photo.face,
+            clip,
+            tracker,
+            Compositor(size, choices.fit, choices.badge, choices.mirror),
+            file,
+            settings=MotionSettings(choices.motion, choices.adapt_scale),
+            reference=choices.reference,
+            progress=progress,
+        )
 
 
 @contextmanager
@@ -137,8 +118,8 @@ def _bar(console: Console) -> Iterator[Progress]:
         yield progress
 
 
-def _closing(job: Job, report: ClipReport) -> str:
-    text = f"{job.output}: {report.frames} frames, measured against frame {report.reference}"
+def _summary(output: Path, report: ClipReport) -> str:
+    text = f"{output}: {report.frames} frames, measured against frame {report.reference}"
     if report.without_face:
         text += f", {report.without_face} driving frames without a face"
     if report.faults:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 
 from rich.console import Console
@@ -15,11 +17,43 @@ from models.environment import pip_command, python_command
 from realtime.cameras.memory import preferred
 from realtime.devices.discovery import VideoDevice, list_devices, real_cameras, virtual_outputs
 from realtime.devices.host import SET_UP, Host, join_video_group
+from realtime.paths import log_file
+from realtime.version import version
+
+PACKAGES = (
+    "av",
+    "c2pa-python",
+    "cryptography",
+    "cv2-enumerate-cameras",
+    "numpy",
+    "onnxruntime",
+    "opencv-python-headless",
+    "pi-heif",
+    "pillow",
+    "platformdirs",
+    "pyvirtualcam",
+    "rich",
+    "starlette",
+    "tomli-w",
+    "typer",
+    "uvicorn",
+    "websockets",
+)
+"""What the program needs, as in pyproject.toml."""
+
+_OTHERS = ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "onnx", "torch")
+"""What it can use besides; named where it is installed."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One file of weights: where it lies, or None if it is not there. size: bytes when whole."""
+    """One file of weights.
+
+    Attributes:
+        name: what to call it.
+        size: bytes when whole.
+        path: where it lies, or None if it is not there.
+    """
 
     name: str
     size: int
@@ -28,7 +62,13 @@ class Weights:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something missing. command: what mends it here, or "". hint: what else to know, or ""."""
+    """Something missing.
+
+    Attributes:
+        what: in a few words.
+        command: what mends it here, or "".
+        hint: what else to know, or "".
+    """
 
     what: str
     command: str
@@ -39,9 +79,21 @@ class Problem:
 class DoctorReport:
     """All that `doctor` prints.
 
-    cameras: real webcams. virtual_cameras: what `run` can write to. providers: ONNX Runtime's
-    execution providers, best first; empty if it cannot be loaded. camera, backend, output: what
-    `run` would choose, in words. backends: each one's name and the lines it tells about itself.
+    Attributes:
+        system: name, release and processor of this computer's system.
+        python: the version of Python.
+        cameras: real webcams.
+        virtual_cameras: what `run` can write to.
+        providers: ONNX Runtime's execution providers, best first; empty if it cannot be loaded.
+        weights: the files of weights.
+        camera: what `run` would choose, in words.
+        backend: the same.
+        output: the same.
+        problems: what to mend.
+        backends: each one's name and the lines it tells about itself.
+        program: the version of this program.
+        packages: name and version of each package that it loads.
+        log: the log file.
     """
 
     system: str
@@ -55,12 +107,21 @@ class DoctorReport:
     output: str
     problems: tuple[Problem, ...]
     backends: tuple[tuple[str, str], ...] = ()
+    program: str = ""
+    packages: tuple[str, ...] = ()
+    log: Path | None = None
 
 
 def examine() -> DoctorReport:
     """Look around on this computer; opens no camera and changes nothing."""
     report = assess(list_devices(), _providers(), _weights(), Host.this(), _output())
-    return replace(report, backends=tuple(describe_backends()))
+    return replace(
+        report,
+        backends=tuple(describe_backends()),
+        program=version(),
+        packages=_packages(),
+        log=log_file(),
+    )
 
 
 def assess(
@@ -129,6 +190,8 @@ def print_report(report: DoctorReport, console: Console) -> None:
     def row(title: str, text: str) -> None:
         table.add_row(title, escape(text))
 
+    if report.program:
+        row("avatarify-like", report.program)
     row("System", f"{report.system}, Python {report.python}")
     row("Cameras", _lines(report.cameras))
     row("Virtual cameras", _lines(report.virtual_cameras))
@@ -138,6 +201,10 @@ def print_report(report: DoctorReport, console: Console) -> None:
         row("Weights", f"{item.name}: {item.path or 'missing'} ({size})")
     for name, lines in report.backends:
         row(f"--backend {name}", lines)
+    if report.packages:
+        row("Packages", ", ".join(report.packages))
+    if report.log is not None:
+        row("Log file", str(report.log) + ("" if report.log.exists() else " (nothing logged yet)"))
     console.print(table)
     console.print()
     console.print("[bold]run would choose[/bold]")
@@ -202,6 +269,15 @@ def _providers() -> tuple[str, ...]:
     except (ImportError, OSError):
         return ()
     return tuple(onnxruntime.get_available_providers())
+
+
+def _packages() -> tuple[str, ...]:
+    """Name and version of what is installed."""
+    found = []
+    for name in (*PACKAGES, *_OTHERS):
+        with suppress(metadata.PackageNotFoundError):
+            found.append(f"{name} {metadata.version(name)}")
+    return tuple(found)
 
 
 def _weights() -> tuple[Weights, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -13,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 from rich.console import Console
 
-from models.animator import Motion
-from models.backends import DEFAULT, create_animator
+from models.backends import create_animator
+from models.environment import cores
 from models.errors import UserError
 from models.face.tracker import FaceTracker
 from models.photos import load_photo
@@ -27,22 +25,28 @@ from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera
 from realtime.cameras.browser import BrowserFeed
 from realtime.cameras.chosen import ChosenCamera
-from realtime.canvas.compositor import Compositor, Fit
+from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
+from realtime.commands.options import RunChoices
 from realtime.commands.status_line import StatusLine, summary
 from realtime.commands.terminal import terminal_keys, terminal_press
-from realtime.files import check_writable
-from realtime.panel.address import Address, has_screen, names_of
-from realtime.panel.certificate import Certificate
+from realtime.panel.address import Address, has_screen, names_of, parse_address
+from realtime.panel.certificate import Certificate, given, self_made
 from realtime.panel.preview import Preview
+from realtime.paths import (
+    avatars_folder,
+    check_writable,
+    config_folder,
+    settings_file,
+    videos_folder,
+)
 from realtime.pipeline.live import Pipeline
 from realtime.pipeline.output import Output
-from realtime.pipeline.threads import cores, limit_threads, switch_quickly
+from realtime.pipeline.threads import limit_threads, switch_quickly
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
-from realtime.session.avatar_library import AvatarBuilder, AvatarLibrary
+from realtime.session.avatar_library import AvatarBuilder, AvatarEntry, AvatarLibrary
 from realtime.session.session import Command, Parts, Session
-from realtime.session.settings import avatars_folder, settings_file
 from realtime.session.source import photo_paths
 from realtime.sinks.base import SinkError
 from realtime.sinks.null import NullSink
@@ -57,39 +61,15 @@ pixels across the face anyway."""
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What the user chose for a live run; `avatarify-like run --help` describes each.
-
-    motion, mirror: None for what the settings say. settings: the file they are kept in, None for
-    none. panel: where to serve it, None for nowhere. panel_shows: it is enough of an output.
-    """
-
-    source: Path
-    camera: str = "auto"
-    output: str = "auto"
-    record: Path | None = None
-    size: tuple[int, int] = (1280, 720)
-    fps: float = 30.0
-    backend: str = DEFAULT
-    motion: Motion | None = None
-    adapt_scale: bool = True
-    mirror: bool | None = None
-    badge: bool = True
-    fit: str = "blur"
-    face: int | None = None
-    avatar_size: int | None = None
-    full_pace: bool = False
-    sign_key: Path | None = None
-    sign_cert: Path | None = None
-    settings: Path | None = None
-    panel: Address | None = None
-    panel_shows: bool = False
-    certificate: Certificate | None = None
-
-
-@dataclass(frozen=True)
 class Live:
-    """A run that is ready to begin. feed: where a page's webcam arrives, if that is the camera."""
+    """A run that is ready to begin.
+
+    Attributes:
+        pipeline: the run.
+        session: what is chosen and set in it.
+        preview: the pictures of the panel.
+        feed: where a page's webcam arrives, if that is the camera.
+    """
 
     pipeline: Pipeline
     session: Session
@@ -97,62 +77,46 @@ class Live:
     feed: BrowserFeed | None
 
 
-def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None = None) -> Live:
+def build(
+    choices: RunChoices,
+    notify: Callable[[str], None],
+    signer: Signer | None = None,
+    *,
+    settings: Path | None = None,
+    panel_shows: bool = False,
+    avatar_size: int | None = None,
+    full_pace: bool = False,
+) -> Live:
     """Open the outputs, load the models and prepare the avatar.
 
     Args:
         choices: what the user chose.
         notify: called with one line for the user.
         signer: signs the recordings; None: they stay unsigned.
+        settings: the file in which settings are kept; None: nowhere.
+        panel_shows: the panel is enough of an output.
+        avatar_size: longer side of the avatars in pixels; None: what this computer can do.
+        full_pace: read the next camera frame when the last one was taken, not before.
 
     Raises:
         UserError: something is missing or cannot be used.
     """
     limit_threads()
     switch_quickly()
-    if choices.record is not None:
-        check_writable(choices.record)
-        _check_spared(choices.record, choices)
-    tracker = FaceTracker()
-    photo, path = _first_photo(choices, tracker)
-    animator = create_animator(choices.backend)
-    width, height = choices.size
-    size = choices.avatar_size or min(animator.best_size(cores()), height)
-    # Photos are searched for faces with networks of their own: a tracker is for one thread.
-    builder = AvatarBuilder(animator, size, lambda: FaceTracker().find_faces, choices.face)
-    library = AvatarLibrary(builder, choices.source, avatars_folder())
-    first = library.first(photo, path)
-    assert first.ready is not None
-    view = FramedTracker(tracker)
-    animation = Animation(animator, view, first.ready.avatar)
-    composer = Compositor(choices.size, Fit(choices.fit), choices.badge)
+    _check_record(choices)
+    view, animation, library, first = _avatars(choices, avatar_size)
+    composer = Compositor(choices.canvas, choices.fit, choices.badge)
     gate = OutputGate(composer.size, lambda: view.seen)
-
-    def finished(path: Path) -> None:
-        if signer is not None:
-            made = PARTLY_REAL if session.was_real else LIVE
-            signer.add(path, Claim(made, session.always_badged))
-
-    outputs = _outputs(choices, notify, finished)
-    feed = BrowserFeed() if choices.camera == BROWSER else None
-    camera: Callable[[], Camera] = ChosenCamera(
-        choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=choices.full_pace
-    )
-    if feed is not None:
-        camera = feed.open
-
-    def new_recording() -> Output:
-        if signer is not None and signer.credentials is None:
-            signer.credentials = prepare(choices.sign_key, choices.sign_cert, session.say)
-        return _recording(_free_path(choices.record), choices, session.say, finished)
-
+    recordings = _Recordings(choices, signer)
+    outputs = _outputs(choices, notify, recordings.finished, panel_shows)
+    open_camera, feed = _camera(choices, full_pace)
     pipeline = Pipeline(
-        camera,
+        open_camera,
         animation,
         composer,
         outputs,
         fps=choices.fps,
-        full_pace=choices.full_pace,
+        full_pace=full_pace,
         notify=lambda line: session.hear(line),
         last_step=gate,
     )
@@ -164,23 +128,84 @@ def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None
         composer,
         choices.adapt_scale,
         choices.badge,
-        new_recording=new_recording,
+        new_recording=recordings.new,
         new_nowhere=_nowhere,
         recording=outputs[-1] if choices.record is not None else None,
     )
-    session = Session(parts, first, choices.settings, notify)
-    if choices.motion is not None:
-        session.do(Command("relative", choices.motion == "relative"), keep=False)
-    if choices.mirror is not None:
-        session.do(Command("mirror_output", choices.mirror), keep=False)
+    session = recordings.session = Session(parts, first, settings, notify)
+    _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
     return Live(pipeline, session, preview, feed)
 
 
-def _first_photo(choices: Choices, tracker: FaceTracker) -> tuple[Photo, Path]:
+def _check_record(choices: RunChoices) -> None:
+    """Make sure, before anything is loaded, that the recording can be written."""
+    if choices.record is not None:
+        inputs = {"source photo": choices.photo, "camera's video": Path(choices.camera)}
+        check_writable(choices.record, inputs)
+
+
+def _begin_with(session: Session, choices: RunChoices) -> None:
+    """Set what the command line says for this run alone."""
+    if choices.motion is not None:
+        session.do(Command("relative", choices.motion == "relative"), keep=False)
+    if choices.mirror is not None:
+        session.do(Command("mirror_output", choices.mirror), keep=False)
+
+
+class _Recordings:
+    """Makes the recordings that begin during a run, and has all of them signed."""
+
+    def __init__(self, choices: RunChoices, signer: Signer | None) -> None:
+        self._choices, self._signer = choices, signer
+        self.session: Session | None = None
+        """Given as soon as there is one; no recording begins before."""
+
+    def finished(self, path: Path) -> None:
+        if self._signer is not None and self.session is not None:
+            made = PARTLY_REAL if self.session.was_real else LIVE
+            self._signer.add(path, Claim(made, self.session.always_badged))
+
+    def new(self) -> Output:
+        assert self.session is not None
+        choices, signer, say = self._choices, self._signer, self.session.say
+        if signer is not None and signer.credentials is None:
+            signer.credentials = prepare(choices.sign_key, choices.sign_cert, say)
+        return _recording(_free_path(choices.record), choices, say, self.finished)
+
+
+def _avatars(
+    choices: RunChoices, size: int | None
+) -> tuple[FramedTracker, Animation, AvatarLibrary, AvatarEntry]:
+    """Who follows the driver, the animation, the avatars, and the one that the run begins with."""
+    tracker = FaceTracker()
+    view = FramedTracker(tracker)
+    photo, path = _first_photo(choices, tracker)
+    animator = create_animator(choices.backend)
+    size = size or min(animator.best_size(cores()), choices.canvas[1])
+    # Photos are searched for faces with networks of their own: a tracker is for one thread.
+    builder = AvatarBuilder(animator, size, lambda: FaceTracker().find_faces, choices.face)
+    library = AvatarLibrary(builder, choices.photo, avatars_folder())
+    first = library.first(photo, path)
+    assert first.ready is not None
+    return view, Animation(animator, view, first.ready.avatar), library, first
+
+
+def _camera(
+    choices: RunChoices, full_pace: bool
+) -> tuple[Callable[[], Camera], BrowserFeed | None]:
+    """What opens the camera, and where a page's webcam arrives if that is the camera."""
+    if choices.camera == BROWSER:
+        feed = BrowserFeed()
+        return feed.open, feed
+    choice = ChosenCamera(choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=full_pace)
+    return choice, None
+
+
+def _first_photo(choices: RunChoices, tracker: FaceTracker) -> tuple[Photo, Path]:
     """The first photo that can be animated, and where it lies."""
     trouble: UserError | None = None
-    for path in photo_paths(choices.source):
+    for path in photo_paths(choices.photo):
         try:
             return load_photo(path, tracker.find_faces, choices.face), path
         except UserError as error:
@@ -191,7 +216,7 @@ def _first_photo(choices: Choices, tracker: FaceTracker) -> tuple[Photo, Path]:
 
 def _free_path(record: Path | None) -> Path:
     """Where the next recording goes: beside the one of the command line, or to the videos."""
-    folder = record.parent if record else platformdirs.user_videos_path() / "avatarify-like"
+    folder = record.parent if record else videos_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -205,26 +230,21 @@ def _free_path(record: Path | None) -> Path:
     return path
 
 
-def _check_spared(record: Path, choices: Choices) -> None:
-    """Make sure that the recording does not replace what it is made from."""
-    for used, what in ((choices.source, "source photo"), (Path(choices.camera), "camera's video")):
-        if record.exists() and used.exists() and os.path.samefile(record, used):
-            raise UserError(f"{record} is the {what}; choose another file for the recording.")
-
-
 def _outputs(
-    choices: Choices,
+    choices: RunChoices,
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None = None,
+    panel_shows: bool = False,
 ) -> list[Output]:
+    """What the run begins with: the virtual camera, the recording, or both."""
     outputs: list[Output] = []
     if choices.output != "none" or choices.record is None:
-        show = SinkChoice(choices.output, choices.size, choices.fps, notify, finished)
+        show = SinkChoice(choices.output, choices.canvas, choices.fps, notify, finished)
         try:
             sink = show()
             outputs.append(Output(show, retry=show.reopens, sink=sink, name=sink.name))
         except SinkError as error:
-            if choices.record is None and not choices.panel_shows:
+            if choices.record is None and not panel_shows:
                 raise
             alone = "panel" if choices.record is None else "recording"
             notify(f"{error} Going on with the {alone} alone.")
@@ -242,33 +262,35 @@ def _nowhere() -> Output:
 
 def _recording(
     path: Path,
-    choices: Choices,
+    choices: RunChoices,
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None,
 ) -> Output:
     """The output that records into a file."""
-    recorder = SinkChoice(f"recorder:{path}", choices.size, choices.fps, notify, finished)
+    recorder = SinkChoice(f"recorder:{path}", choices.canvas, choices.fps, notify, finished)
     return Output(recorder, name=str(path))
 
 
-def run_live(choices: Choices, console: Console, seconds: float | None = None) -> None:
-    """Run until the user stops it or `seconds` are over, with a status line on `console`.
+def run_live(choices: RunChoices, console: Console) -> None:
+    """Run until the user stops it or its time is over, with a status line on `console`.
 
     Raises:
         UserError: it cannot start, or every output has failed.
     """
-    if choices.camera == BROWSER and choices.panel is None:
+    address, certificate = parse_address(choices.panel), given(choices.tls_cert, choices.tls_key)
+    if choices.camera == BROWSER and address is None:
         raise UserError("--camera browser takes the webcam of the panel; leave out --panel off.")
     with StatusLine(console) as line, ExitStack() as stack:
         line.busy("Loading the models and preparing the avatar ...")
         signer = Signer(None, Claim(LIVE, choices.badge), line.note)
         if choices.record is not None or choices.output.startswith("recorder:"):
             signer.credentials = prepare(choices.sign_key, choices.sign_cert, line.note)
-        live = build(choices, line.note, signer)
+        shows = address is not None and (address.chosen or has_screen())
+        live = build(choices, line.note, signer, settings=settings_file(), panel_shows=shows)
         pipeline, session = live.pipeline, live.session
         stack.callback(session.close)
-        if choices.panel is not None:
-            stack.callback(_serve(live, choices, choices.panel, line.note))
+        if address is not None:
+            stack.callback(_serve(live, address, certificate, line.note))
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
             line.note("Press x to calibrate again, ? for all keys, Ctrl-C to stop.")
             stack.enter_context(terminal_keys(sys.stdin, terminal_press(session)))
@@ -281,7 +303,7 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
         try:
             with _stopped_by_signals(pipeline.stop), signer:
                 session.start()
-                pipeline.run(seconds, tick)
+                pipeline.run(choices.seconds, tick)
         except UserError as error:
             failure = error
         latency = pipeline.times["latency"]
@@ -294,15 +316,13 @@ def run_live(choices: Choices, console: Console, seconds: float | None = None) -
 
 
 def _serve(
-    live: Live, choices: Choices, address: Address, notify: Callable[[str], None]
+    live: Live, address: Address, certificate: Certificate | None, notify: Callable[[str], None]
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
-    from realtime.panel.certificate import self_made
     from realtime.panel.server import Panel
 
-    certificate = choices.certificate
     if certificate is None and not address.loopback:
-        certificate = self_made(settings_file().parent, names_of(address))
+        certificate = self_made(config_folder(), names_of(address))
     panel = Panel(live.session, live.preview, address, certificate, live.feed)
     panel.start()
     notify(f"Panel: {panel.url}")

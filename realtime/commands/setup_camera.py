@@ -37,19 +37,59 @@ _OPTIONS = f'exclusive_caps=1 card_label="{LABEL}"'
 
 _SIZE = (640, 480)
 _FPS = 30.0
+"""The check's picture is of a size and a rate that every program takes."""
+
 _CHECK_WITHIN = 10.0
-"""Seconds in which the picture must come back."""
+"""Seconds in which the picture must come back; v4l2loopback gives it in less than one."""
 
 _TOLERANCE = 16
-"""How far a colour may be off after two conversions."""
+"""How far a colour may be off, of 255, after two conversions: 5 were seen."""
 
-_LETTER = {"-lts": "linux-lts-headers", "-zen": "linux-zen-headers"}
+TRIED = "Debian 12"
+"""Where the commands below were run and the camera checked; the others are as the distributions
+call their packages."""
+
+_UNTRIED = (
+    f"These commands were tried on {TRIED} only; here they follow what this system calls its "
+    "packages."
+)
+
+_MODULE = "the kernel module v4l2loopback"
+_APT = (
+    ("what there is to install", "apt-get update"),
+    # Without the headers of the kernel that runs, the module is not built.
+    (_MODULE, "apt-get install -y v4l2loopback-dkms linux-headers-{release}"),
+)
+_RECIPES = {
+    "debian": _APT,
+    "ubuntu": _APT,
+    "fedora": (
+        (_MODULE, "dnf install -y akmod-v4l2loopback kernel-devel-{release}"),
+        ("it is built for this kernel", "akmods --force"),
+    ),
+    "arch": ((_MODULE, "pacman -S --needed --noconfirm v4l2loopback-dkms {arch}"),),
+    "opensuse": ((_MODULE, "zypper --non-interactive install v4l2loopback-kmp-default"),),
+}
+"""How distributions get the module: what each command is for, and the command. {release}: of the
+kernel that runs. {arch}: Arch's package of its headers."""
+
+_ARCH_HEADERS = {
+    "-lts": "linux-lts-headers",
+    "-zen": "linux-zen-headers",
+    "-hardened": "linux-hardened-headers",
+}
 """Arch's headers for other kernels than the usual one, by how their release ends."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command. what: what it is for. words: the program and its arguments. text: its input."""
+    """One command.
+
+    Attributes:
+        what: what it is for.
+        words: the program and its arguments.
+        text: its input.
+    """
 
     what: str
     words: tuple[str, ...]
@@ -68,12 +108,17 @@ class Step:
 class Plan:
     """What to do, in order: commands first, then what only the user can do.
 
-    blocked: why the commands cannot be run before something is done by hand, or "".
+    Attributes:
+        steps: the commands.
+        by_hand: a sentence for each thing that only the user can do.
+        blocked: why the commands cannot be run before something is done by hand, or "".
+        note: where the commands were tried, or "" where that says nothing about them.
     """
 
     steps: tuple[Step, ...] = ()
     by_hand: tuple[str, ...] = ()
     blocked: str = ""
+    note: str = ""
 
 
 def plan(
@@ -99,6 +144,7 @@ def plan(
                 "If Windows has no winget, install OBS Studio from obsproject.com. OBS need not "
                 "run. For several cameras, or one of another size, install UnityCapture instead.",
             ),
+            note=_UNTRIED,
         )
     if host.system == "Darwin":
         return Plan(
@@ -114,6 +160,7 @@ def plan(
                 "Extensions (before macOS 15: Privacy & Security).",
                 "Click Stop Virtual Camera and quit OBS; it need not run any more.",
             ),
+            note=_UNTRIED,
         )
     return Plan(by_hand=("Install OBS Studio 30 or newer.",))
 
@@ -184,6 +231,8 @@ def setup_camera(yes: bool, notify: Callable[[str], None]) -> None:
     todo = plan(Host.this(), list_devices(), as_root=as_root)
     if todo.blocked:
         raise UserError(todo.blocked)
+    if todo.steps and todo.note:
+        notify(todo.note)
     if todo.steps and not yes:
         notify("To have a virtual camera, run:")
         for step in todo.steps:
@@ -215,10 +264,12 @@ def _linux(host: Host, devices: Sequence[VideoDevice], root: Path, sudo: tuple[s
     loopbacks = virtual_outputs(list(devices))
     steps: list[Step] = []
     by_hand: list[str] = []
-    blocked = ""
+    blocked = note = ""
     if not loopbacks and not host.has_loopback:
         install, blocked = _install(host, root, sudo)
         steps += install
+        own = host.distributions[:1] == ("debian",)
+        note = f"These commands were tried on {TRIED}." if own else _UNTRIED
     options_file, listed = _configured(root)
     if options_file is None:
         path = root / "etc/modprobe.d/avatarify-like.conf"
@@ -242,7 +293,7 @@ def _linux(host: Host, devices: Sequence[VideoDevice], root: Path, sudo: tuple[s
         user = os.environ.get("SUDO_USER") or os.environ.get("USER") or "$USER"
         steps.append(Step("to be allowed to use it", (*sudo, "usermod", "-aG", "video", user)))
         by_hand.append("Log in again.")
-    return Plan(tuple(steps), tuple(by_hand), blocked)
+    return Plan(tuple(steps), tuple(by_hand), blocked, note)
 
 
 def _written(path: Path, what: str, text: str, sudo: tuple[str, ...]) -> list[Step]:
@@ -258,42 +309,22 @@ def _install(host: Host, root: Path, sudo: tuple[str, ...]) -> tuple[list[Step],
 
     The nearest relative of the distribution decides.
     """
-    what = "the kernel module v4l2loopback"
-    for name in host.distributions:
-        if name in ("debian", "ubuntu"):
-            # Without the headers of the kernel that runs, the module is not built.
-            packages = ("v4l2loopback-dkms", f"linux-headers-{host.release}")
-            return [
-                Step("what there is to install", (*sudo, "apt-get", "update")),
-                Step(what, (*sudo, "apt-get", "install", "-y", *packages)),
-            ], ""
-        if name == "fedora":
-            blocked = ""
-            if not any((root / "etc/yum.repos.d").glob("rpmfusion-free*.repo")):
-                blocked = (
-                    "Fedora has v4l2loopback in RPM Fusion (free); switch that on as "
-                    "rpmfusion.org/Configuration shows, then run this again, or write --output "
-                    "pipewire, which needs nothing."
-                )
-            packages = ("akmod-v4l2loopback", f"kernel-devel-{host.release}")
-            return [
-                Step(what, (*sudo, "dnf", "install", "-y", *packages)),
-                Step("it is built for this kernel", (*sudo, "akmods", "--force")),
-            ], blocked
-        if name == "arch":
-            kind = next((end for end in _LETTER if host.release.endswith(end)), "")
-            headers = _LETTER.get(kind, "linux-headers")
-            words = ("pacman", "-S", "--needed", "--noconfirm", "v4l2loopback-dkms", headers)
-            return [Step(what, (*sudo, *words))], ""
-        if name in ("suse", "opensuse"):
-            install = ("zypper", "--non-interactive", "install", "v4l2loopback-kmp-default")
-            return [Step(what, (*sudo, *install))], ""
-        if name == "alpine":
-            return [Step(what, (*sudo, "apk", "add", "v4l2loopback-lts"))], ""
-    return [], (
-        "This system's way to kernel modules is not known here; install its v4l2loopback package "
-        "and run this again, or write --output pipewire, which needs nothing."
-    )
+    name = next((name for name in host.distributions if name in _RECIPES), None)
+    if name is None:
+        return [], (
+            "This system's way to kernel modules is not known here; install its v4l2loopback "
+            "package and run this again, or write --output pipewire, which needs nothing."
+        )
+    kind = next((end for end in _ARCH_HEADERS if host.release.endswith(end)), "")
+    names = {"release": host.release, "arch": _ARCH_HEADERS.get(kind, "linux-headers")}
+    steps = [Step(what, (*sudo, *line.format_map(names).split())) for what, line in _RECIPES[name]]
+    if name == "fedora" and not any((root / "etc/yum.repos.d").glob("rpmfusion-free*.repo")):
+        return steps, (
+            "Fedora has v4l2loopback in RPM Fusion (free); switch that on as "
+            "rpmfusion.org/Configuration shows, then run this again, or write --output "
+            "pipewire, which needs nothing."
+        )
+    return steps, ""
 
 
 def _configured(root: Path) -> tuple[Path | None, bool]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from realtime.closing import Closing
 from realtime.pipeline.live import Status
 
 
@@ -50,7 +51,7 @@ def summary(status: Status, frames: int, p50: float | None, p99: float | None) -
     return text + "."
 
 
-class StatusLine:
+class StatusLine(Closing):
     """A live line on a terminal; elsewhere a plain line every few seconds."""
 
     def __init__(self, console: Console, every: float = 5.0) -> None:
@@ -60,18 +61,13 @@ class StatusLine:
         self._printed = time.perf_counter()
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> StatusLine:
+    def __enter__(self) -> Self:
         """Take over the last line of the terminal."""
         if self._console.is_terminal:
             self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Give the line back."""
         self._live.stop()
 

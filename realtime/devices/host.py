@@ -13,9 +13,11 @@ from pathlib import Path
 class Host:
     """What a remedy depends on.
 
-    system: `platform.system()`. distributions: the Linux distribution's ID and those it is like.
-    has_loopback: the v4l2loopback kernel module is installed, whether or not it is loaded.
-    release: of the kernel that runs, such as "6.1.0-18-amd64".
+    Attributes:
+        system: `platform.system()`.
+        distributions: the Linux distribution's ID and those it is like.
+        has_loopback: the v4l2loopback kernel module is installed, whether or not it is loaded.
+        release: of the kernel that runs, such as "6.1.0-18-amd64".
     """
 
     system: str

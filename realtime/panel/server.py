@@ -35,11 +35,22 @@ from realtime.session.keys import KEYS
 from realtime.session.session import Command, Session
 
 _OUTPUT, _CAMERA = 1, 2
+"""The kinds of pictures; the first byte of each, which static/socket.js reads."""
+
 _IN_FLIGHT = 2
+"""Pictures on their way: one that the page shows, and one that travels meanwhile."""
+
 _FIGURES_EVERY = 0.5
+"""Seconds; faster figures cannot be read."""
+
 _MAX_PAGES = 16
+"""More are a mistake or an attack: each costs computing time that drawing needs."""
+
 _MAX_TEXT = 20_000
+"""Letters of a message; the page's longest has some hundred."""
+
 _WIDTHS = (320, 640, 1280, 1920, 3840)
+"""Pixels: thumbnails, half, 720p, 1080p, 4K."""
 
 _FILES = {
     "/": ("index.html", "text/html"),
@@ -60,7 +71,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class _Page:
-    """One open page. shows: kind of picture to its width and frames per second."""
+    """One open page.
+
+    Attributes:
+        socket: to talk to it.
+        name: made here, new for every page.
+        shows: kind of picture to its width and frames per second.
+        in_flight: kind of picture to how many the page has not shown yet.
+        sending: held while a message is sent.
+        told: the revision of the state that it knows.
+    """
 
     socket: WebSocket
     name: str
@@ -119,7 +139,8 @@ class Panel:
                 Route("/thumbnails/{identity:str}", self._thumbnail, methods=["GET"]),
                 Route("/avatars", self._add, methods=["POST"]),
                 WebSocketRoute("/live", self._live),
-            ]
+            ],
+            exception_handlers={Exception: self._failed},
         )
         guarded = Guard(app, self._hosts, not address.loopback, self._secure)
         self._server = uvicorn.Server(
@@ -166,7 +187,13 @@ class Panel:
         try:
             self._server.run(sockets=[self._listener])
         except (Exception, SystemExit) as error:
+            _log.debug("the panel has failed", exc_info=error)
             self._session.say(f"The panel has failed ({error}); the run goes on without it.")
+
+    async def _failed(self, request: Request, error: Exception) -> Response:
+        # The server's own log is off: it would write on the terminal.
+        _log.debug("a request failed", exc_info=error)
+        return Response(status_code=500)
 
     async def _file(self, request: Request) -> Response:
         content, kind = self._contents[request.url.path]
@@ -223,9 +250,14 @@ class Panel:
             finally:
                 for job in jobs:
                     job.cancel()
-                await asyncio.gather(*jobs, return_exceptions=True)
-        except (WebSocketDisconnect, RuntimeError):
-            pass  # The page is gone.
+                for ended in await asyncio.gather(*jobs, return_exceptions=True):
+                    if isinstance(ended, Exception):
+                        _log.debug("a page is told nothing more", exc_info=ended)
+        except (WebSocketDisconnect, RuntimeError) as error:
+            _log.debug("a page is gone", exc_info=error)
+        except Exception as error:
+            _log.debug("a page failed", exc_info=error)
+            raise
         finally:
             self._pages.discard(page)
             if self._feed is not None:

@@ -8,6 +8,7 @@ writes in a thread of its own, and what the user is told is printed by the threa
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -35,10 +36,14 @@ only be replaced, and following it takes computing time from drawing."""
 _DRAWING = "Drawing the avatar"
 _POLL = 0.05  # The same for the thread that called `run`.
 _TICK = 0.25
+"""Seconds between two looks at the status: more often nobody reads it."""
+
 _ABSENT = 1.0
 """Seconds without a camera frame after which the avatar eases to its neutral pose."""
 
 _EASING = 1 / 30
+"""Seconds between two steps toward the neutral pose: as smooth as a camera."""
+
 _BACKOFF = (0.25, 0.5, 1.0)
 """Seconds before a lost camera is opened again."""
 
@@ -48,10 +53,30 @@ _PATIENCE_STAGES = 2.0
 _PATIENCE_OUTPUTS = 60.0
 """The same for recordings that are being finished: a long one on a slow disk takes a while."""
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a run at one moment; durations in milliseconds, None where not yet known."""
+    """The state of a run at one moment.
+
+    Attributes:
+        camera: its name.
+        camera_lost: it gives no pictures and is being opened again.
+        backend: the backend's name.
+        device: where it computes, and why.
+        face_found: the driver's face was in the last frame.
+        calibration: how far it is, in words.
+        fps: animated frames a second.
+        fps_output: frames a second that go out, repeats too.
+        latency_p50: added latency in milliseconds; None where not yet known.
+        latency_p99: the same, of the slowest frames.
+        outputs: where frames go.
+        faults: how many there were.
+        last_fault: the last of them, in one line.
+        seconds: since the start.
+        dropped: camera frames that were replaced by newer ones before they were used.
+    """
 
     camera: str
     camera_lost: bool
@@ -68,12 +93,17 @@ class Status:
     last_fault: str | None
     seconds: float
     dropped: int = 0
-    """Camera frames that were replaced by newer ones before they were used."""
 
 
 @dataclass(frozen=True)
 class _Posed:
-    """queued: seconds the camera frame waited before it was followed."""
+    """A frame that was followed and not yet drawn.
+
+    Attributes:
+        followed: what the animation made of it.
+        queued: seconds the camera frame waited before it was followed.
+        ready_at: when it was followed, seconds of `time.perf_counter()`.
+    """
 
     followed: Followed
     queued: float
@@ -82,6 +112,8 @@ class _Posed:
 
 @dataclass(frozen=True)
 class _Rendered:
+    """A frame that was drawn, its avatar, and when (seconds of `time.perf_counter()`)."""
+
     frame: AvatarFrame
     avatar: Avatar
     ready_at: float
@@ -91,7 +123,14 @@ class _Rendered:
 class _Camera:
     """What the capture thread tells the others.
 
-    attempt: how often it was lost or not opened since the last frame.
+    Attributes:
+        name: of the camera.
+        lost: it gives no pictures.
+        attempt: how often it was lost or not opened since the last frame.
+        device: the camera itself, while it is open.
+        error: why it could not be opened at the start.
+        opened_at: when it was opened first, seconds of `time.perf_counter()`.
+        opened: set from then on.
     """
 
     name: str = "opening"
@@ -302,8 +341,10 @@ class Pipeline:
             feed.end()
         for output in self._outputs:
             if id(output) not in fed and output.sink is not None:
-                with suppress(Exception):  # What kept the run from starting is raised.
+                try:
                     output.sink.close()
+                except Exception as error:  # What kept the run from starting is raised.
+                    _log.debug("%s did not close well", output.name, exc_info=error)
         until = time.perf_counter() + _PATIENCE_OUTPUTS
         for feed in [*self._feeds, *self._leaving]:
             patience = until - time.perf_counter()
@@ -338,8 +379,10 @@ class Pipeline:
 
     def _print_lines(self) -> None:
         while not self._lines.empty():
+            line = self._lines.get()
+            _log.info("%s", line)
             with suppress(OSError):
-                self._notify(self._lines.get())
+                self._notify(line)
 
     def _guard(self, work: Callable[[], None]) -> None:
         """Run a thread's work; what it raises ends the run and is raised by `run`."""
@@ -360,6 +403,7 @@ class Pipeline:
                     self._camera.opened.set()
                     self._read(camera)
             except UserError as error:
+                _log.debug("the camera is lost", exc_info=error)
                 if not self._camera.opened.is_set():
                     self._camera.error = error
                     self._stop.set()
@@ -368,6 +412,7 @@ class Pipeline:
             except Exception as error:
                 if not self._camera.opened.is_set():
                     raise
+                _log.debug("the camera failed", exc_info=error)
                 self._lost(f"The camera failed ({type(error).__name__}: {error}).")
             self._stop.wait(_BACKOFF[min(self._camera.attempt, len(_BACKOFF) - 1)])
             self._camera.attempt += 1

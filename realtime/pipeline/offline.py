@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -23,6 +24,8 @@ from realtime.animation.frame_repair import Fault
 from realtime.animation.presence import Presence
 from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many frames are done, and how many there are."""
@@ -75,7 +78,12 @@ class ClipReport:
 
 @dataclass
 class _Faults:
-    """Counts the frames that could not be made."""
+    """Counts the frames that could not be made.
+
+    Attributes:
+        count: how many.
+        last: why, the last time.
+    """
 
     count: int = 0
     last: str | None = None
@@ -83,11 +91,17 @@ class _Faults:
     def add(self, fault: Exception) -> None:
         self.count += 1
         self.last = f"{type(fault).__name__}: {fault}".splitlines()[0]
+        _log.debug("a frame could not be made", exc_info=fault)
 
 
 @dataclass(frozen=True)
 class Driver:
-    """The driving clip's faces: one entry a frame, None where there is no face."""
+    """What was found in the driving clip, one entry a frame.
+
+    Attributes:
+        faces: None where there is no face.
+        seconds: when the frame is shown.
+    """
 
     faces: list[Face | None]
     seconds: list[float]

@@ -17,6 +17,7 @@ RETRY = 1.0
 """Seconds before an output that failed is opened again."""
 
 _WAIT = 0.2
+"""Seconds after which a waiting thread looks whether it should end."""
 
 _log = logging.getLogger(__name__)
 
@@ -25,10 +26,15 @@ _log = logging.getLogger(__name__)
 class Output:
     """One place for frames, and how to open it.
 
-    retry: open it again when it fails (a virtual camera; not a recording, whose file is lost).
-    What is not retried is opened when the camera is, so that a run that cannot start leaves the
-    file of an earlier recording alone.
-    gone: it has failed and is not tried again. failure: why, as a sentence, until it is back.
+    Attributes:
+        open: opens the sink.
+        retry: open it again when it fails (a virtual camera; not a recording, whose file is lost).
+            What is not retried is opened when the camera is, so that a run that cannot start leaves
+            the file of an earlier recording alone.
+        sink: while it is open.
+        name: what to call it.
+        gone: it has failed and is not tried again.
+        failure: why, as a sentence, until it is back.
     """
 
     open: Callable[[], Sink]
@@ -51,6 +57,8 @@ class Output:
 
 @dataclass(frozen=True)
 class _Parcel:
+    """A frame, and when it was handed over (seconds of `time.perf_counter()`)."""
+
     frame: AvatarFrame
     handed_at: float
 
@@ -135,6 +143,7 @@ class OutputThread:
             self.busy_since = None
 
     def _failed(self, error: Exception) -> None:
+        _log.debug("%s failed", self.output.name, exc_info=error)
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         output = self.output
         output.failure = f"The output {output.name} failed ({reason.rstrip('.')})"
@@ -152,7 +161,7 @@ class OutputThread:
             try:
                 self.output.sink = self.output.open()
             except Exception as error:
-                _log.debug("%s cannot be opened again: %s", self.output.name, error)
+                _log.debug("%s cannot be opened again", self.output.name, exc_info=error)
             else:
                 break
             if not self._reopens():
@@ -170,6 +179,7 @@ class OutputThread:
         try:
             sink.close()
         except Exception as error:
+            _log.debug("%s did not close well", self.output.name, exc_info=error)
             reason = str(error).rstrip(".")
             self.output.failure = f"The output {self.output.name} did not close well ({reason})"
             self._notify(f"{self.output.failure}.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import cv2
+
+from models.environment import cores
 
 
 def limit_threads(count: int | None = None) -> None:
@@ -24,10 +25,3 @@ def switch_quickly() -> None:
     open, that is the difference between 37 and 4 milliseconds more at the 99th percentile.
     """
     sys.setswitchinterval(0.001)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from models.errors import UserError
 from models.locking import exclusive
+from realtime.paths import signing_file
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -21,18 +20,25 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "AVATARIFY_SIGN_KEY"
 CERTIFICATE_VARIABLE = "AVATARIFY_SIGN_CERT"
 
-_FILE = "signing.pem"
 _YEARS = 10
+"""How long a self-made certificate holds: longer than a computer lives."""
+
 _MAX_BYTES = 1_000_000
+"""Of a key or certificate that is read; real ones have a few thousand."""
+
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
+"""C2PA's names for what OpenSSL calls the curves."""
 
 
 @dataclass(frozen=True)
 class Credentials:
     """What signs.
 
-    key: PKCS #8, PEM. chain: the signer's certificate and those above it, PEM. algorithm: the name
-    that C2PA has for it. own: made on this computer, so that it proves no identity.
+    Attributes:
+        key: PKCS #8, PEM.
+        chain: the signer's certificate and those above it, PEM.
+        algorithm: the name that C2PA has for it.
+        own: made on this computer, so that it proves no identity.
     """
 
     key: bytes
@@ -94,19 +100,14 @@ def choose(key: Path | None, certificate: Path | None) -> Credentials:
     return _packed(loaded, chain, own=False)
 
 
-def own_file() -> Path:
-    """Where the key and certificate of this computer are kept."""
-    return Path(platformdirs.user_data_dir("avatarify-like", appauthor=False)) / _FILE
-
-
 def existing() -> Credentials | None:
     """Those of this computer if they have been made and are still valid."""
     from cryptography import x509
 
     try:
-        data = own_file().read_bytes()
+        data = signing_file().read_bytes()
         chain = x509.load_pem_x509_certificates(data)
-        key = _load_key(data, _FILE)
+        key = _load_key(data, signing_file().name)
     except (OSError, ValueError, UserError):
         return None
     if chain[0].not_valid_after_utc <= datetime.datetime.now(datetime.UTC):
@@ -120,7 +121,7 @@ def of_this_computer() -> Credentials:
     Raises:
         UserError: they cannot be written.
     """
-    path = own_file()
+    path = signing_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(path.with_suffix(".lock")):

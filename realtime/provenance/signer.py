@@ -6,9 +6,9 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from models.errors import UserError
+from realtime.closing import Closing
 from realtime.provenance import credentials as keys
 from realtime.provenance.credentials import Credentials
 from realtime.provenance.signing import RECOVERED, TOOL, Claim, available, check, sign
@@ -19,7 +19,7 @@ SELF_MADE = (
 )
 
 
-class Signer:
+class Signer(Closing):
     """Takes the paths of finished videos and signs them one after the other.
 
     Used around a run: leaving the block waits until everything handed in is signed. A video that
@@ -57,16 +57,7 @@ class Signer:
                 self._thread = threading.Thread(target=self._work, name="signer", daemon=True)
                 self._thread.start()
 
-    def __enter__(self) -> Signer:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Wait for what is still to be signed."""
         with self._lock:
             thread = self._thread

@@ -9,12 +9,12 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.errors import UserError
 from realtime.provenance.credentials import Credentials
+from realtime.version import version
 
 TOOL = "avatarify-like"
 
@@ -25,6 +25,8 @@ would say that no photo is in it, "algorithmicMedia" that nothing was trained.""
 
 MEDIA_TYPE = "video/mp4"
 _SPOOL_MEGABYTES = 8
+"""What the library keeps in memory of what it writes; the rest goes to a temporary file."""
+
 _LEAF_KILOBYTES = 8192
 """The media data is hashed in pieces of this size, so that a large file is never in memory."""
 
@@ -37,7 +39,9 @@ class SigningError(UserError):
 class Claim:
     """What a manifest says about how the video was made.
 
-    made: one sentence. badge: the visible mark is in every frame.
+    Attributes:
+        made: one sentence.
+        badge: the visible mark is in every frame.
     """
 
     made: str
@@ -48,14 +52,6 @@ LIVE = "A photo was animated live with the face in front of a webcam."
 PARTLY_REAL = f"{LIVE} In parts the camera's own picture may be shown."
 RECOVERED = "A photo was animated; signed later, from a recording that was left unsigned."
 CLIP = "A photo was animated with the face in a video."
-
-
-def version() -> str:
-    """The version of this program, or "0" where it is not installed."""
-    try:
-        return metadata.version(TOOL)
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 def available() -> bool:

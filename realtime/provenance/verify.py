@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,16 @@ from realtime.provenance.signing import SOURCE_TYPE
 
 _UNTRUSTED = "signingCredential.untrusted"
 _MAX_ANCHORS = 10_000_000
+"""Bytes of a list of issuers; that of all that browsers trust has a quarter of a million."""
+
 _START = 1 << 20
+"""Bytes in which a manifest that was not read must begin to be seen: in files of ours it is in the
+first kilobyte."""
+
 _LONGEST = 300
+"""Letters of a text of the file's that are shown: a line or two of a terminal."""
+
+_log = logging.getLogger(__name__)
 
 _SOURCE_TYPES = {
     SOURCE_TYPE: "put together with media from trained algorithms (AI)",
@@ -49,7 +58,17 @@ class Trust(enum.Enum):
 class Finding:
     """What a file says about itself, and whether it is true.
 
-    faults: what does not fit, in C2PA's words. actions: what was done, in order.
+    Attributes:
+        path: the file.
+        verdict: whether it was changed since it was signed.
+        trust: what is known about who signed.
+        signer: the name and issuer in the signer's certificate.
+        tool: the program that made it.
+        moment: when it was signed.
+        by_authority: an authority for time stamps says so.
+        source_types: IPTC's words for how it was made, explained.
+        actions: what was done, in order.
+        faults: what does not fit, in C2PA's words.
     """
 
     path: Path
@@ -205,7 +224,8 @@ def _is_media(path: Path) -> bool:
     try:
         with PIL.Image.open(path):
             return True
-    except Exception:  # Pillow raises nearly anything on a broken file.
+    except Exception as error:  # Pillow raises nearly anything on a broken file.
+        _log.debug("no picture", exc_info=error)
         return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import threading
 import time
@@ -23,10 +24,15 @@ MAX_UPLOAD = 40_000_000
 """Bytes of a photo that is added."""
 
 _MAX_PIXELS = 50_000_000
+"""Of a photo that is added; one of so many takes 150 MB while it is read."""
+
 _KEEP = 8
 """How many avatars are kept ready; each takes some ten megabytes."""
 
 _KEPT_SIDE = 2048
+"""Longer side in pixels of a photo that is added: an avatar is 720, and may be one face of it."""
+
+_log = logging.getLogger(__name__)
 
 
 class AvatarState(StrEnum):
@@ -40,7 +46,12 @@ class AvatarState(StrEnum):
 
 @dataclass(frozen=True)
 class ReadyAvatar:
-    """A prepared avatar. face: the photo's, for finding the driver's pose that is most like it."""
+    """A prepared avatar.
+
+    Attributes:
+        avatar: what the backend made of the photo.
+        face: the photo's, for finding the driver's pose that is most like it.
+    """
 
     avatar: Avatar
     face: Face
@@ -50,8 +61,14 @@ class ReadyAvatar:
 class AvatarEntry:
     """One photo of the list; replaced as a whole when something about it changes.
 
-    id: never used again for another photo. own: it lies in the user's folder and may be deleted.
-    reason: why it was refused. thumbnail: a JPEG file.
+    Attributes:
+        id: never used again for another photo.
+        path: where the photo lies.
+        own: it lies in the user's folder and may be deleted.
+        state: how far it is.
+        reason: why it was refused.
+        thumbnail: a JPEG file; None before it is made, empty where it cannot be.
+        ready: the avatar, while it is kept ready.
     """
 
     id: str
@@ -376,6 +393,7 @@ class AvatarLibrary:
         try:
             ready, thumbnail = self._builder(load_image(entry.path), entry.path)
         except Exception as error:
+            _log.debug("an avatar was refused", exc_info=error)
             told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}."
             reason = told.replace(str(entry.path), entry.path.name)
             with self._work:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import random
 import threading
@@ -28,15 +27,23 @@ SMOOTHING = Slider("smoothing", "Smoothing", help="Less tremble, or less delay."
 
 _SWITCHES = ("mirror_preview", "mirror_output", "blur", "landmarks", "stages")
 _PAN = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-_STEP = 0.02
-_SAVE_EVERY = 1.0
+"""Keys to the direction in the picture, x to the right and y down."""
 
-_log = logging.getLogger(__name__)
+_STEP = 0.02
+"""Of the picture's sides that one key moves the framing: ten are a fifth."""
+
+_SAVE_EVERY = 1.0
+"""Seconds between two writes while a slider is dragged."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """One thing that is asked for; `Session.do` says which names and values there are."""
+    """One thing that is asked for.
+
+    Attributes:
+        name: one of `Session.commands`.
+        value: what it takes, if anything.
+    """
 
     name: str
     value: Any = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -12,33 +11,17 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import platformdirs
+import tomli_w
 
 from models.animator import Motion, MotionSettings, Slider
 from realtime.animation.animation import Tuning
 from realtime.animation.framing import Framing
 
-HOME_VARIABLE = "AVATARIFY_HOME"
-"""Names a folder for settings and added photos, in place of the user's own ones."""
-
-_NAME = "settings.toml"
-
+_HEADER = "# Written by avatarify-like when something is changed in its panel.\n"
 _SLIDER = re.compile(r"[a-z_]{1,40}")
 """What names of sliders are made of: bare keys of TOML."""
 
 T = TypeVar("T")
-
-
-def settings_file() -> Path:
-    """Where the settings are kept."""
-    home = os.environ.get(HOME_VARIABLE)
-    return (Path(home) if home else platformdirs.user_config_path("avatarify-like")) / _NAME
-
-
-def avatars_folder() -> Path:
-    """Where photos are kept that were dropped on the panel."""
-    home = os.environ.get(HOME_VARIABLE)
-    return (Path(home) if home else platformdirs.user_data_path("avatarify-like")) / "avatars"
 
 
 @dataclass(frozen=True)
@@ -139,14 +122,14 @@ def save(settings: Settings, path: Path) -> None:
         OSError: the folder cannot be written to.
     """
     tables = asdict(settings)
-    avatars, framing = tables.pop("avatars"), tables.pop("framing")
-    lines = ["# Written by avatarify-like when something is changed in its panel.", *_table(tables)]
-    lines += ["", "[framing]", *_table(framing)]
-    for name, table in avatars.items():
-        lines += ["", f"[avatars.{_quoted(name)}]", *_table(_flat(table))]
+    # Names of files may hold bytes that are no text.
+    tables["avatars"] = {
+        name.encode("utf-8", "replace").decode("utf-8"): _flat(table)
+        for name, table in tables["avatars"].items()
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    beside.write_text(_HEADER + tomli_w.dumps(tables), encoding="utf-8")
     beside.replace(path)
 
 
@@ -165,16 +148,6 @@ def _avatar(table: dict[str, Any]) -> AvatarSettings:
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     """An avatar's settings as one table, as people edit it."""
     return {**settings.pop("strengths"), **settings}
-
-
-def _table(values: dict[str, Any]) -> list[str]:
-    return [f"{name} = {str(value).lower()}" for name, value in values.items()]
-
-
-def _quoted(text: str) -> str:
-    """A TOML string: as in JSON, but for letters that cannot be encoded and the delete sign."""
-    encodable = text.encode("utf-8", "replace").decode("utf-8")
-    return json.dumps(encodable, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _fill(start: T, data: dict[str, Any]) -> T:

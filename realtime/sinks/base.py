@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 from models.errors import UserError
+from realtime.closing import Closing
 from realtime.frames import AvatarFrame
 
 
@@ -16,7 +16,7 @@ class SinkError(UserError):
     """A sink cannot be opened or written to any more (missing device, full disk)."""
 
 
-class Sink(Protocol):
+class Sink(Closing, Protocol):
     """A virtual camera, a recording, or nothing at all.
 
     All frames given to one sink have the size and are meant for the rate it was opened with.
@@ -34,19 +34,6 @@ class Sink(Protocol):
         """
         ...
 
-    def close(self) -> None:
-        """Finish and let go; safe to call twice."""
-        ...
-
-    def __enter__(self) -> Sink: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
 
 def ignore_line(line: str) -> None:
     """A `notify` that nobody listens to."""
@@ -56,11 +43,14 @@ def ignore_line(line: str) -> None:
 class SinkRequest:
     """What a sink is opened for.
 
-    size: (width, height) in pixels, both even. fps: how often `write` will be called a second.
-    device: the part of `--output` that is the kind's own (a path, a number, a name), or None
-    for the kind's first choice. notify: called with one line for the user, such as a warning
-    about a device that works but not for every program. finished: called with the path of a file
-    once nothing more will be written to it.
+    Attributes:
+        size: (width, height) in pixels, both even.
+        fps: how often `write` will be called a second.
+        device: the part of `--output` that is the kind's own (a path, a number, a name), or None
+            for the kind's first choice.
+        notify: called with one line for the user, such as a warning about a device that works but
+            not for every program.
+        finished: called with the path of a file once nothing more will be written to it.
     """
 
     size: tuple[int, int]
@@ -74,10 +64,12 @@ class SinkRequest:
 class Found:
     """What a look around says about a kind of sink; nothing was opened for it.
 
-    usable: it is worth an attempt. where: what it would take ("AI avatar (/dev/video10)"), or "".
-    why: one clause without a capital or a full stop: what speaks for it ("every program lists
-    it"), or what is missing ("there is no v4l2loopback camera"), or "" where this kind of sink
-    does not exist on this system at all.
+    Attributes:
+        usable: it is worth an attempt.
+        why: one clause without a capital or a full stop: what speaks for it ("every program lists
+            it"), or what is missing ("there is no v4l2loopback camera"), or "" where this kind of
+            sink does not exist on this system at all.
+        where: what it would take ("AI avatar (/dev/video10)"), or "".
     """
 
     usable: bool
@@ -87,14 +79,16 @@ class Found:
 
 @dataclass(frozen=True)
 class SinkKind:
-    """One kind of sink. A new one is an object of this class in `registry.BACKENDS`.
+    """One kind of sink. A new one is an object of this class in `registry.SINK_KINDS`.
 
-    name: what `--output NAME` or `--output NAME:DEVICE` calls it.
-    find: looks whether it can be used on this computer; quick, and changes nothing.
-    open: opens a sink, or raises a `SinkError` of one sentence that says what to do. What the
-        kind needs is imported there, not at import, so that a missing library stops nobody else.
-    camera: other programs see it as a camera. `--output auto` takes the first such kind that
-        opens, and one that fails during a run is opened again.
+    Attributes:
+        name: what `--output NAME` or `--output NAME:DEVICE` calls it.
+        find: looks whether it can be used on this computer; quick, and changes nothing.
+        open: opens a sink, or raises a `SinkError` of one sentence that says what to do. What the
+            kind needs is imported there, not at import, so that a missing library stops nobody
+            else.
+        camera: other programs see it as a camera. `--output auto` takes the first such kind that
+            opens, and one that fails during a run is opened again.
     """
 
     name: str

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
+from realtime.closing import Closing
 from realtime.frames import AvatarFrame
 from realtime.sinks.base import Found, SinkKind, SinkRequest, require_avatar_frame
 
 
-class NullSink:
+class NullSink(Closing):
     """Checks frames as every sink does and drops them: `--output none`, and benchmarks."""
 
     name = "none"
@@ -22,18 +21,6 @@ class NullSink:
         require_avatar_frame(frame)
 
     def close(self) -> None:
-        """Do nothing."""
-
-    def __enter__(self) -> NullSink:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
         """Do nothing."""
 
 

@@ -64,24 +64,26 @@ def peak_memory() -> float:
 def measure(options: argparse.Namespace, full_pace: bool) -> dict[str, Any]:
     """One run; the figures in milliseconds and frames per second."""
     began = time.perf_counter()  # The imports count too: a user waits for them.
-    from realtime.assets import asset_path
-    from realtime.cli import parse_size
-    from realtime.commands.run import Choices, build
+    from realtime.commands.options import RunChoices
+    from realtime.commands.run import build
     from realtime.pipeline.threads import limit_threads
 
-    choices = Choices(
-        source=options.source or asset_path("face.jpg"),
+    choices = RunChoices(
+        source=options.source,
         camera=options.camera,
         output="none",
         record=options.record,
-        size=parse_size(options.size),
+        size=options.size,
         # At full pace the output must not be what limits it.
         fps=120 if full_pace else options.fps,
         backend=options.backend,
+    )
+    pipeline = build(
+        choices,
+        lambda line: print(line, file=sys.stderr),
         avatar_size=options.avatar_size,
         full_pace=full_pace,
-    )
-    pipeline = build(choices, lambda line: print(line, file=sys.stderr)).pipeline
+    ).pipeline
     if options.threads:
         limit_threads(options.threads)
     ready = time.perf_counter()
@@ -114,22 +116,22 @@ def _percentiles(series: Any) -> dict[str, float | None]:
 
 def page_cost(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Figures of a real-time run without and with an open page, in turn within one run."""
-    from realtime.assets import asset_path
-    from realtime.cli import parse_size
-    from realtime.commands.run import Choices, build
+    from realtime.commands.options import RunChoices
+    from realtime.commands.run import build
     from realtime.panel.address import Address
     from realtime.panel.server import Panel
 
-    choices = Choices(
-        source=options.source or asset_path("face.jpg"),
+    choices = RunChoices(
+        source=options.source,
         camera=options.camera,
         output="none",
-        size=parse_size(options.size),
+        size=options.size,
         fps=options.fps,
         backend=options.backend,
-        avatar_size=options.avatar_size,
     )
-    live = build(choices, lambda line: print(line, file=sys.stderr))
+    live = build(
+        choices, lambda line: print(line, file=sys.stderr), avatar_size=options.avatar_size
+    )
     panel = Panel(live.session, live.preview, Address())
     panel.start()
     rounds: list[dict[str, Any]] = []
@@ -232,6 +234,7 @@ def table(title: str, figures: dict[str, Any]) -> None:
 
 def main() -> None:
     """Measure, print, write."""
+    from models.environment import cores
     from models.errors import UserError
 
     options = arguments()
@@ -240,7 +243,6 @@ def main() -> None:
         return
     if options.cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if options.page:
         rounds = page_cost(options)
         figures = compare(rounds)
@@ -255,7 +257,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(str(error))
     result = {
-        "machine": f"{processor()}, {cores} cores, Python {platform.python_version()}",
+        "machine": f"{processor()}, {cores()} cores, Python {platform.python_version()}",
         "avatar_size": options.avatar_size,
         "canvas": options.size,
         "recording": options.record is not None,

@@ -34,7 +34,7 @@ import numpy as np
 
 from models.types import Image
 from realtime.cameras.clip import ClipCamera
-from realtime.cli import parse_size
+from realtime.commands.options import parse_size
 from realtime.devices.discovery import list_devices, virtual_outputs
 from realtime.sinks.virtual.pipewire import LABEL, PipeWireSink
 from realtime.sinks.virtual.virtual_camera import VirtualCameraSink

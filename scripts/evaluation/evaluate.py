@@ -30,8 +30,8 @@ from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.tracker_gain import opened
 from models.types import Crop, Face, Floats, Image, Photo
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
+from realtime.paths import asset_path
 from realtime.pipeline.offline import follow, observations
 from realtime.pipeline.threads import limit_threads
 from realtime.session.source import load_source

@@ -13,6 +13,7 @@ from importlib.resources import files
 import cv2
 import numpy as np
 
+from models.face import measures
 from models.face.irises import gaze
 from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
 from models.mesh.pose import euler, fit_head
@@ -70,7 +71,7 @@ def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
     axes = fit_head(_frontal(), neutral).rotation
     facing = fit_head(_frontal(), landmarks).rotation
     hidden = abs(np.degrees(euler(facing)[0])) > _HIDES_AN_EYE
-    height = float(np.linalg.norm(neutral[152, :2] - neutral[10, :2])) * head.scale
+    height = measures.height(neutral[:, :2]) * head.scale
     gaps = landmarks[LOWER_LIP[3:6], :2] - landmarks[UPPER_LIP[3:6], :2]
     lids = float(np.mean([_openness(eye, landmarks) / _openness(eye, neutral) for eye in EYES]))
     values = {

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from models.face import measures
 from models.face.topology import EYES, INNER_LIPS
 from scripts.heads.geometry import FloatArray, Head, HeadLibrary, Posed
 from scripts.heads.renderer import Camera, project
@@ -94,7 +95,7 @@ def part_crossed(marks: FloatArray) -> None:
     """Let lids and lips that were pushed through each other meet halfway, in place (478, 3)."""
     pairs = [(eye.upper, eye.lower) for eye in EYES]
     pairs.append((INNER_LIPS[1:10], INNER_LIPS[:10:-1]))
-    up = marks[10, :2] - marks[152, :2]
+    up = -measures.down(marks[:, :2])
     for upper, lower in pairs:
         crossed = (marks[upper, :2] - marks[lower, :2]) @ up < 0
         between = (marks[upper] + marks[lower])[crossed] / 2

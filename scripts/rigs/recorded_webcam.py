@@ -15,9 +15,9 @@ import numpy as np
 
 from models.face.tracker import FaceTracker
 from models.types import Image
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipCamera
 from realtime.frames import AvatarFrame
+from realtime.paths import asset_path
 from realtime.sinks.base import Sink
 from realtime.sinks.virtual.pipewire import PipeWireSink
 from scripts.evaluation.measures import MOTIONS, agreement, motions

@@ -36,12 +36,14 @@ from models.backends import create_animator
 from models.errors import UserError
 from models.face.tracker import FaceTracker
 from models.types import Image
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
+from realtime.canvas.fit import Fit
 from realtime.commands import run as live
+from realtime.commands.options import RunChoices
 from realtime.frames import AvatarFrame
 from realtime.panel.address import Address
 from realtime.panel.server import Panel
+from realtime.paths import asset_path
 from realtime.pipeline.live import Pipeline
 from realtime.pipeline.output import Output
 from realtime.pipeline.threads import limit_threads
@@ -134,15 +136,13 @@ class Bench:
         self.failure: UserError | None = None
         self._camera_fps = 0 if full_pace else fps
         self.pictures = driving_pictures(marked)
-        choices = live.Choices(
+        choices = RunChoices(
             source=photos(folder / "photos"),
             output="none",
             record=folder / "record.mp4",
-            size=size,
+            size=f"{size[0]}x{size[1]}",
             fps=fps,
-            fit="cover",
-            avatar_size=avatar_size,
-            full_pace=full_pace,
+            fit=Fit.COVER,
         )
         self._parts = mock.patch.multiple(
             live,
@@ -153,7 +153,9 @@ class Bench:
             _outputs=lambda *words: outputs(self),
         )
         with self._parts:
-            made = live.build(choices, self.lines.append)
+            made = live.build(
+                choices, self.lines.append, avatar_size=avatar_size, full_pace=full_pace
+            )
         limit_threads(1)
         self.live, self.pipeline, self.session = made, made.pipeline, made.session
         self._thread = threading.Thread(target=self._run, name="run")
@@ -450,18 +452,16 @@ def run_long(options: argparse.Namespace) -> int:
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="avatarify-soak-") as name, ExitStack() as stack:
         folder = Path(name)
-        choices = live.Choices(
+        choices = RunChoices(
             source=photos(folder / "photos"),
             camera="demo",
             output="none",
             record=folder / "long.mp4",
-            size=(640, 360),
-            avatar_size=360,
+            size="640x360",
             fps=60,
-            full_pace=True,
         )
         stack.enter_context(mock.patch.object(live, "avatars_folder", lambda: folder / "own"))
-        made = live.build(choices, print)
+        made = live.build(choices, print, avatar_size=360, full_pace=True)
         panel = Panel(made.session, made.preview, Address())
         panel.start()
         stack.callback(panel.close)

@@ -16,9 +16,9 @@ from models.types import Avatar, Crop, Face, Image
 from realtime.animation.animation import Animation
 from realtime.animation.calibration import CalibrationState
 from realtime.animation.plausibility import Plausibility
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
 from realtime.frames import CameraFrame
+from realtime.paths import asset_path
 from scripts.rigs.fakes import FakeAnimator, FakeTracker, face
 
 FPS = 30

@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Error
 
 from models.types import Image
-from realtime.assets import asset_path
+from realtime.paths import asset_path
 from scripts.rigs.browser import Browser
 from tests.paths import ROOT
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import av
 import pytest
 
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
+from realtime.paths import asset_path
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals and limits of POSIX")

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from models.errors import UserError
 from realtime import cli
-from realtime.files import check_writable
 from tests.paths import ROOT
 
 
@@ -56,27 +54,6 @@ def test_help_and_completion_load_nothing_heavy() -> None:
     root = ROOT
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("1280x720", (1280, 720)), (" 640X480 ", (640, 480)), ("64x64", (64, 64))]
-)
-def test_sizes(text: str, size: tuple[int, int]) -> None:
-    assert cli.parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "1280", "1281x720", "0x0", "62x64", "4000x64", "axb", "-2x4"])
-def test_sizes_that_cannot_be_used(text: str) -> None:
-    with pytest.raises(UserError, match="such as 1280x720"):
-        cli.parse_size(text)
-
-
-def test_best_frames() -> None:
-    assert cli.parse_best_frame("auto") is None
-    assert cli.parse_best_frame("12") == 12
-    for text in ("first", "-1", "1.5", ""):
-        with pytest.raises(UserError, match="auto or the number"):
-            cli.parse_best_frame(text)
 
 
 @pytest.mark.parametrize(
@@ -146,15 +123,3 @@ def test_names_outside_the_code_page_are_told_all_the_same(tmp_path: Path) -> No
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call("--version", monkeypatch=monkeypatch, capsys=capsys)
     assert code == 0 and out.startswith("avatarify-like")
-
-
-def test_where_a_video_cannot_be_written(tmp_path: Path) -> None:
-    check_writable(tmp_path / "out.mp4")
-    with pytest.raises(UserError, match="is a folder"):
-        check_writable(tmp_path)
-    with pytest.raises(UserError, match="does not exist"):
-        check_writable(tmp_path / "missing" / "out.mp4")
-    check_writable(tmp_path / "OUT.MP4")
-    for name in ("out.txt", "out.mov", "out.m4v", "out.mkv", "out"):
-        with pytest.raises(UserError, match=r"ends in \.mp4"):
-            check_writable(tmp_path / name)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from models.types import Image
+from realtime.closing import Closing
 from realtime.frames import AvatarFrame
 from realtime.sinks.base import Found, SinkError, SinkKind, SinkRequest, require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
@@ -25,8 +26,10 @@ _LONGEST_GAP = 10.0
 """Seconds without a frame that are filled; a longer pause (a sleeping laptop) is left out. Chosen:
 longer than any stutter, shorter than a sleep."""
 
+_log = logging.getLogger(__name__)
 
-class Recorder:
+
+class Recorder(Closing):
     """Encodes in a thread of its own, at a constant frame rate that follows the clock.
 
     A gap is filled by repeating the frame before; a frame too many replaces the one before; when
@@ -122,19 +125,6 @@ class Recorder:
             self._told = True
             raise self._error
 
-    def __enter__(self) -> Recorder:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
-
     def _next_slot(self, now: float) -> int:
         """Which frame of the video this moment is; small jitter of the calls does not count."""
         if self._started is None:
@@ -179,6 +169,7 @@ class Recorder:
 
     def _fail(self, error: Exception) -> None:
         """Keep the first error for the next `write` or `close`, and drop what waits."""
+        _log.debug("the recording %s stopped", self.name, exc_info=error)
         if not isinstance(error, SinkError):
             error = SinkError(f"The recording {self.name} stopped: {error}.")
         with self._changed:

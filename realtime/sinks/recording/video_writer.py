@@ -7,7 +7,6 @@ import os
 import shutil
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -16,8 +15,10 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 
+from models.errors import UserError
 from models.types import Image
-from realtime.files import VIDEO_SUFFIX
+from realtime.closing import Closing
+from realtime.paths import check_writable
 from realtime.sinks.base import SinkError
 from realtime.sinks.recording.audio_track import AudioTrack
 from realtime.sinks.recording.mp4_file import Mp4File
@@ -56,7 +57,7 @@ MARK = "AI avatar: a photo animated with avatarify-like"
 """The comment in every file, also in one whose signature was never written."""
 
 
-class VideoWriter:
+class VideoWriter(Closing):
     """An MP4 with H.264 video (BT.709, 4:2:0, constant quality) and perhaps a clip's sound.
 
     If the program is killed the file plays up to its last whole second; on a disk that gets full it
@@ -108,7 +109,10 @@ class VideoWriter:
         self._time_base = 1 / (rate * _TICKS)
         self._reformatter = VideoReformatter()
         clip = None if audio_from is None else Path(audio_from)
-        _check_target(self.path, clip)
+        try:
+            check_writable(self.path, {"driving clip": clip})
+        except UserError as error:
+            raise SinkError(str(error)) from None
         try:
             self._file = Mp4File(self.path)
             try:
@@ -161,19 +165,6 @@ class VideoWriter:
                 refused = refused or error
         if refused is not None:
             raise self._stopped(refused) from None
-
-    def __enter__(self) -> VideoWriter:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _open(self, rate: Fraction, live: bool, clip: Path | None) -> None:
         """Begin the streams: the video's and, where the clip has one, the sound's.
@@ -278,30 +269,6 @@ class VideoWriter:
             f"The recording {self.name} stopped: {_reason(self._fault)}; what was recorded before "
             "is kept, make room or choose another place."
         )
-
-
-def _check_target(path: Path, source: Path | None) -> None:
-    """Find what is wrong with a path before anything is written.
-
-    Raises:
-        SinkError: it is one of the things that cannot work.
-    """
-    if path.is_dir():
-        raise SinkError(f"{path} is a directory; give the name of a file that ends in .mp4.")
-    if path.suffix.lower() != VIDEO_SUFFIX:
-        raise SinkError(
-            f"Recordings are MP4 files; give {path.name!r} a name that ends in {VIDEO_SUFFIX}."
-        )
-    if not path.parent.is_dir():
-        raise SinkError(f"There is no folder {path.parent} for {path.name}; make it first.")
-    if source is not None and path.exists() and source.exists() and os.path.samefile(path, source):
-        raise SinkError(f"{path} is also the driving clip; give the result another name.")
-    try:
-        path.open("ab").close()
-    except OSError as error:
-        raise SinkError(
-            f"{path} cannot be written: {_reason(error)}; choose another place."
-        ) from None
 
 
 def _reason(error: Exception) -> str:

@@ -9,13 +9,13 @@ import re
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import cv2
 import numpy as np
 
 from models.types import Image
+from realtime.closing import Closing
 from realtime.frames import AvatarFrame
 from realtime.sinks.base import Found, SinkError, SinkKind, SinkRequest, require_avatar_frame
 from realtime.sinks.virtual import libpipewire as pw
@@ -27,7 +27,7 @@ _CONNECT_WITHIN = 3.0
 """Seconds in which PipeWire takes a new node."""
 
 
-class PipeWireSink:
+class PipeWireSink(Closing):
     """Shows avatar frames as a camera of this user's PipeWire session.
 
     Nothing waits: without a reader, or when all readers are slow, a frame is dropped.
@@ -105,19 +105,6 @@ class PipeWireSink:
         if stream is not None:
             self._library.pw_stream_destroy(stream)
         self._library.pw_thread_loop_destroy(loop)
-
-    def __enter__(self) -> PipeWireSink:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _connect(self, label: str, fps: float) -> None:
         library = self._library

@@ -7,7 +7,6 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 
 from models.types import Image
+from realtime.closing import Closing
 from realtime.devices.discovery import VideoDevice, find_device, list_devices, virtual_outputs
 from realtime.devices.host import join_video_group, missing_virtual_camera
 from realtime.frames import AvatarFrame
@@ -38,8 +38,10 @@ _LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 class Layout:
     """How pixels lie in what the device is given.
 
-    code: V4L2's four letters. name: of FFmpeg's pixel format, or "" if pyvirtualcam converts.
-    bits: for each pixel.
+    Attributes:
+        code: V4L2's four letters.
+        name: of FFmpeg's pixel format, or "" if pyvirtualcam converts.
+        bits: for each pixel.
     """
 
     code: str
@@ -59,7 +61,7 @@ LAYOUTS = {
 platform is best served with; some old programs read nothing but YUYV."""
 
 
-class VirtualCameraSink:
+class VirtualCameraSink(Closing):
     """Sends avatar frames to a virtual camera. `write` does not wait: pacing is the caller's."""
 
     def __init__(
@@ -145,19 +147,6 @@ class VirtualCameraSink:
         camera, self._camera = self._camera, None
         if camera is not None:
             camera.close()
-
-    def __enter__(self) -> VirtualCameraSink:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def _first(self, device: str | None, fps: float, notify: Callable[[str], None]) -> Any:
         """Open the wanted device, or the first that works."""

@@ -15,7 +15,7 @@ from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator
 from models.mesh.pose import from_euler
 from models.types import Floats, Image, Photo
-from realtime.assets import asset_path
+from realtime.paths import asset_path
 from realtime.session.source import load_source
 
 Wear = Callable[[Image, Floats], None]

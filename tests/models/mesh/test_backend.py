@@ -24,8 +24,8 @@ from models.mesh.layers import separate
 from models.mesh.pose import euler, fit_head
 from models.photos import load_photo
 from models.types import Face, Floats, Image
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
+from realtime.paths import asset_path
 
 
 @dataclass

@@ -19,7 +19,7 @@ from models.mesh.eye_network import SHAPES, EyeNetwork, Known, open_eye_network,
 from models.mesh.pose import fit_head
 from models.photos import load_photo
 from models.types import Floats, Image
-from realtime.assets import asset_path
+from realtime.paths import asset_path
 
 
 class Constant:

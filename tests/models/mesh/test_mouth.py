@@ -13,7 +13,7 @@ from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.pose import from_euler
 from models.photos import load_photo
 from models.types import Floats, Image, Photo
-from realtime.assets import asset_path
+from realtime.paths import asset_path
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from models.types import Image
-from realtime.canvas.compositor import Compositor, Fit
+from realtime.canvas.compositor import Compositor
+from realtime.canvas.fit import Fit
 from realtime.frames import AvatarFrame
 
 astronaut = pytest.importorskip("skimage.data").astronaut

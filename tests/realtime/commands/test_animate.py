@@ -13,7 +13,8 @@ from rich.console import Console
 
 from models.errors import UserError
 from models.types import Image
-from realtime.commands.animate import Job, run_job
+from realtime.commands.animate import animate_clip
+from realtime.commands.options import AnimateChoices
 
 RATE = 16000
 
@@ -47,9 +48,10 @@ def write_driver(path: Path, picture: Image, frames: int = 20, blank: range = ra
     return path
 
 
-def run(job: Job) -> tuple[Any, str]:
+def run(photo: Path, driving: Path, output: Path, **options: Any) -> tuple[Any, str]:
     text = io.StringIO()
-    return run_job(job, Console(file=text, width=200)), text.getvalue()
+    choices = AnimateChoices(source=photo, driving=driving, output=output, **options)
+    return animate_clip(choices, Console(file=text, width=200)), text.getvalue()
 
 
 def test_a_clip_becomes_a_clip_of_the_avatar_with_its_sound(
@@ -57,7 +59,7 @@ def test_a_clip_becomes_a_clip_of_the_avatar_with_its_sound(
 ) -> None:
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], blank=range(12, 14))
     output = tmp_path / "out.mp4"
-    report, text = run(Job(photo, driver, output, reference=0, badge=False))
+    report, text = run(photo, driver, output, best_frame="0", badge=False)
     assert report.frames == 20 and report.without_face == 2 and report.faults == 0
     assert "20 frames" in text and "2 driving frames without a face" in text
     with av.open(str(output)) as result:
@@ -78,7 +80,7 @@ def test_a_canvas_can_be_chosen(
 ) -> None:
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=3)
     output = tmp_path / "out.mp4"
-    run(Job(photo, driver, output, size=(640, 360), mirror=True, motion="absolute"))
+    run(photo, driver, output, size="640x360", mirror=True, motion="absolute")
     with av.open(str(output)) as result:
         video = result.streams.video[0]
         assert (video.width, video.height) == (640, 360)
@@ -91,11 +93,11 @@ def test_a_failed_job_leaves_an_older_result_alone(
     output = tmp_path / "out.mp4"
     output.write_bytes(b"older")
     with pytest.raises(UserError, match="No face was found in the driving clip"):
-        run(Job(photo, driver, output))
+        run(photo, driver, output)
     assert output.read_bytes() == b"older" and not list(tmp_path.glob(".*part*"))
 
 
 def test_the_driving_clip_is_never_replaced(tmp_path: Path, photo: Path, astronaut: Image) -> None:
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], 3)
-    with pytest.raises(UserError, match="would replace the driving clip"):
-        run(Job(photo, driver, driver))
+    with pytest.raises(UserError, match="is the driving clip; choose another file"):
+        run(photo, driver, driver)

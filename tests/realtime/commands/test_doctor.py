@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import io
+import platform
+import re
+import tomllib
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
-from realtime.commands.doctor import Weights, assess, examine, print_report
+from realtime.commands.doctor import PACKAGES, Weights, assess, examine, print_report
 from realtime.devices.discovery import VideoDevice
 from realtime.devices.host import SET_UP, Host
+from realtime.version import version
+from tests.paths import ROOT
 
 WEBCAM = VideoDevice(0, "Integrated Camera [HD]", "/dev/video0")
 LOOPBACK = VideoDevice(10, "AI avatar", "/dev/video10", virtual=True, capture=False, output=True)
@@ -72,3 +79,21 @@ def test_examine_works_on_this_computer() -> None:
     out = io.StringIO()
     print_report(report, Console(file=out, width=100))
     assert "run would choose" in out.getvalue()
+
+
+def test_a_bug_report_finds_versions_and_the_log_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVATARIFY_HOME", "some folder")
+    out = io.StringIO()
+    print_report(examine(), Console(file=out, width=1000))
+    text = out.getvalue()
+    assert version() in text and platform.python_version() in text and platform.system() in text
+    for name in PACKAGES:
+        assert f"{name} {metadata.version(name)}" in text
+    log = Path("some folder", "log", "avatarify-like.log")
+    assert f"{log} (nothing logged yet)" in text
+
+
+def test_the_packages_are_those_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    needed = {re.split(r"[^\w-]", line)[0] for line in project["dependencies"]}
+    assert set(PACKAGES) == needed

@@ -5,36 +5,44 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from realtime import cli
 from realtime.commands.first_run import LINES, say_once
+from realtime.paths import HOME_VARIABLE
 from tests.paths import ROOT
 
 
-def said(folder: Path, *, terminal: bool = True) -> list[str]:
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where it is remembered; not there yet."""
+    folder = tmp_path / "settings"
+    monkeypatch.setenv(HOME_VARIABLE, str(folder))
+    return folder
+
+
+def said(*, terminal: bool = True) -> list[str]:
     out = io.StringIO()
-    say_once(Console(file=out, force_terminal=terminal, width=60), folder)
+    say_once(Console(file=out, force_terminal=terminal, width=60))
     return out.getvalue().splitlines()
 
 
-def test_it_is_said_once_on_a_terminal(tmp_path: Path) -> None:
-    folder = tmp_path / "settings"
-    assert said(folder, terminal=False) == [] and not folder.exists()
-    assert said(folder) == list(LINES) and len(LINES) == 2
-    assert said(folder) == []
+def test_it_is_said_once_on_a_terminal(folder: Path) -> None:
+    assert said(terminal=False) == [] and not folder.exists()
+    assert said() == list(LINES) and len(LINES) == 2
+    assert said() == []
 
 
-def test_where_it_cannot_be_remembered_it_is_said_again(tmp_path: Path) -> None:
-    (tmp_path / "settings").write_text("a file")
-    assert said(tmp_path / "settings") == said(tmp_path / "settings") == list(LINES)
+def test_where_it_cannot_be_remembered_it_is_said_again(folder: Path) -> None:
+    folder.write_text("a file")
+    assert said() == said() == list(LINES)
 
 
-def test_run_says_it_before_anything_else(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("AVATARIFY_HOME", str(tmp_path))
+def test_run_says_it_before_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(cli, "_console", lambda: Console(file=out, force_terminal=True, width=60))
-    monkeypatch.setattr("realtime.commands.run.run_live", lambda choices, console, seconds: None)
+    monkeypatch.setattr("realtime.commands.run.run_live", lambda choices, console: None)
     for _ in range(2):
         cli.app(["run", "--output", "none"], standalone_mode=False)
     assert out.getvalue().splitlines() == list(LINES)

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
-from realtime.assets import asset_path
 from realtime.commands import run as live
-from realtime.commands.run import Choices
+from realtime.commands.options import RunChoices
+from realtime.paths import HOME_VARIABLE, asset_path
 from realtime.sinks import null, registry
 from realtime.sinks.base import Found, SinkError, SinkKind, SinkRequest
 from scripts.rigs.fakes import FakeSink
@@ -34,8 +34,9 @@ def outputs(monkeypatch: pytest.MonkeyPatch, open: Callable[[SinkRequest], Any])
     monkeypatch.setattr(registry, "DEVICES", fake)
 
 
-def names(choices: Choices, notes: list[str]) -> list[str]:
-    return [output.name for output in live._outputs(choices, notes.append)]
+def names(choices: RunChoices, notes: list[str], panel_shows: bool = False) -> list[str]:
+    outputs = live._outputs(choices, notes.append, None, panel_shows)
+    return [output.name for output in outputs]
 
 
 def test_without_a_virtual_camera_the_recording_goes_on(
@@ -44,14 +45,14 @@ def test_without_a_virtual_camera_the_recording_goes_on(
     outputs(monkeypatch, refuse)
     notes: list[str] = []
     record = tmp_path / "out.mp4"
-    assert names(Choices(Path("a.jpg"), record=record), notes) == [str(record)]
+    assert names(RunChoices(record=record), notes) == [str(record)]
     assert len(notes) == 1 and "magic" in notes[0]
 
 
 def test_without_any_output_there_is_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     outputs(monkeypatch, refuse)
     with pytest.raises(SinkError, match="magic"):
-        names(Choices(Path("a.jpg")), [])
+        names(RunChoices(), [])
 
 
 def test_the_panel_is_enough_of_an_output_where_it_can_be_seen(
@@ -59,16 +60,16 @@ def test_the_panel_is_enough_of_an_output_where_it_can_be_seen(
 ) -> None:
     outputs(monkeypatch, refuse)
     notes: list[str] = []
-    assert names(Choices(Path("a.jpg"), panel_shows=True), notes) == ["the panel alone"]
+    assert names(RunChoices(), notes, panel_shows=True) == ["the panel alone"]
     assert len(notes) == 1 and "panel alone" in notes[0]
 
 
 def test_outputs_that_are_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     outputs(monkeypatch, lambda request: FakeSink(request.device or "auto"))
     record = tmp_path / "out.mp4"
-    assert names(Choices(Path("a.jpg"), output="none"), []) == ["none"]
-    assert names(Choices(Path("a.jpg"), output="none", record=record), []) == [str(record)]
-    assert names(Choices(Path("a.jpg"), output="5", record=record), []) == ["5", str(record)]
+    assert names(RunChoices(output="none"), []) == ["none"]
+    assert names(RunChoices(output="none", record=record), []) == [str(record)]
+    assert names(RunChoices(output="5", record=record), []) == ["5", str(record)]
 
 
 @pytest.mark.parametrize("role", ["source", "camera"])
@@ -78,7 +79,7 @@ def test_a_recording_over_its_own_input_is_refused(role: str, tmp_path: Path) ->
     other = tmp_path / "link.mp4"
     os.link(used, other)
     source, camera = (used, "demo") if role == "source" else (asset_path("face.jpg"), str(used))
-    choices = Choices(source, camera, output="none", record=other)
+    choices = RunChoices(source=source, camera=camera, output="none", record=other)
     with pytest.raises(UserError, match="choose another file"):
         live.build(choices, print)
     assert used.read_bytes() == b"precious"
@@ -88,7 +89,7 @@ def test_a_missing_camera_leaves_an_existing_recording_alone(tmp_path: Path) -> 
     record = tmp_path / "out.mp4"
     record.write_bytes(b"precious")
     missing = str(tmp_path / "nothing.mp4")
-    choices = Choices(asset_path("face.jpg"), missing, output="none", record=record)
+    choices = RunChoices(camera=missing, output="none", record=record)
     with pytest.raises(UserError, match="nothing.mp4"):
         live.build(choices, print).pipeline.run()
     assert record.read_bytes() == b"precious"
@@ -107,11 +108,15 @@ def test_the_demo_runs_and_records_a_moving_face(tmp_path: Path) -> None:
     record = tmp_path / "out.mp4"
     words = command(
         *("run", "--source", str(asset_path("face.jpg")), "--camera", "demo", "--output", "none"),
-        *("--record", str(record), "--size", "320x240", "--seconds", "6"),
+        *("--record", str(record), "--size", "320x240", "--seconds", "6", "--verbose"),
     )
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    home = {**os.environ, HOME_VARIABLE: str(tmp_path / "home")}
+    done = subprocess.run(words, cwd=ROOT, env=home, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert "animated frames" in done.stdout
+    assert "animated frames" in done.stdout and "Traceback" not in done.stderr
+    key = done.stdout.partition("#key=")[2].split()[0]
+    log = "".join(path.read_text("utf-8") for path in (tmp_path / "home").glob("log/*"))
+    assert len(key) > 40 and key not in done.stderr + log
     pictures = frames(record)
     assert 90 < len(pictures) < 195, "the length follows the clock"
     assert pictures[0].shape == (240, 320, 3)

@@ -21,7 +21,9 @@ UBUNTU = 'NAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\nID_LIKE=debian\n'
 DEBIAN = "ID=debian\nVERSION_ID=12\n"
 FEDORA = "ID=fedora\nVERSION_ID=42\n"
 ARCH = "NAME='Arch Linux'\nID=arch\n"
+TUMBLEWEED = 'ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"\n'
 NIXOS = "# a comment\nID=nixos\n"
+ALPINE = "ID=alpine\n"
 CAMERA = loopback("/dev/video9")
 
 
@@ -78,6 +80,11 @@ def commands(todo: Plan) -> list[str]:
             "6.12.1-arch1-1",
             ["sudo pacman -S --needed --noconfirm v4l2loopback-dkms linux-headers"],
         ),
+        (
+            TUMBLEWEED,
+            "6.12.6-1-default",
+            ["sudo zypper --non-interactive install v4l2loopback-kmp-default"],
+        ),
     ],
 )
 def test_a_bare_computer_gets_the_module_for_good(
@@ -98,6 +105,7 @@ def test_a_bare_computer_gets_the_module_for_good(
         "v4l2loopback\n",
     ]
     assert not todo.by_hand and not todo.blocked
+    assert ("were tried on Debian 12 only" in todo.note) == (release != DEBIAN)
     assert not any(line.startswith("sudo") for line in commands(plan(host, [], tmp_path, True)))
 
 
@@ -117,10 +125,11 @@ def test_fedora_needs_its_second_repository_first(
     ]
 
 
+@pytest.mark.parametrize("release", [NIXOS, ALPINE])
 def test_an_unknown_system_is_told_the_other_way(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, release: str
 ) -> None:
-    blocked = plan(computer(tmp_path, monkeypatch, NIXOS), [], tmp_path).blocked
+    blocked = plan(computer(tmp_path, monkeypatch, release), [], tmp_path).blocked
     assert "--output pipewire" in blocked and "v4l2loopback" in blocked
 
 
@@ -129,6 +138,7 @@ def test_what_is_there_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert host.has_loopback
     assert commands(plan(host, [], tmp_path))[-1] == "sudo modprobe v4l2loopback"
     assert not any("apt" in line for line in commands(plan(host, [], tmp_path)))
+    assert not plan(host, [], tmp_path).note, "loading a module is the same everywhere"
     # Somebody has set it up already, in files of their own.
     options = tmp_path / "etc/modprobe.d/mine.conf"
     options.write_text("# my cameras\noptions v4l2loopback devices=2 exclusive_caps=1,1\n")
@@ -164,7 +174,7 @@ def test_a_camera_that_zoom_misses_is_loaded_anew(
 def test_other_systems_get_obs(system: str, words: str) -> None:
     host = Host(system)
     todo = plan(host, [])
-    assert todo.steps[0].words[0] == words and todo.by_hand
+    assert todo.steps[0].words[0] == words and todo.by_hand and "Debian 12 only" in todo.note
     obs = VideoDevice(1, "OBS Virtual Camera", virtual=True, output=True)
     assert plan(host, [obs]) == Plan()
 
@@ -246,6 +256,7 @@ def test_without_yes_nothing_is_run(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     setup_camera.setup_camera(False, told.append)
     text = "\n".join(told)
     assert "v4l2loopback-dkms" in text and "exclusive_caps=1" in text and not ran
+    assert "These commands were tried on Debian 12." in told
     # With it, a camera that still does not come is said.
     with pytest.raises(UserError, match="no virtual camera came"):
         setup_camera.setup_camera(True, told.append)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import logging
 import os
 import ssl
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -340,6 +342,28 @@ def test_uploads_are_capped_whatever_they_say(served: Served) -> None:
     finally:
         connection.close()
     assert not served.rig.own.exists()
+
+
+def test_what_fails_is_logged_and_the_key_is_not(
+    served: Served, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+
+    def fail(*words: Any) -> None:
+        failed.set()
+        raise ValueError("a fault of ours")
+
+    caplog.set_level(logging.DEBUG, "realtime")
+    monkeypatch.setattr(served.rig.session, "thumbnail", fail)
+    assert served.ask("/thumbnails/a1")[0] == 500
+    wait(lambda: "a request failed" in caplog.text)
+    failed.clear()
+    monkeypatch.setattr(served.rig.session, "figures", fail)
+    with served.page():
+        assert failed.wait(20)
+    wait(lambda: "a page is told nothing more" in caplog.text)
+    assert caplog.text.count("ValueError: a fault of ours") == 2
+    assert served.panel.key.text not in caplog.text
 
 
 def jpeg(level: int, size: tuple[int, int] = (64, 48)) -> bytes:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from models.errors import UserError
 from realtime.frames import AvatarFrame
+from realtime.paths import HOME_VARIABLE, signing_file
 from realtime.provenance import credentials as keys
 from realtime.provenance import signing
 from realtime.provenance.signer import Signer, prepare, sign_later
@@ -43,7 +44,7 @@ CLAIM = Claim(LIVE, badge=True)
 def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder of the test's own."""
     folder = tmp_path / "data"
-    monkeypatch.setattr("platformdirs.user_data_dir", lambda *a, **k: str(folder))
+    monkeypatch.setenv(HOME_VARIABLE, str(folder))
     return folder
 
 
@@ -317,7 +318,7 @@ def test_bad_keys_and_certificates_are_told_at_the_start(tmp_path: Path) -> None
 
 def test_the_own_key_is_made_once_and_private(data_folder: Path) -> None:
     first = keys.of_this_computer()
-    path = keys.own_file()
+    path = signing_file()
     assert path.parent == data_folder
     if sys.platform != "win32":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

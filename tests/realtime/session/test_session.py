@@ -29,6 +29,41 @@ from scripts.rigs.fakes import (
 )
 from tests.session_rig import SIZE, Rig, photo, three_avatars, wait
 
+EARLIER = """\
+# Written by avatarify-like when something is changed in its panel.
+mirror_preview = true
+mirror_output = false
+blur = false
+landmarks = false
+stages = false
+overlay = 0.4
+
+[framing]
+auto = false
+side = 0.5
+x = 0.375
+y = 0.5
+
+[avatars."ä \\"quoted\\".jpg"]
+relative = false
+motion = 1.0
+expression = 1.0
+eyes = 0.25
+mouth = 1.0
+smoothing = 1.0
+
+[avatars."a\\\\b\\u007f\\n.png"]
+relative = true
+motion = 1.0
+expression = 1.0
+eyes = 1.0
+mouth = 1.0
+smoothing = 1.0
+"""
+"""As version 0.1.0 wrote it."""
+
+EARLIER_STRENGTHS = {"motion": 1.0, "expression": 1.0, "eyes": 0.25, "mouth": 1.0}
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
@@ -419,6 +454,18 @@ def test_odd_settings_files(tmp_path: Path) -> None:
     file.write_text("this is not TOML")
     assert load(file) == Settings()
     assert (tmp_path / "settings.broken.toml").read_text() == "this is not TOML"
+
+
+def test_settings_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(EARLIER, encoding="utf-8")
+    settings = load(file)
+    assert not settings.blur and settings.overlay == 0.4 and settings.framing.x == 0.375
+    names = ['ä "quoted".jpg', "a\\b\x7f\n.png"]
+    assert list(settings.avatars) == names
+    assert settings.of(names[0]) == AvatarSettings(relative=False, strengths=EARLIER_STRENGTHS)
+    save(settings, file)
+    assert load(file) == settings and file.read_text("utf-8").startswith("# Written by")
 
 
 def test_settings_that_cannot_be_kept_are_told_once(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from models.face.landmarker import CropRegion, Landmarker
 from models.face.network import OnnxNetwork, OpenCVNetwork, load_network
 from models.face.tflite import Graph, Operator, Tensor
 from models.types import Image
-from realtime.assets import asset_path
+from realtime.paths import asset_path
 
 Engines = dict[str, tuple[FaceDetector, Landmarker]]
 

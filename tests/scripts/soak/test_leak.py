@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from models.types import Image
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
-from realtime.canvas.compositor import Compositor, Fit
+from realtime.canvas.compositor import Compositor
+from realtime.canvas.fit import Fit
 from realtime.frames import AvatarFrame
+from realtime.paths import asset_path
 from realtime.sinks.recording.video_writer import VideoWriter
 from scripts.soak.leak import Detector, mark
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from models.mesh import eye_region as regions
-from realtime.assets import asset_path
 from realtime.cameras.clip import ClipReader
+from realtime.paths import asset_path
 from scripts.training import data as generator_data
 from scripts.training.data import Samples, held_out
 from tests.paths import ROOT

@@ -219,11 +219,11 @@ def test_bad_places_are_one_sentence_each(tmp_path: Path) -> None:
     clip = write_sound(tmp_path / "clip.mp4", "aac", 0.2)
     before = clip.read_bytes()
     wanted = {
-        tmp_path / "folder.mp4": "is a directory",
+        tmp_path / "folder.mp4": "is a folder",
         tmp_path / "out.avi": "MP4",
-        tmp_path / "nowhere" / "out.mp4": "no folder",
-        tmp_path / "file" / "out.mp4": "no folder",
-        Path("/proc/out.mp4"): "cannot be written" if os.path.isdir("/proc") else "no folder",
+        tmp_path / "nowhere" / "out.mp4": "does not exist",
+        tmp_path / "file" / "out.mp4": "does not exist",
+        Path("/proc/out.mp4"): "cannot be written" if os.path.isdir("/proc") else "does not exist",
         clip: "driving clip",
     }
     for path, words in wanted.items():

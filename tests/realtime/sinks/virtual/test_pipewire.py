@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtime.assets import asset_path
 from realtime.frames import AvatarFrame, CameraFrame
+from realtime.paths import asset_path
 from realtime.sinks import registry
 from realtime.sinks.base import SinkError
 from realtime.sinks.virtual import pipewire

@@ -1,0 +1,335 @@
+"""The options of `run` and `animate`: each is written once, as a field of what its command gets.
+
+The fields hold what was typed; properties say what it means. Nothing heavy is imported here, so
+that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import typer
+
+from models.backends import DEFAULT
+from models.errors import UserError
+from models.modes import Motion
+from realtime.canvas.fit import Fit
+from realtime.commands.log import Log
+from realtime.paths import asset_path
+
+T = TypeVar("T")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels from a text such as "1280x720".
+
+    Raises:
+        UserError: it is not two even numbers from 64 to 3840.
+    """
+    match = re.fullmatch(r"\s*(\d{1,5})\s*[xX×]\s*(\d{1,5})\s*", text)
+    sides = tuple(int(side) for side in match.groups()) if match else ()
+    if len(sides) != 2 or any(side % 2 or not 64 <= side <= 3840 for side in sides):
+        raise UserError(
+            f"The size {text!r} cannot be used: give width x height in even numbers "
+            "from 64 to 3840, such as 1280x720."
+        )
+    return sides[0], sides[1]
+
+
+def parse_best_frame(text: str) -> int | None:
+    """The number of a frame, counted from 0, or None for "auto".
+
+    Raises:
+        UserError: it is neither.
+    """
+    if text.strip().lower() == "auto":
+        return None
+    if not re.fullmatch(r"\d{1,9}", text.strip()):
+        raise UserError(
+            f"--best-frame {text!r} cannot be used: give auto or the number of a frame, from 0 on."
+        )
+    return int(text)
+
+
+def _say_all(context: typer.Context, wanted: bool) -> None:
+    log = context.find_root().obj
+    if wanted and isinstance(log, Log):
+        log.show()
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        help="Also print what goes to the log file, with the traceback of every fault.",
+        callback=_say_all,
+        is_eager=True,
+    ),
+]
+"""Obeyed by its callback; see `with_verbose`."""
+
+Backend = Annotated[
+    str,
+    typer.Option(
+        help="What animates the photo: NAME, or NAME:MODEL where a backend has several models; "
+        "doctor lists the backends."
+    ),
+]
+AdaptScale = Annotated[
+    bool,
+    typer.Option(
+        "--adapt-scale/--no-adapt-scale", help="Scale the motion by the size of the faces."
+    ),
+]
+Badge = Annotated[
+    bool, typer.Option("--badge/--no-badge", help="The small mark that says: AI avatar.")
+]
+FitOption = Annotated[
+    Fit,
+    typer.Option(
+        help="How the photo fills the frame: a blurred copy of it at the sides, cut off, "
+        "or plain borders."
+    ),
+]
+FaceNumber = Annotated[
+    int | None,
+    typer.Option(
+        help="Which face of the photo, from 1 on, largest first. (default: the largest)",
+        show_default=False,
+        min=1,
+    ),
+]
+SignKey = Annotated[
+    Path | None,
+    typer.Option(
+        help="A private key (PEM) to sign videos with. (default: one made on this computer)",
+        envvar="AVATARIFY_SIGN_KEY",
+        metavar="KEY.pem",
+        show_default=False,
+        show_envvar=False,
+    ),
+]
+SignCert = Annotated[
+    Path | None,
+    typer.Option(
+        help="The certificate of that key (PEM), followed by those above it.",
+        envvar="AVATARIFY_SIGN_CERT",
+        metavar="CERT.pem",
+        show_default=False,
+        show_envvar=False,
+    ),
+]
+_MOTION = (
+    "relative: your motion since calibration, on the photo's own face. "
+    "absolute: your pose as it is."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Photo:
+    """The option that both commands begin with.
+
+    Attributes:
+        source: a photo or a folder of photos; None: the demo face.
+    """
+
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            help="The photo to animate, or a folder of photos (the first one is used; in a live "
+            "run the panel and the keys switch). (default: a demo face)",
+            show_default=False,
+            metavar="PHOTO",
+        ),
+    ] = None
+
+    @property
+    def photo(self) -> Path:
+        """The photo or the folder of photos."""
+        return self.source or asset_path("face.jpg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunChoices(_Photo):
+    """What the user chose for a live run; `avatarify-like run --help` describes each.
+
+    Raises:
+        UserError: a size, a rate or a time is none.
+    """
+
+    camera: Annotated[
+        str,
+        typer.Option(
+            help="The webcam: auto (the one named last, else the first), its number, device or "
+            "name, a video file, demo, or the webcam of the browser that shows the panel.",
+            metavar="auto|INDEX|DEVICE|FILE|demo|browser",
+        ),
+    ] = "auto"
+    output: Annotated[
+        str,
+        typer.Option(
+            help="The virtual camera: auto, a device, a backend (pyvirtualcam, pipewire, none), or "
+            "both as BACKEND:DEVICE.",
+            metavar="auto|DEVICE|BACKEND|none",
+        ),
+    ] = "auto"
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also record into this MP4 file.", metavar="FILE.mp4", show_default=False
+        ),
+    ] = None
+    size: Annotated[str, typer.Option(help="Width x height of the output.", metavar="WxH")] = (
+        "1280x720"
+    )
+    fps: Annotated[float, typer.Option(help="Frames per second of the output.", min=1, max=120)] = (
+        30
+    )
+    backend: Backend = DEFAULT
+    motion: Annotated[
+        Motion | None,
+        typer.Option(help=f"{_MOTION} (default: as set in the panel)", show_default=False),
+    ] = None
+    adapt_scale: AdaptScale = True
+    mirror: Annotated[
+        bool | None,
+        typer.Option(
+            "--mirror/--no-mirror",
+            help="Mirror the result. (default: as set in the panel)",
+            show_default=False,
+        ),
+    ] = None
+    badge: Badge = True
+    fit: FitOption = Fit.BLUR
+    face: FaceNumber = None
+    panel: Annotated[
+        str,
+        typer.Option(
+            help="The control panel: a free port of this computer, opened in the browser where "
+            "there is a screen; or where to serve it.",
+            metavar="auto|off|HOST:PORT",
+        ),
+    ] = "auto"
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(
+            help="A certificate (PEM) for the panel. (default: self-made, where others than this "
+            "computer can reach it)",
+            show_default=False,
+            metavar="FILE",
+        ),
+    ] = None
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Its key (PEM).", show_default=False, metavar="FILE")
+    ] = None
+    seconds: Annotated[
+        float | None,
+        typer.Option(help="Stop after this time. (default: Ctrl-C)", show_default=False, min=0.1),
+    ] = None
+    sign_key: SignKey = None
+    sign_cert: SignCert = None
+
+    def __post_init__(self) -> None:
+        parse_size(self.size)
+        if math.isnan(self.fps) or (self.seconds is not None and math.isnan(self.seconds)):
+            raise UserError("--fps and --seconds take numbers, such as 30.")
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """(width, height) of the output in pixels."""
+        return parse_size(self.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnimateChoices(_Photo):
+    """What the user chose for `animate`; `avatarify-like animate --help` describes each.
+
+    Raises:
+        UserError: a size is none, or the best frame is no number.
+    """
+
+    driving: Annotated[
+        Path, typer.Option(help="The video whose face moves the photo.", metavar="CLIP")
+    ]
+    output: Annotated[Path, typer.Option(help="The MP4 file to write.", metavar="FILE.mp4")]
+    best_frame: Annotated[
+        str,
+        typer.Option(
+            help="The driving frame to measure motion against: auto (the one most like the "
+            "photo) or its number, from 0 on.",
+            metavar="auto|N",
+        ),
+    ] = "auto"
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Width x height of the video. (default: that of the photo)",
+            metavar="WxH",
+            show_default=False,
+        ),
+    ] = None
+    backend: Backend = DEFAULT
+    motion: Annotated[Motion, typer.Option(help=_MOTION)] = "relative"
+    adapt_scale: AdaptScale = True
+    mirror: Annotated[bool, typer.Option("--mirror", help="Mirror the result.")] = False
+    badge: Badge = True
+    fit: FitOption = Fit.BLUR
+    face: FaceNumber = None
+    sign_key: SignKey = None
+    sign_cert: SignCert = None
+
+    def __post_init__(self) -> None:
+        parse_best_frame(self.best_frame)
+        if self.size is not None:
+            parse_size(self.size)
+
+    @property
+    def canvas(self) -> tuple[int, int] | None:
+        """(width, height) of the video in pixels; None: that of the photo."""
+        return None if self.size is None else parse_size(self.size)
+
+    @property
+    def reference(self) -> int | None:
+        """The number of the frame to measure against; None: of the one most like the photo."""
+        return parse_best_frame(self.best_frame)
+
+
+def options_of(choices: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Let a command that takes one of the classes above have its fields as options."""
+
+    def decorate(command: Callable[[T], None]) -> Callable[..., None]:
+        hints = get_type_hints(choices, include_extras=True)
+        parameters = [
+            one.replace(annotation=hints[one.name])
+            for one in inspect.signature(choices).parameters.values()
+        ]
+        return _signed(command, lambda **options: command(choices(**options)), parameters)
+
+    return decorate
+
+
+def with_verbose(command: Callable[..., Any]) -> Callable[..., None]:
+    """The same command with the option --verbose."""
+    parameters = list(inspect.signature(command, eval_str=True).parameters.values())
+    verbose = inspect.Parameter(
+        "verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Verbose
+    )
+    return _signed(command, lambda verbose, **options: command(**options), [*parameters, verbose])
+
+
+def _signed(
+    command: Callable[..., Any], call: Callable[..., Any], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """`call` as a command: typer reads names, types and defaults from a function's signature."""
+    functools.update_wrapper(call, command)
+    signature = inspect.Signature(parameters)
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    return call

@@ -1,0 +1,128 @@
+"""Where the program keeps its files and finds its own, and whether a video can be written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+from models.errors import UserError
+
+HOME_VARIABLE = "AVATARIFY_HOME"
+"""Names one folder for all that is kept, in place of the system's usual ones."""
+
+VIDEO_SUFFIX = ".mp4"
+"""What the name of a written video ends in, in lower case."""
+
+_NAME = "avatarify-like"
+
+
+def config_folder() -> Path:
+    """The folder of what is chosen: settings, the webcam, the panel's certificate."""
+    return _home() or _usual().user_config_path
+
+
+def settings_file() -> Path:
+    """Where the settings of the control panel are kept."""
+    return config_folder() / "settings.toml"
+
+
+def camera_file() -> Path:
+    """Where it is kept which webcam was chosen last."""
+    return config_folder() / "camera.json"
+
+
+def avatars_folder() -> Path:
+    """The folder of photos that were dropped on the panel."""
+    return (_home() or _usual().user_data_path) / "avatars"
+
+
+def signing_file() -> Path:
+    """Where the key and certificate of this computer, which sign recordings, are kept."""
+    return (_home() or _usual().user_data_path) / "signing.pem"
+
+
+def log_file() -> Path:
+    """The file that tells a bug report what happened."""
+    home = _home()
+    return (home / "log" if home else _usual().user_log_path) / f"{_NAME}.log"
+
+
+def videos_folder() -> Path:
+    """The folder of recordings that were started without a name."""
+    return platformdirs.user_videos_path() / _NAME
+
+
+def asset_path(name: str) -> Path:
+    """The path of an embedded file such as `demo.mp4`: in the installed package or the checkout.
+
+    Raises:
+        UserError: it is in neither place.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "_assets", package.parent / "assets"):
+        if (folder / name).is_file():
+            return folder / name
+    raise UserError(f"The embedded file {name} is missing; install the program again.")
+
+
+def move_earlier_files() -> None:
+    """Take over what earlier versions kept on Windows in a folder of its own.
+
+    They put settings and photos into `avatarify-like/avatarify-like`. A file that is newer, because
+    it lies in the right place already, stays; one that cannot be moved now is tried at the next
+    start.
+    """
+    if _home():
+        return
+    earlier = platformdirs.PlatformDirs(_NAME).user_config_path
+    folder = config_folder()
+    if earlier == folder or not earlier.is_dir():
+        return
+    with suppress(OSError):
+        for path in earlier.iterdir():
+            if not (folder / path.name).exists():
+                path.rename(folder / path.name)
+        earlier.rmdir()
+
+
+def check_writable(path: Path, made_from: Mapping[str, Path | None] | None = None) -> None:
+    """Make sure that a video can be written to `path`, and costs no other file.
+
+    Args:
+        path: the file, which may exist.
+        made_from: what must not be overwritten, by what to call it ("source photo"); what is no
+            file does not matter.
+
+    Raises:
+        UserError: the folder is missing or not writable, the path is a folder or one of the files
+            that it is made from, or its name does not end in .mp4.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the name of a file in it, such as out.mp4.")
+    if not folder.is_dir():
+        raise UserError(f"The folder {folder} does not exist; make it or choose another one.")
+    target = path if path.exists() else folder
+    if not os.access(target, os.W_OK):
+        raise UserError(f"{target} cannot be written to; choose another place for {path.name}.")
+    if path.suffix.lower() != VIDEO_SUFFIX:
+        raise UserError(
+            f"Videos are written as MP4; give {path.name!r} a name that ends in {VIDEO_SUFFIX}."
+        )
+    for what, used in (made_from or {}).items():
+        if used is not None and path.exists() and used.exists() and os.path.samefile(path, used):
+            raise UserError(f"{path} is the {what}; choose another file for the result.")
+
+
+def _home() -> Path | None:
+    home = os.environ.get(HOME_VARIABLE)
+    return Path(home) if home else None
+
+
+def _usual() -> platformdirs.PlatformDirs:
+    """The system's folders; without `appauthor=False` Windows would get the name twice."""
+    return platformdirs.PlatformDirs(_NAME, appauthor=False)
