@@ -14,6 +14,7 @@ from rich.progress import TaskID
 
 from models.animator import create_animator
 from models.errors import UserError
+from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from realtime.animation.animation import Motion
 from realtime.cameras.clip import ClipReader
@@ -88,8 +89,7 @@ def run_job(job: Job, console: Console) -> ClipReport:
     credentials = prepare(job.sign_key, job.sign_cert, say)
     limit_threads()
     clip = ClipReader(job.driving)
-    tracker = FaceTracker()
-    photo = load_source(job.source, tracker, job.face)
+    photo = load_source(job.source, FaceFinder(), job.face)
     animator = create_animator(job.backend)
     side = AVATAR_SIZE if job.size is None else min(AVATAR_SIZE, job.size[1])
     avatar = animator.prepare(photo, side)
@@ -106,7 +106,7 @@ def run_job(job: Job, console: Console) -> ClipReport:
                     avatar,
                     photo.face,
                     clip,
-                    tracker,
+                    FaceTracker(),
                     composer,
                     file,
                     motion=job.motion,

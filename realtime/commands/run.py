@@ -18,6 +18,7 @@ from rich.console import Console
 
 from models.animator import Animator, create_animator
 from models.errors import UserError
+from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.photos import load_photo
 from models.types import Photo
@@ -112,18 +113,17 @@ def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None
     if choices.record is not None:
         check_writable(choices.record)
         _check_spared(choices.record, choices)
-    tracker = FaceTracker()
-    photo, path = _first_photo(choices, tracker)
+    finder = FaceFinder()
+    photo, path = _first_photo(choices, finder)
     animator: Animator = create_animator(choices.backend)
     width, height = choices.size
     side = SMALL_AVATAR_SIZE if cores() <= 2 else AVATAR_SIZE
     size = choices.avatar_size or min(side, height)
-    # Photos are searched for faces with networks of their own: a tracker is for one thread.
-    builder = AvatarBuilder(animator, size, lambda: FaceTracker().find_faces, choices.face)
+    builder = AvatarBuilder(animator, size, finder, choices.face)
     library = AvatarLibrary(builder, choices.source, avatars_folder())
     first = library.first(photo, path)
     assert first.ready is not None
-    view = FramedTracker(tracker)
+    view = FramedTracker(FaceTracker())
     animation = Animation(animator, view, first.ready.avatar)
     composer = Compositor(choices.size, Fit(choices.fit), choices.badge)
     gate = OutputGate(composer.size, lambda: view.seen)
@@ -178,12 +178,12 @@ def build(choices: Choices, notify: Callable[[str], None], signer: Signer | None
     return Live(pipeline, session, preview, feed)
 
 
-def _first_photo(choices: Choices, tracker: FaceTracker) -> tuple[Photo, Path]:
+def _first_photo(choices: Choices, finder: FaceFinder) -> tuple[Photo, Path]:
     """The first photo that can be animated, and where it lies."""
     trouble: UserError | None = None
     for path in photo_paths(choices.source):
         try:
-            return load_photo(path, tracker.find_faces, choices.face), path
+            return load_photo(path, finder, choices.face), path
         except UserError as error:
             trouble = trouble or error
     assert trouble is not None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from models.face.tracker import FaceTracker
+from models.face.finder import FaceFinder
 from models.mesh.backend import MeshAnimator
 from models.mesh.pose import from_euler
 from models.types import Floats, Image, Keypoints, Photo
@@ -21,8 +20,8 @@ PURPLE = (150, 20, 200)
 
 
 @pytest.fixture(scope="module")
-def photo(landmarker_bundle: Path) -> Photo:
-    return load_source(asset_path("face.jpg"), FaceTracker(landmarker_bundle), None)
+def photo() -> Photo:
+    return load_source(asset_path("face.jpg"), FaceFinder(), None)
 
 
 def _hat(image: Image, points: Floats) -> None:
