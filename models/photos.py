@@ -6,7 +6,6 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from PIL import ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from models.errors import UserError
+from models.face.finder import FaceFinder
 from models.types import Face, Image, Photo
 
 MAX_PIXELS = 64_000_000
@@ -109,33 +109,30 @@ def decode_image(data: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Image
     return pixels
 
 
-def load_photo(
-    path: Path, find_faces: Callable[[Image], list[Face]], face: int | None = None
-) -> Photo:
+def load_photo(path: Path, finder: FaceFinder, face: int | None = None) -> Photo:
     """Read a photo and choose the face to animate.
 
     Where the face is small in its photo, the photo is cropped to its surroundings.
 
     Args:
         path: the picture file.
-        find_faces: all faces of a picture, largest first.
+        finder: knows its faces; a face that was placed by hand is the only one.
         face: which face, from 1 on, largest first; None for the largest.
 
     Raises:
-        UserError: the file cannot be read, shows no face, too few faces or too small a face.
+        UserError: the file, or that of its face, cannot be read, or it shows no face, too few
+            faces or too small a face.
     """
-    return choose_face(load_image(path), path, find_faces, face)
+    image = load_image(path)
+    return choose_face(image, finder.faces_of(image, path), path, face)
 
 
-def choose_face(
-    image: Image, path: Path, find_faces: Callable[[Image], list[Face]], face: int | None = None
-) -> Photo:
-    """As `load_photo`, of a picture that is already decoded; `path` is what to call it.
+def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = None) -> Photo:
+    """As `load_photo`, of a picture whose faces are known; `path` is what to call it.
 
     Raises:
         UserError: it shows no face, too few faces or too small a face.
     """
-    faces = find_faces(image)
     if not faces:
         raise UserError(
             f"No face was found in {path}; use a photo of one person who looks at the camera, "

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models.animator import Motion
 from models.backends import DEFAULT, create_animator
+from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.photos import load_photo
 from realtime.animation.animation import Animation
@@ -36,8 +37,7 @@ def prepare(
     Raises:
         UserError: the photo or the backend cannot be used.
     """
-    tracker = FaceTracker()
     animator = create_animator(backend)
-    loaded = load_photo(Path(photo), tracker.find_faces)
+    loaded = load_photo(Path(photo), FaceFinder())
     avatar = animator.prepare(loaded, size or animator.best_size())
-    return Animation(animator, tracker, avatar, motion=motion, adapt_scale=adapt_scale)
+    return Animation(animator, FaceTracker(), avatar, motion=motion, adapt_scale=adapt_scale)

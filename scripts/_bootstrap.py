@@ -136,7 +136,6 @@ def _make(environment: Environment) -> None:
         "The packages were installed but do not load; the last line above names what this system "
         "lacks.",
     )
-    _fetch_models(python)
     if not environment.keep_pip:
         _run([*pip, "uninstall", "--quiet", "--yes", "pip", "setuptools"])
     environment.stamp.write_text(environment.fingerprint())
@@ -190,14 +189,6 @@ def _version() -> str:
 
     description = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     return str(description["project"]["version"])
-
-
-def _fetch_models(python: str) -> None:
-    """Fetch the networks now, so that the first call need not; without them the set-up stands."""
-    done = _run([python, "-P", "-m", "models.artifacts"])
-    if done.returncode != 0:
-        lines = _text(done).splitlines()
-        _say(f"The set-up goes on without this: {lines[-1] if lines else 'no model was fetched'}")
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:

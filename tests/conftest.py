@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.artifacts import fetch
-from models.errors import UserError
 from models.types import Image
 from tests.paths import SHARED
 
@@ -48,15 +46,6 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the folder ../shared with real pictures and clips")
     return SHARED
-
-
-@pytest.fixture(scope="session")
-def landmarker_bundle() -> Path:
-    """The path of `face_landmarker.task`."""
-    try:
-        return fetch("face_landmarker")
-    except UserError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from models.face.finder import FaceFinder
 from models.types import Face, Image, Photo
 from realtime.animation.animation import Animation
 from realtime.animation.calibration import Calibration
@@ -49,12 +50,17 @@ def photo(folder: Path, name: str, level: int) -> Path:
     return path
 
 
-def find_faces(image: Image) -> list[Face]:
-    """A dark picture shows no face."""
-    found = face()
-    moved = found.landmarks.copy()
-    moved[:, :2] -= (192, 112)
-    return [Face(moved, None, 1.0)] if image.mean() > 20 else []
+class Finder(FaceFinder):
+    """Finds a face in all but dark pictures, without networks."""
+
+    def __init__(self) -> None:
+        pass
+
+    def find_faces(self, image: Image) -> list[Face]:
+        found = face()
+        moved = found.landmarks.copy()
+        moved[:, :2] -= (192, 112)
+        return [Face(moved, None, 1.0)] if image.mean() > 20 else []
 
 
 class Rig:
@@ -63,11 +69,11 @@ class Rig:
     def __init__(self, folder: Path, settings: Path | None = None) -> None:
         self.animator = StillAnimator()
         self.folder, self.own = folder, folder / "own"
-        builder = AvatarBuilder(self.animator, 64, lambda: find_faces)
+        builder = AvatarBuilder(self.animator, 64, Finder())
         self.library = AvatarLibrary(builder, folder, self.own)
         image = np.full((256, 256, 3), 60, np.uint8)
         first = self.library.first(
-            Photo(image, find_faces(image)[0], "one"), self.library.entries[0].path
+            Photo(image, Finder().find_faces(image)[0], "one"), self.library.entries[0].path
         )
         assert first.ready is not None
         self.tracker = FakeTracker(lambda index: face((index % 50, 0.0)))

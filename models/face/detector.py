@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.face.network import load_network
+from models.face.network import Network, load_network
 from models.types import Floats, Image
 
 _SIDE = 128
@@ -39,11 +39,14 @@ def _anchors() -> Floats:
 
 
 class FaceDetector:
-    """Finds faces that fill at least about a sixth of the picture's longer side."""
+    """Finds faces that fill at least about a sixth of the picture's longer side.
 
-    def __init__(self, model: bytes) -> None:
-        """Load the detector from the bytes of its TFLite file."""
-        self._net = load_network(model, ("regressors", "classificators"))
+    It keeps nothing of a picture, so threads may share it.
+    """
+
+    def __init__(self, network: Network | None = None) -> None:
+        """Use a network; None: the one that comes along."""
+        self._net = network or load_network("detector")
         self._anchors = _anchors()
 
     def detect(self, image: Image) -> list[Detection]:

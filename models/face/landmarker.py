@@ -1,4 +1,4 @@
-"""478 face landmarks with irises, and 52 blendshapes (Grishchenko et al. 2020, 2023)."""
+"""478 face landmarks with irises (Grishchenko et al. 2020)."""
 
 from __future__ import annotations
 
@@ -9,25 +9,15 @@ import numpy as np
 
 from models.face.detector import Detection
 from models.face.irises import set_irises
-from models.face.network import OpenCVNetwork, load_network
-from models.types import Floats, Image
+from models.face.network import Network, load_network
+from models.types import Face, Floats, Image
 
 _SIDE = 256
 _MARGIN = 1.5  # side of the region over the face's longer side, as the network was trained
 _EYE_RIGHT, _EYE_LEFT = 33, 263  # outer eye corners
 
-# fmt: off
-_BLENDSHAPE_POINTS = np.array([
-    0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65,
-    66, 67, 70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136,
-    144, 145, 146, 148, 149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172,
-    173, 176, 178, 181, 185, 191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283,
-    284, 285, 288, 291, 293, 295, 296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324,
-    332, 334, 336, 338, 356, 361, 362, 365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385,
-    386, 387, 388, 389, 390, 397, 398, 400, 402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472,
-    473, 474, 475, 476, 477,
-])
-# fmt: on
+PRESENT = 0.5
+"""The least score of a face; below, the network itself takes none for more likely."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +64,21 @@ class CropRegion:
 
 
 class Landmarker:
-    """The landmark network and the blendshape network."""
+    """Looks at one region of a picture. It keeps nothing of it, so threads may share it."""
 
-    def __init__(self, landmarks: bytes, blendshapes: bytes) -> None:
-        """Load both networks from the bytes of their TFLite files."""
-        self._landmarks = load_network(landmarks, ("Identity", "Identity_1"))
-        self._blendshapes = OpenCVNetwork(blendshapes, ("StatefulPartitionedCall:0",))
+    def __init__(self, network: Network | None = None) -> None:
+        """Use a network; None: the one that comes along."""
+        self._net = network or load_network("landmarks")
+
+    def face(self, image: Image, region: CropRegion) -> Face | None:
+        """The face in a region, or None if the landmarks are not believed to be one."""
+        height, width = image.shape[:2]
+        if not (0 <= region.cx < width and 0 <= region.cy < height and region.side > 8):
+            return None
+        landmarks, score = self.landmarks(image, region)
+        if score < PRESENT or not np.isfinite(landmarks).all():
+            return None
+        return Face(landmarks, None, score)
 
     def landmarks(self, image: Image, region: CropRegion) -> tuple[Floats, float]:
         """Landmarks (478, 3) in the picture's pixels, and the score 0..1 that a face is there."""
@@ -91,15 +90,10 @@ class Landmarker:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_CONSTANT,
         )
-        points, logit = self._landmarks.run(cv2.dnn.blobFromImage(crop, 1 / 255.0))
+        points, logit = self._net.run(cv2.dnn.blobFromImage(crop, 1 / 255.0))
         local = points.reshape(478, 3)
         out = np.empty_like(local)
         out[:, :2] = local[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         out[:, 2] = local[:, 2] * (region.side / _SIDE)
         set_irises(out)
         return out, float(1.0 / (1.0 + np.exp(-np.clip(logit[0], -80, 80))))
-
-    def blendshapes(self, landmarks: Floats) -> Floats:
-        """The 52 face units, 0..1, of (478, 3) landmarks in pixels."""
-        points = np.ascontiguousarray(landmarks[_BLENDSHAPE_POINTS, :2][None])
-        return self._blendshapes.run(points)[0]

@@ -1,81 +1,56 @@
-"""Runs a TFLite network with one input, by whichever engine is the faster here."""
+"""The face networks that come along, run by ONNX Runtime."""
 
 from __future__ import annotations
 
-import platform
-from typing import Protocol
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from models.face.convert import tflite_to_onnx
+from models.errors import UserError
 from models.types import Floats
 
-
-class Network(Protocol):
-    """A loaded network."""
-
-    def run(self, tensor: Floats) -> list[Floats]:
-        """The outputs for one float32 input, NCHW if it is a picture, as flat float32 vectors."""
-        ...
+NetworkName: TypeAlias = Literal["detector", "landmarks"]
+NETWORKS: tuple[NetworkName, ...] = get_args(NetworkName)
 
 
-def load_network(model: bytes, outputs: tuple[str, ...]) -> Network:
-    """Load the convolutional network in the TFLite file `model`.
+def weights_path(name: NetworkName) -> Path:
+    """Where a network's file lies; its licence and origin are told beside it."""
+    return Path(__file__).parent / "weights" / f"{name}.onnx"
 
-    outputs: names of the tensors that `run` returns, in order.
 
-    ONNX Runtime needs about 0.6 of OpenCV's time on x86-64, thanks to a layout in blocks of
-    channels that not all its builds for other processors have; there OpenCV is the safe choice.
+@cache
+def load_network(name: NetworkName) -> Network:
+    """The network that comes along; loaded at the first call and shared after it.
 
     Raises:
-        UserError: the file is broken.
+        UserError: its file is missing or broken.
     """
-    fast = platform.machine().lower() in ("x86_64", "amd64")
-    return OnnxNetwork(model, outputs) if fast else OpenCVNetwork(model, outputs)
+    return Network(weights_path(name))
 
 
-class OnnxNetwork:
-    """A TFLite network of the operators known to `convert`, run by ONNX Runtime."""
+class Network:
+    """A loaded network of one input. It keeps nothing of a run, so threads may share it."""
 
-    def __init__(self, model: bytes, outputs: tuple[str, ...]) -> None:
-        """Convert and load `model`; `outputs` names the tensors that `run` returns, in order.
+    def __init__(self, path: Path) -> None:
+        """Load an ONNX file.
 
         Raises:
-            UserError: the file is broken or has an operator that is not known.
+            UserError: it is missing or broken.
         """
         import onnxruntime
 
-        converted, self._outputs = tflite_to_onnx(model, outputs)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the other cores are the renderer's
         options.log_severity_level = 3  # its warnings tell of its own optimisations
-        self._session = onnxruntime.InferenceSession(
-            converted, options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime raises many types, all of its own.
+            raise UserError(
+                f"The network {path} is missing or broken; install the program again."
+            ) from error
 
     def run(self, tensor: Floats) -> list[Floats]:
         """The outputs for one float32 input, NCHW if it is a picture, as flat float32 vectors."""
-        return [out.ravel() for out in self._session.run(self._outputs, {"input": tensor})]
-
-
-class OpenCVNetwork:
-    """A TFLite network run by OpenCV.
-
-    OpenCV 4 reads these files without a further dependency. (OpenCV 5's new engine loses the
-    landmark network's second output, hence the bound in pyproject.toml.)
-    """
-
-    def __init__(self, model: bytes, outputs: tuple[str, ...]) -> None:
-        """Load `model`; `outputs` names the tensors that `run` returns, in order."""
-        buffer: NDArray[np.uint8] = np.frombuffer(model, np.uint8)
-        self._net = cv2.dnn.readNetFromTFLite(buffer)
-        self._outputs = outputs
-
-    def run(self, tensor: Floats) -> list[Floats]:
-        """The outputs for one float32 input, NCHW if it is a picture, as flat float32 vectors."""
-        self._net.setInput(tensor)
-        return [
-            np.asarray(out, np.float32).ravel() for out in self._net.forward(list(self._outputs))
-        ]
+        return [out.ravel() for out in self._session.run(None, {"input": tensor})]

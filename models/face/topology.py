@@ -8,6 +8,8 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from models.types import Floats
+
 Indices = NDArray[np.int64]
 
 # fmt: off
@@ -117,13 +119,17 @@ LOWER_LIP = INNER_LIPS[:10:-1]
 
 
 @cache
+def neutral_face() -> Floats:
+    """The neutral face (468, 3) with y down and z away from the camera, in centimetres."""
+    with (files("models.face") / "topology.npz").open("rb") as file:
+        return np.asarray(np.load(file)["neutral"] * np.array([1, -1, -1]), np.float32)
+
+
+@cache
 def mirrored() -> Indices:
     """(468,): the number of each point's counterpart on the other half of the face."""
-    with (files("models.face") / "topology.npz").open("rb") as file:
-        neutral = np.load(file)["neutral"]
-    apart = np.linalg.norm(
-        neutral[:, None] * np.array([-1, 1, 1], np.float32) - neutral[None], axis=-1
-    )
+    face = neutral_face()
+    apart = np.linalg.norm(face[:, None] * np.array([-1, 1, 1], np.float32) - face[None], axis=-1)
     return np.asarray(apart.argmin(1), np.int64)
 
 

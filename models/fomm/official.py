@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from models.artifacts import Artifact, Url, fetch_artifact
+from models.artifacts import Artifact, fetch
 from models.errors import UserError
 
 WHERE = (
@@ -19,19 +18,17 @@ OFFICIAL: dict[str, Artifact] = {
     artifact.filename: artifact
     for artifact in (
         Artifact(
-            name="vox-adv",
             filename="vox-adv-cpk.pth.tar",
             size=750_926_934,
             sha256="6792d6810d7f46e3c5c487a1cfec916b96fad8912c3c6cc81baa1fc300c820d3",
-            # The code is MIT; VoxCeleb, which the weights were trained on, is CC BY 4.0.
-            licence="MIT",
-            # The official hosts hand files out through web pages only, so there is no address to
-            # ask; the user downloads the file, or names a host that has a copy.
-            sources=(),
         ),
     )
 }
-"""File name to artifact."""
+"""File name to artifact.
+
+The official hosts hand files out through web pages only, so there is no address to ask; the user
+downloads the file, or names a host that has a copy.
+"""
 
 
 def is_official(sha256: str) -> bool:
@@ -67,6 +64,4 @@ def fetch_copy(
             f"Only {' and '.join(OFFICIAL)} can be fetched, because only its hash is known; "
             f"download {filename or 'the file'} yourself and give its path."
         )
-    return fetch_artifact(
-        replace(artifact, sources=(Url(address),)), progress=progress, cache=cache
-    )
+    return fetch(artifact, address, progress=progress, cache=cache)

@@ -16,7 +16,14 @@ import cv2
 import numpy as np
 
 from models.face import measures
-from models.face.topology import INNER_LIPS, LOWER_LIP, STABLE, UPPER_LIP, Indices
+from models.face.topology import (
+    INNER_LIPS,
+    LOWER_LIP,
+    STABLE,
+    UPPER_LIP,
+    Indices,
+    neutral_face,
+)
 from models.mesh.paint import WIDEST, blend, box, fill, over, smooth_loop, soft
 from models.mesh.pose import Similarity, fit
 from models.mesh.raster import draw
@@ -354,7 +361,7 @@ def _light(photo: Image, landmarks: Floats, visible: Image) -> Floats:
 
 def _placement(landmarks: Floats) -> Similarity:
     """From the neutral face mesh's centimetres (x, y down, z away) to the photo's pixels."""
-    neutral = _asset_neutral()
+    neutral = neutral_face()
     head = fit(neutral[STABLE], landmarks[STABLE])
     closed = head(neutral[[13, 14]]).mean(0)
     actual = landmarks[13] + 0.3 * (landmarks[14] - landmarks[13])
@@ -453,10 +460,3 @@ def _grid_triangles(rows: int, columns: int) -> Indices:
 def _asset() -> dict[str, Any]:
     with (files("models.mesh") / "mouth.npz").open("rb") as file, np.load(file) as arrays:
         return {name: arrays[name] for name in arrays.files}
-
-
-@cache
-def _asset_neutral() -> Floats:
-    """The neutral face (468, 3) with y down and z away from the camera, in centimetres."""
-    with (files("models.face") / "topology.npz").open("rb") as file:
-        return np.asarray(np.load(file)["neutral"] * np.array([1, -1, -1]), np.float32)

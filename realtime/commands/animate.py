@@ -13,6 +13,7 @@ from rich.progress import TaskID
 
 from models.animator import MotionSettings
 from models.backends import create_animator
+from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from realtime.cameras.clip import ClipReader
 from realtime.canvas.compositor import Compositor
@@ -81,8 +82,7 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
 def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
     """Animate the photo into the file `part`."""
     clip = ClipReader(choices.driving)
-    tracker = FaceTracker()
-    photo = load_source(choices.photo, tracker, choices.face)
+    photo = load_source(choices.photo, FaceFinder(), choices.face)
     animator = create_animator(choices.backend)
     canvas = choices.canvas
     side = animator.best_size()
@@ -96,7 +96,7 @@ def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
             avatar,
             photo.face,
             clip,
-            tracker,
+            FaceTracker(),
             Compositor(size, choices.fit, choices.badge, choices.mirror),
             file,
             settings=MotionSettings(choices.motion, choices.adapt_scale),

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from models.backends import DEFAULT, describe_backends
-from models.environment import pip_command, python_command
+from models.environment import pip_command
 from realtime.cameras.memory import preferred
 from realtime.devices.discovery import VideoDevice, list_devices, real_cameras, virtual_outputs
 from realtime.devices.host import SET_UP, Host, join_video_group
@@ -46,21 +46,6 @@ _OTHERS = ("onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino", "o
 
 
 @dataclass(frozen=True)
-class Weights:
-    """One file of weights.
-
-    Attributes:
-        name: what to call it.
-        size: bytes when whole.
-        path: where it lies, or None if it is not there.
-    """
-
-    name: str
-    size: int
-    path: Path | None
-
-
-@dataclass(frozen=True)
 class Problem:
     """Something missing.
 
@@ -85,7 +70,7 @@ class DoctorReport:
         cameras: real webcams.
         virtual_cameras: what `run` can write to.
         providers: ONNX Runtime's execution providers, best first; empty if it cannot be loaded.
-        weights: the files of weights.
+        weights: the files that come along, also if they are missing.
         camera: what `run` would choose, in words.
         backend: the same.
         output: the same.
@@ -101,7 +86,7 @@ class DoctorReport:
     cameras: tuple[VideoDevice, ...]
     virtual_cameras: tuple[VideoDevice, ...]
     providers: tuple[str, ...]
-    weights: tuple[Weights, ...]
+    weights: tuple[Path, ...]
     camera: str
     backend: str
     output: str
@@ -127,7 +112,7 @@ def examine() -> DoctorReport:
 def assess(
     devices: list[VideoDevice],
     providers: tuple[str, ...],
-    weights: tuple[Weights, ...],
+    weights: tuple[Path, ...],
     host: Host,
     output: str = "",
 ) -> DoctorReport:
@@ -136,7 +121,7 @@ def assess(
     Args:
         devices: all video devices.
         providers: ONNX Runtime's execution providers.
-        weights: the files of weights.
+        weights: the files that come along.
         host: the computer, for the mending commands.
         output: what `--output auto` would take and why.
     """
@@ -163,10 +148,10 @@ def assess(
         problems.append(
             Problem("ONNX Runtime cannot be loaded", pip_command("install onnxruntime"))
         )
-    for item in weights:
-        if item.path is None:
-            fetch = f"{python_command()} -m models.artifacts"
-            problems.append(Problem(f"the weights {item.name} are not here yet", fetch))
+    for path in weights:
+        if not path.is_file():
+            again = "install the program again"
+            problems.append(Problem(f"the weights {path.name} are missing", "", again))
     return DoctorReport(
         system=f"{platform.system()} {platform.release()} ({platform.machine()})",
         python=platform.python_version(),
@@ -196,9 +181,9 @@ def print_report(report: DoctorReport, console: Console) -> None:
     row("Cameras", _lines(report.cameras))
     row("Virtual cameras", _lines(report.virtual_cameras))
     row("ONNX Runtime", ", ".join(report.providers) or "not found")
-    for item in report.weights:
-        size = f"{item.size / 1e6:.1f} MB"
-        row("Weights", f"{item.name}: {item.path or 'missing'} ({size})")
+    for path in report.weights:
+        size = f"{path.stat().st_size / 1e6:.1f} MB" if path.is_file() else "missing"
+        row("Weights", f"{path} ({size})")
     for name, lines in report.backends:
         row(f"--backend {name}", lines)
     if report.packages:
@@ -226,7 +211,8 @@ def print_report(report: DoctorReport, console: Console) -> None:
     for problem in report.problems:
         console.print(f"  {escape(problem.what)}:", style="yellow", highlight=False)
         # Never wrapped: a command is there to be copied.
-        console.print(f"    {escape(problem.command)}", soft_wrap=True, highlight=False)
+        if problem.command:
+            console.print(f"    {escape(problem.command)}", soft_wrap=True, highlight=False)
         if problem.hint:
             console.print(f"    ({escape(problem.hint)})", style="dim", highlight=False)
 
@@ -280,7 +266,7 @@ def _packages() -> tuple[str, ...]:
     return tuple(found)
 
 
-def _weights() -> tuple[Weights, ...]:
-    from models.artifacts import ARTIFACTS, locate
+def _weights() -> tuple[Path, ...]:
+    from models.face.network import NETWORKS, weights_path
 
-    return tuple(Weights(name, item.size, locate(name)) for name, item in ARTIFACTS.items())
+    return tuple(weights_path(name) for name in NETWORKS)

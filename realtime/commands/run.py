@@ -17,6 +17,7 @@ from rich.console import Console
 from models.backends import create_animator
 from models.environment import cores
 from models.errors import UserError
+from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.photos import load_photo
 from models.types import Photo
@@ -178,13 +179,12 @@ def _avatars(
     choices: RunChoices, size: int | None
 ) -> tuple[FramedTracker, Animation, AvatarLibrary, AvatarEntry]:
     """Who follows the driver, the animation, the avatars, and the one that the run begins with."""
-    tracker = FaceTracker()
-    view = FramedTracker(tracker)
-    photo, path = _first_photo(choices, tracker)
+    finder = FaceFinder()
+    view = FramedTracker(FaceTracker())
+    photo, path = _first_photo(choices, finder)
     animator = create_animator(choices.backend)
     size = size or min(animator.best_size(cores()), choices.canvas[1])
-    # Photos are searched for faces with networks of their own: a tracker is for one thread.
-    builder = AvatarBuilder(animator, size, lambda: FaceTracker().find_faces, choices.face)
+    builder = AvatarBuilder(animator, size, finder, choices.face)
     library = AvatarLibrary(builder, choices.photo, avatars_folder())
     first = library.first(photo, path)
     assert first.ready is not None
@@ -202,12 +202,12 @@ def _camera(
     return choice, None
 
 
-def _first_photo(choices: RunChoices, tracker: FaceTracker) -> tuple[Photo, Path]:
+def _first_photo(choices: RunChoices, finder: FaceFinder) -> tuple[Photo, Path]:
     """The first photo that can be animated, and where it lies."""
     trouble: UserError | None = None
     for path in photo_paths(choices.photo):
         try:
-            return load_photo(path, tracker.find_faces, choices.face), path
+            return load_photo(path, finder, choices.face), path
         except UserError as error:
             trouble = trouble or error
     assert trouble is not None

@@ -16,7 +16,9 @@ import PIL.Image
 
 from models.animator import Animator
 from models.errors import UserError
-from models.photos import choose_face, decode_image, list_photos, load_image
+from models.face.face_file import face_path
+from models.face.finder import FaceFinder
+from models.photos import choose_face, decode_image, list_photos, load_photo
 from models.types import Avatar, Face, Image, Photo
 from realtime.session.thumbnails import glimpse, portrait
 
@@ -97,34 +99,45 @@ class AvatarBuilder:
         self,
         animator: Animator,
         size: int,
-        find_faces: Callable[[], Callable[[Image], list[Face]]],
+        finder: FaceFinder,
         face: int | None = None,
     ) -> None:
-        """Nothing is loaded yet.
+        """Build with what is loaded already.
 
         Args:
             animator: the backend.
             size: longer side of an avatar in pixels.
-            find_faces: loads what finds the faces of a picture; called once, when it is needed.
+            finder: knows the faces of photos.
             face: which face of each photo, from 1 on, largest first; None: the largest.
         """
         self._animator = animator
         self._size = size
-        self._load = find_faces
+        self._finder = finder
         self._face = face
-        self._find: Callable[[Image], list[Face]] | None = None
         self._lock = threading.Lock()
+        """Held while an avatar is built: two at once would take the live threads' cores."""
 
-    def __call__(self, image: Image, path: Path) -> tuple[ReadyAvatar, bytes]:
-        """The avatar of a picture, and its thumbnail.
+    def of_file(self, path: Path) -> tuple[ReadyAvatar, bytes]:
+        """The avatar of a photo, and its thumbnail.
+
+        Raises:
+            UserError: it cannot be read or shows no face that can be animated.
+        """
+        with self._lock:
+            return self._of(load_photo(path, self._finder, self._face))
+
+    def of_picture(self, image: Image, called: Path) -> tuple[ReadyAvatar, bytes]:
+        """The same of a picture, (H, W, 3), that is not a file yet.
 
         Raises:
             UserError: it shows no face that can be animated.
         """
         with self._lock:
-            self._find = self._find or self._load()
-            photo = choose_face(image, path, self._find, self._face)
-            return self.ready(photo), portrait(photo)
+            faces = self._finder.find_faces(image)
+            return self._of(choose_face(image, faces, called, self._face))
+
+    def _of(self, photo: Photo) -> tuple[ReadyAvatar, bytes]:
+        return self.ready(photo), portrait(photo)
 
     def ready(self, photo: Photo) -> ReadyAvatar:
         """The avatar of a photo."""
@@ -263,7 +276,7 @@ class AvatarLibrary:
             )
         with self._adding:
             image = decode_image(data, called, _MAX_PIXELS)
-            ready, thumbnail = self._builder(image, called)
+            ready, thumbnail = self._builder.of_picture(image, called)
             path = self._store(image, called.name)
             with self._work:
                 entry = replace(
@@ -289,6 +302,7 @@ class AvatarLibrary:
             if entry.own:
                 try:
                     entry.path.unlink(missing_ok=True)
+                    face_path(entry.path).unlink(missing_ok=True)
                 except OSError as error:
                     raise UserError(
                         f"{entry.name} cannot be deleted ({error.strerror}); close what uses it."
@@ -338,6 +352,8 @@ class AvatarLibrary:
                 path = self._own / (f"{stem}.jpg" if number == 1 else f"{stem}-{number}.jpg")
                 with contextlib.suppress(FileExistsError), path.open("xb") as file:
                     picture.save(file, "JPEG", quality=95, subsampling=0)
+                    # Points that were left behind by another photo of this name.
+                    face_path(path).unlink(missing_ok=True)
                     return path
         except OSError as error:
             raise UserError(
@@ -391,7 +407,7 @@ class AvatarLibrary:
 
     def _prepare(self, entry: AvatarEntry) -> None:
         try:
-            ready, thumbnail = self._builder(load_image(entry.path), entry.path)
+            ready, thumbnail = self._builder.of_file(entry.path)
         except Exception as error:
             _log.debug("an avatar was refused", exc_info=error)
             told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}."

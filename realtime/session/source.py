@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.errors import UserError
-from models.face.tracker import FaceTracker
+from models.face.finder import FaceFinder
 from models.photos import list_photos, load_photo
 from models.types import Photo
 
@@ -24,15 +24,15 @@ def photo_paths(source: Path) -> list[Path]:
     return photos
 
 
-def load_source(source: Path, tracker: FaceTracker, face: int | None) -> Photo:
+def load_source(source: Path, finder: FaceFinder, face: int | None) -> Photo:
     """The photo to animate: `source`, or the first photo in it if it is a folder.
 
     Args:
         source: a photo or a folder of photos.
-        tracker: finds the faces in it.
+        finder: knows the faces in it.
         face: which face, from 1 on, largest first; None for the largest.
 
     Raises:
         UserError: there is no photo, it cannot be read, or it shows no such face.
     """
-    return load_photo(photo_paths(source)[0], tracker.find_faces, face)
+    return load_photo(photo_paths(source)[0], finder, face)

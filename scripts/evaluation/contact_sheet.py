@@ -17,6 +17,7 @@ import numpy as np
 from models.animator import MotionSettings
 from models.backends import create_animator
 from models.errors import UserError
+from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.types import Crop, Image
 from realtime.cameras.clip import ClipReader
@@ -76,7 +77,7 @@ def sheet(
     driver = [tile(image, side) for i, (image, _) in enumerate(clip.frames()) if i in moments]
     rows = [[np.full((side, side, 3), 255, np.uint8), *driver]]
     for source in sources:
-        photo = load_source(source, tracker, None)
+        photo = load_source(source, FaceFinder(), None)
         animator = create_animator(options.backend)
         avatar = animator.prepare(photo, options.avatar_size)
         keeper = Keeper(set(moments))

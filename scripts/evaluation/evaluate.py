@@ -24,6 +24,7 @@ import numpy as np
 
 from models.animator import MotionSettings
 from models.errors import UserError
+from models.face.finder import FaceFinder
 from models.face.moment import Moment
 from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
@@ -450,7 +451,7 @@ def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path, sheets: Shee
         driver = read_driver(Pictures(tone, pictures), 1, animator)
         avatar = own_avatar(driver, animator)
         figures, shown = self_reenactment(avatar, driver, animator, judges)
-        rows[tone] = figures["result"] | {"seen_twice_px": seen_twice(driver, judges.tracker)}
+        rows[tone] = figures["result"] | {"seen_twice_px": seen_twice(driver, FaceFinder())}
         sheets.self(driver, shown)
     best = min(row["landmarks_all_px"] for row in rows.values())
     for row in rows.values():
@@ -458,7 +459,7 @@ def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path, sheets: Shee
     return rows
 
 
-def seen_twice(driver: Driver, tracker: FaceTracker) -> float | None:
+def seen_twice(driver: Driver, finder: FaceFinder) -> float | None:
     """How far the landmarks of a real frame and of the same frame with webcam noise are apart.
 
     In px at 256, as `landmarks_all_px`: what the judge itself adds to that, which differs by skin.
@@ -467,7 +468,7 @@ def seen_twice(driver: Driver, tracker: FaceTracker) -> float | None:
     apart = []
     for frame in driver.frames:
         noisy = np.clip(frame + rng.normal(0, 3, frame.shape), 0, 255).round().astype(np.uint8)
-        plain, again = (tracker.find_faces(image) for image in (frame, noisy))
+        plain, again = (finder.find_faces(image) for image in (frame, noisy))
         if plain and again:
             unit = 2 * Crop.around(plain[0]).half / 256
             apart.append(
@@ -751,7 +752,7 @@ def evaluate(
             figures["cross"].setdefault("itself", {})[driver.name] = row
             step(f"self-reenactment of {driver.name}")
         for source in sources:
-            photo = load_source(source, FaceTracker(), None)
+            photo = load_source(source, FaceFinder(), None)
             avatar = animator.prepare(photo, SIZE)
             name = source.stem
             figures["cross"][name] = {}

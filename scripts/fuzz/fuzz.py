@@ -70,6 +70,24 @@ def _photo() -> Call:
     return call
 
 
+def _face() -> Call:
+    """The landmarks beside a photo."""
+    import numpy as np
+
+    from models.face.face_file import face_path, read_face
+
+    image = np.zeros((96, 64, 3), np.uint8)
+
+    def call(data: bytes, folder: Path) -> None:
+        photo = folder / "photo.jpg"
+        _put(face_path(photo), data)
+        face = read_face(photo, image)
+        if face is None or not np.isfinite(face.landmarks).all():
+            raise AssertionError("the file was passed over, or its points are not numbers")
+
+    return call
+
+
 def _video() -> Call:
     import itertools
 
@@ -174,6 +192,7 @@ def _frame() -> Call:
 
 TARGETS: dict[str, Target] = {
     "photo": Target(_photo),
+    "face": Target(_face, share=0.5),
     "video": Target(_video),
     "sound": Target(_sound, share=0.5),
     "checkpoint": Target(_checkpoint, ("torch", "onnx"), make=checkpoints.made),

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
+from models.face.finder import FaceFinder
 from models.face.topology import EYES, INNER_LIPS, Indices
-from models.face.tracker import FaceTracker
 from scripts.heads.geometry import FloatArray, HeadLibrary, IntArray, Part
 from scripts.heads.landmarks import STORED
 from scripts.heads.pictures import paint_background
@@ -29,7 +29,7 @@ from scripts.heads.sampling import sample
 
 def seen_places(shooter: HeadShooter, heads: int) -> FloatArray:
     """Where on the neutral skin the tracker saw its points, (found heads, 468, 3)."""
-    tracker = FaceTracker()
+    finder = FaceFinder()
     part = shooter.library.part("skin")
     faces = []
     for number in range(heads):
@@ -41,7 +41,7 @@ def seen_places(shooter: HeadShooter, heads: int) -> FloatArray:
         made = shooter.renderer.render(head, posed, looks, light, camera)
         behind = paint_background(plan.background, shooter.size)
         image = made.rgb + behind * (1 - made.alpha[..., None])
-        found = tracker.find_faces(np.asarray(image.clip(0, 1) * 255, np.uint8))
+        found = finder.find_faces(np.asarray(image.clip(0, 1) * 255, np.uint8))
         if not found:
             continue
         skin = posed.vertices["skin"]

@@ -9,16 +9,18 @@ roll (degrees) are kept, nothing of the picture.
 from __future__ import annotations
 
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from models.face.topology import neutral_face
 from models.face.tracker import FaceTracker
 from models.mesh.pose import euler, fit_head
 from realtime.cameras.clip import ClipReader
+from scripts.assets.landmarker.blendshapes import Blendshapes
+from scripts.assets.landmarker.bundle import Bundle
 from scripts.heads.sampling import TRACKS, UNITS_OF_TRACKS
 
 # The tracker's units are never quite 0, and a lid is shut well before its unit is 1.
@@ -34,19 +36,18 @@ def read_track(path: Path) -> npt.NDArray[np.float32]:
         the person's left, up, and leaning to the person's left.
 
     Raises:
-        UserError: the clip cannot be read.
+        UserError: the clip cannot be read, or the network of the units cannot be fetched.
     """
-    with (files("models.face") / "topology.npz").open("rb") as file:
-        neutral = np.load(file)["neutral"] * np.array([1, -1, -1])
-    tracker = FaceTracker(blendshapes=True)
+    tracker, blendshapes = FaceTracker(), Blendshapes(Bundle.fetch())
     rows = []
     for frame, _ in ClipReader(path).frames():
         face = tracker.track(frame)
-        if face is None or face.blendshapes is None:
+        if face is None:
             continue
-        yaw, pitch, roll = np.degrees(euler(fit_head(neutral, face.landmarks).rotation)).tolist()
+        head = fit_head(neutral_face(), face.landmarks)
+        yaw, pitch, roll = np.degrees(euler(head.rotation)).tolist()
         # The network's first unit means "neutral"; the others come in the order of their names.
-        rows.append([*face.blendshapes[1:], -yaw, pitch, roll])
+        rows.append([*blendshapes.of(face.landmarks)[1:], -yaw, pitch, roll])
     table = np.array(rows, np.float32).reshape(-1, len(UNITS_OF_TRACKS) + 3)
     for column, name in enumerate(UNITS_OF_TRACKS):
         units = table[:, column]

@@ -2,8 +2,7 @@
 
     .venv-test/bin/python -m scripts.release.sbom --output dist/avatarify-like.cdx.json
 
-Packages come from the lock with all hashes they may have, fetched weights from `models.artifacts`,
-embedded weights and assets from the checkout.
+Packages come from the lock with all hashes they may have, weights and assets from the checkout.
 """
 
 from __future__ import annotations
@@ -20,12 +19,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from models.artifacts import ARTIFACTS, Url
 from scripts.paths import ROOT
 
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)(?:\s*;\s*([^\\]+?))?\s*\\?$")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
-_MODELS = (".npz", ".onnx", ".task")
+_MODELS = (".npz", ".onnx")
+_APACHE = ("models/face/weights/", "models/face/topology.npz")
+"""What is MediaPipe's, by the beginning of its path: under Apache-2.0, unlike the rest."""
 
 
 def locked(text: str) -> list[dict[str, Any]]:
@@ -51,26 +51,6 @@ def locked(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def weights() -> list[dict[str, Any]]:
-    """What is fetched at set-up."""
-    return [
-        {
-            "type": "machine-learning-model",
-            "bom-ref": f"artifact:{artifact.name}",
-            "name": artifact.filename,
-            "version": artifact.sha256[:12],
-            "hashes": [{"alg": "SHA-256", "content": artifact.sha256}],
-            "licenses": [{"license": {"id": artifact.licence}}],
-            "externalReferences": [
-                {"type": "distribution", "url": source.address}
-                for source in artifact.sources
-                if isinstance(source, Url)
-            ],
-        }
-        for artifact in ARTIFACTS.values()
-    ]
-
-
 def embedded() -> list[dict[str, Any]]:
     """The weights and assets that the release carries itself: those under version control."""
     listed = subprocess.run(
@@ -85,15 +65,16 @@ def embedded() -> list[dict[str, Any]]:
         if path.suffix in (".py", ".md") or not path.is_file():
             continue
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        found.append(
-            {
-                "type": "machine-learning-model" if path.suffix in _MODELS else "file",
-                "bom-ref": f"file:{name}",
-                "name": name,
-                "version": digest[:12],
-                "hashes": [{"alg": "SHA-256", "content": digest}],
-            }
-        )
+        part: dict[str, Any] = {
+            "type": "machine-learning-model" if path.suffix in _MODELS else "file",
+            "bom-ref": f"file:{name}",
+            "name": name,
+            "version": digest[:12],
+            "hashes": [{"alg": "SHA-256", "content": digest}],
+        }
+        if name.startswith(_APACHE):
+            part["licenses"] = [{"license": {"id": "Apache-2.0"}}]
+        found.append(part)
     return found
 
 
@@ -101,7 +82,7 @@ def bill() -> dict[str, Any]:
     """The whole bill; the same for the same checkout but for its time."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lock = (ROOT / "requirements" / "run.txt").read_text("utf-8")
-    parts = [*locked(lock), *weights(), *embedded()]
+    parts = [*locked(lock), *embedded()]
     own = f"pkg:pypi/{project['name']}@{project['version']}"
     content = json.dumps([own, parts], sort_keys=True)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -120,7 +101,7 @@ def bill() -> dict[str, Any]:
                 "version": project["version"],
                 "description": project["description"],
                 "purl": own,
-                "licenses": [{"license": {"id": project["license"]}}],
+                "licenses": [{"expression": project["license"]}],
             },
         },
         "components": parts,

@@ -51,13 +51,13 @@ class Driver:
 
 
 @pytest.fixture(scope="module")
-def driver(landmarker_bundle: Path) -> Driver:
+def driver() -> Driver:
     images = []
     for image, _ in ClipReader(asset_path("demo.mp4")).frames():
         images.append(np.asarray(cv2.resize(image[60:420], (640, 480)), np.uint8))
         if len(images) > LAST:
             break
-    tracker = FaceTracker(landmarker_bundle)
+    tracker = FaceTracker()
     faces = [tracker.track(image) for image in images]
     assert all(found is not None for found in faces)
     return Driver(images, [found for found in faces if found is not None])
@@ -130,9 +130,8 @@ def test_nothing_before_the_face_makes_the_avatar_jump(
     spoil: Callable[[Image, Face, float], Image],
     hides: bool,
     driver: Driver,
-    landmarker_bundle: Path,
 ) -> None:
-    tracker, avatar = FaceTracker(landmarker_bundle), rest()
+    tracker, avatar = FaceTracker(), rest()
     animation = Animation(AllPoints(), tracker, avatar)
     poses, found = [], []
     for index, (image, seen) in enumerate(zip(driver.images, driver.faces, strict=True)):
@@ -156,9 +155,7 @@ def test_nothing_before_the_face_makes_the_avatar_jump(
     assert all(found[-15:]), "it is back"
 
 
-def test_a_turn_to_the_profile_and_back_does_not_make_it_jump(
-    shared: Path, landmarker_bundle: Path
-) -> None:
+def test_a_turn_to_the_profile_and_back_does_not_make_it_jump(shared: Path) -> None:
     """A real head: from the front to one side, past the front to the other, nearly a profile."""
     clip = ClipReader(shared / "real" / "head-pose-face-detection-female.gif")
     images = [np.ascontiguousarray(image) for image, _ in clip.frames()]
@@ -166,7 +163,7 @@ def test_a_turn_to_the_profile_and_back_does_not_make_it_jump(
     front, profile = [21, 22, 21, 20] * 6, [1, 2, 3, 4, 3, 2] * 3
     there = front + list(range(19, 0, -1)) + profile
     order = there + list(range(1, 20)) + front
-    animation = Animation(AllPoints(), FaceTracker(landmarker_bundle), rest())
+    animation = Animation(AllPoints(), FaceTracker(), rest())
     poses, found = [], []
     for index, number in enumerate(order):
         followed = animation.follow(CameraFrame(images[number], index / 12.5, index))

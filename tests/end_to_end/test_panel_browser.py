@@ -100,7 +100,7 @@ def avatars(tmp_path: Path, astronaut: Image) -> Path:
 
 
 @pytest.fixture
-def run(tmp_path: Path, avatars: Path, landmarker_bundle: Path) -> Iterator[Run]:
+def run(tmp_path: Path, avatars: Path) -> Iterator[Run]:
     words = ("--source", str(avatars), "--camera", "demo", "--output", "none")
     run = Run(tmp_path / "home", *words, "--record", str(tmp_path / "out.mp4"))
     yield run
@@ -289,9 +289,7 @@ def fake_webcam(path: Path) -> None:
             out.write(b"FRAME\n" + frame.reformat(320, 320, "yuvj420p").to_ndarray().tobytes())
 
 
-def test_the_webcam_of_the_browser_drives_the_avatar(
-    tmp_path: Path, landmarker_bundle: Path
-) -> None:
+def test_the_webcam_of_the_browser_drives_the_avatar(tmp_path: Path) -> None:
     webcam = tmp_path / "webcam.y4m"
     fake_webcam(webcam)
     flags = (

@@ -13,7 +13,7 @@ from realtime.library import prepare
 from tests.paths import ROOT
 
 
-def test_the_example_moves_a_photo(tmp_path: Path, landmarker_bundle: Path) -> None:
+def test_the_example_moves_a_photo(tmp_path: Path) -> None:
     out = tmp_path / "last.png"
     words = [sys.executable, "examples/library.py", "assets/face.jpg", "assets/demo.mp4", str(out)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)

@@ -50,9 +50,7 @@ def test_it_is_listed_by_doctor(installed: dict[str, str]) -> None:
     assert "draws a face as a sketch" in done.stdout, done.stdout + done.stderr
 
 
-def test_run_and_animate_take_it(
-    installed: dict[str, str], tmp_path: Path, landmarker_bundle: Path
-) -> None:
+def test_run_and_animate_take_it(installed: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     program = [sys.executable, "-m", "realtime.cli"]
     common = ["--source", str(ROOT / "assets" / "face.jpg"), "--backend", "sketch"]

@@ -16,8 +16,9 @@ from PIL import ImageCms
 
 from models import photos
 from models.errors import UserError
+from models.face.finder import FaceFinder
 from models.photos import crop_to_face, list_photos, load_image, load_photo
-from models.types import Face
+from models.types import Face, Image
 from tests.paths import DATA
 
 
@@ -359,25 +360,35 @@ def face_at(cx: float, cy: float, height: float) -> Face:
     return Face(points.astype(np.float32), None, 1.0)
 
 
+class Known(FaceFinder):
+    """Knows the faces of all pictures, without networks."""
+
+    def __init__(self, faces: list[Face]) -> None:
+        self._faces = faces
+
+    def find_faces(self, image: Image) -> list[Face]:
+        return self._faces
+
+
 def test_choosing_a_face(tmp_path, gradient):
     path = save(tmp_path / "two.png", np.tile(gradient, (5, 5, 1)))
     faces = [face_at(150, 200, 200), face_at(350, 200, 120)]
-    assert load_photo(path, lambda image: faces).face is faces[0]
-    assert load_photo(path, lambda image: faces, 2).face is faces[1]
-    assert load_photo(path, lambda image: faces).name == "two"
+    assert load_photo(path, Known(faces)).face is faces[0]
+    assert load_photo(path, Known(faces), 2).face is faces[1]
+    assert load_photo(path, Known(faces)).name == "two"
     for wrong in (0, -1, 3):
         with pytest.raises(UserError, match="shows 2 faces.*--face 1 to 2"):
-            load_photo(path, lambda image: faces, wrong)
+            load_photo(path, Known(faces), wrong)
     with pytest.raises(UserError, match="shows 1 face,"):
-        load_photo(path, lambda image: faces[:1], 2)
+        load_photo(path, Known(faces[:1]), 2)
 
 
 def test_no_face_and_a_tiny_face(tmp_path, gradient):
     path = save(tmp_path / "sky.png", gradient)
     with pytest.raises(UserError, match=r"No face was found in .*sky\.png; use"):
-        load_photo(path, lambda image: [])
+        load_photo(path, Known([]))
     with pytest.raises(UserError, match="only 20 pixels high"):
-        load_photo(path, lambda image: [face_at(50, 40, 20)])
+        load_photo(path, Known([face_at(50, 40, 20)]))
 
 
 @pytest.mark.parametrize(("cx", "cy"), [(500, 400), (60, 60), (940, 740), (500, 30)])
@@ -402,11 +413,9 @@ def test_a_large_face_keeps_the_whole_photo():
     assert crop_to_face(image, face) == (image, face)
 
 
-def test_the_real_finder(shared, landmarker_bundle, tmp_path):
-    from models.face.tracker import FaceTracker
-
-    tracker = FaceTracker(landmarker_bundle)
-    whole = load_photo(shared / "real" / "s9.jpg", tracker.find_faces)
+def test_the_real_finder(shared, tmp_path):
+    finder = FaceFinder()
+    whole = load_photo(shared / "real" / "s9.jpg", finder)
     left, top, right, bottom = whole.face.box
     height, width = whole.image.shape[:2]
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
@@ -414,9 +423,9 @@ def test_the_real_finder(shared, landmarker_bundle, tmp_path):
     # The same painting small in a large photo: the crop finds the same face at the same place.
     canvas = np.full((height * 4, width * 6, 3), 128, np.uint8)
     canvas[height * 2 : height * 3, width * 3 : width * 4] = whole.image
-    photo = load_photo(save(tmp_path / "far.png", canvas), tracker.find_faces)
+    photo = load_photo(save(tmp_path / "far.png", canvas), finder)
     assert photo.image.shape[0] < canvas.shape[0]
-    again = tracker.find_faces(photo.image)[0]
+    again = finder.find_faces(photo.image)[0]
     assert np.abs(again.landmarks[:, :2] - photo.face.landmarks[:, :2]).mean() < 0.02 * (
         bottom - top
     )

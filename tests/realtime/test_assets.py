@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.types import Face, Image
 from tests.paths import ROOT
@@ -47,17 +48,17 @@ def yaw(face: Face) -> float:
 
 
 @pytest.fixture(scope="module")
-def driver(landmarker_bundle: Path) -> list[Face]:
-    tracker = FaceTracker(landmarker_bundle)
+def driver() -> list[Face]:
+    tracker = FaceTracker()
     found = [tracker.track(frame) for frame in frames(ASSETS / "demo.mp4")]
     faces = [face for face in found if face is not None]
     assert len(faces) == len(found), "the face is lost in some frame"
     return faces
 
 
-def test_photo_has_one_calm_frontal_face(landmarker_bundle: Path) -> None:
+def test_photo_has_one_calm_frontal_face() -> None:
     (image,) = frames(ASSETS / "face.jpg")
-    faces = FaceTracker(landmarker_bundle).find_faces(image)
+    faces = FaceFinder().find_faces(image)
     assert image.shape == (768, 768, 3)
     assert len(faces) == 1
     assert lip_gap(faces[0]) < 0.02

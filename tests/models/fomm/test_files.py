@@ -202,7 +202,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def address(server: Server, name: str) -> str:  # noqa: F811
-    return server.url.address.rsplit("/", 1)[0] + f"/weights/{name}?download=1"
+    return server.url.rsplit("/", 1)[0] + f"/weights/{name}?download=1"
 
 
 def test_the_official_file_is_known() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from models.animator import MotionSettings
-from models.face.tracker import FaceTracker
+from models.face.finder import FaceFinder
 from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator
 from models.mesh.pose import from_euler
@@ -23,8 +22,8 @@ PURPLE = (150, 20, 200)
 
 
 @pytest.fixture(scope="module")
-def photo(landmarker_bundle: Path) -> Photo:
-    return load_source(asset_path("face.jpg"), FaceTracker(landmarker_bundle), None)
+def photo() -> Photo:
+    return load_source(asset_path("face.jpg"), FaceFinder(), None)
 
 
 def _hat(image: Image, points: Floats) -> None:

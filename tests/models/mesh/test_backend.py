@@ -15,6 +15,7 @@ from PIL import Image as PillowImage
 
 from models.animator import MotionSettings
 from models.errors import UserError
+from models.face.finder import FaceFinder
 from models.face.irises import gaze
 from models.face.topology import EYES, LOWER_LIP, STABLE, UPPER_LIP
 from models.face.tracker import FaceTracker
@@ -52,10 +53,10 @@ def lids(landmarks: Floats) -> float:
     return total / 2
 
 
-def play(bundle: Path, photo: Path, clip: Path, every: int, size: int = 384) -> Played:
-    tracker, finder = FaceTracker(bundle), FaceTracker(bundle)
+def play(photo: Path, clip: Path, every: int, size: int = 384) -> Played:
+    tracker, finder = FaceTracker(), FaceFinder()
     animator = MeshAnimator()
-    avatar = animator.prepare(load_photo(photo, finder.find_faces), size)
+    avatar = animator.prepare(load_photo(photo, finder), size)
     played = Played(avatar, [], [], [])
     reference: Keypoints | None = None
     anchor: Face | None = None
@@ -87,8 +88,8 @@ def photo(astronaut: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def played(landmarker_bundle: Path, photo: Path) -> Played:
-    return play(landmarker_bundle, photo, asset_path("demo.mp4"), every=4)
+def played(photo: Path) -> Played:
+    return play(photo, asset_path("demo.mp4"), every=4)
 
 
 def correlation(a: list[float], b: list[float]) -> float:
@@ -176,9 +177,7 @@ def test_rendering_is_repeatable_and_leaves_the_avatar_alone(played: Played) -> 
     assert (played.avatar.still == still).all()
 
 
-def test_absolute_motion_turns_the_face_like_the_driver(
-    played: Played, landmarker_bundle: Path
-) -> None:
+def test_absolute_motion_turns_the_face_like_the_driver(played: Played) -> None:
     animator = MeshAnimator()
     turned = int(np.argmax(np.abs(yaws(played.driving))))
     face = Face(played.driving[turned], None, 1.0)
@@ -188,7 +187,7 @@ def test_absolute_motion_turns_the_face_like_the_driver(
         played.avatar,
         animator.pose(played.avatar, driving, None, MotionSettings(motion="absolute")),
     )
-    found = FaceTracker(landmarker_bundle).find_faces(picture)
+    found = FaceFinder().find_faces(picture)
     assert found
     yaw = euler(fit_head(played.result[0], found[0].landmarks).rotation)[0]
     assert yaw * yaws(played.driving)[turned] > 0 and abs(yaw) > np.radians(5)
@@ -203,8 +202,8 @@ def test_wild_keypoints_still_give_a_picture(played: Played) -> None:
         assert animator.render(played.avatar, Keypoints(values)).shape == played.avatar.still.shape
 
 
-def test_layers_give_the_photo_back(astronaut: Image, landmarker_bundle: Path) -> None:
-    face = FaceTracker(landmarker_bundle).find_faces(astronaut)[0]
+def test_layers_give_the_photo_back(astronaut: Image) -> None:
+    face = FaceFinder().find_faces(astronaut)[0]
     layers = separate(astronaut, face.landmarks)
     left, top, right, bottom = layers.box
     weight = layers.matte[..., None] / 255
@@ -216,10 +215,10 @@ def test_layers_give_the_photo_back(astronaut: Image, landmarker_bundle: Path) -
     assert layers.matte[30 - top, max(0, left + 4 - left)] == 0
 
 
-def test_a_collar_goes_around_the_neck(landmarker_bundle: Path) -> None:
+def test_a_collar_goes_around_the_neck() -> None:
     photo = cv2.cvtColor(cv2.imread(str(asset_path("face.jpg"))), cv2.COLOR_BGR2RGB)
     photo = np.asarray(cv2.resize(photo, (512, 512), interpolation=cv2.INTER_AREA), np.uint8)
-    face = FaceTracker(landmarker_bundle).find_faces(photo)[0]
+    face = FaceFinder().find_faces(photo)[0]
     layers = separate(photo, face.landmarks)
     collar = np.median(photo[352:362, 340:356].reshape(-1, 3), axis=0)
     behind = np.median(layers.background[352:362, 220:300].reshape(-1, 3), axis=0)
@@ -230,19 +229,17 @@ def test_a_collar_goes_around_the_neck(landmarker_bundle: Path) -> None:
 
 @pytest.mark.parametrize("clip", ["d0.mp4", "d18.mp4"])
 @pytest.mark.parametrize("source", ["s9.jpg", "s5.jpg"])
-def test_paintings_follow_real_people(
-    shared: Path, landmarker_bundle: Path, source: str, clip: str
-) -> None:
-    played = play(landmarker_bundle, shared / "real" / source, shared / "real" / clip, every=6)
+def test_paintings_follow_real_people(shared: Path, source: str, clip: str) -> None:
+    played = play(shared / "real" / source, shared / "real" / clip, every=6)
     for measure in (mouth, lids):
         driver = [measure(p) for p in played.driving]
         result = [measure(p) for p in played.result]
         assert correlation(driver, result) > 0.85, measure.__name__
 
 
-def test_a_tiny_face_is_refused(tmp_path: Path, astronaut: Image, landmarker_bundle: Path) -> None:
+def test_a_tiny_face_is_refused(tmp_path: Path, astronaut: Image) -> None:
     small = cv2.resize(astronaut, (128, 128), interpolation=cv2.INTER_AREA)
     path = tmp_path / "small.png"
     PillowImage.fromarray(np.asarray(small, np.uint8)).save(path)
     with pytest.raises(UserError):
-        load_photo(path, FaceTracker(landmarker_bundle).find_faces)
+        load_photo(path, FaceFinder())

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.face.finder import FaceFinder
 from models.face.topology import EYES, LOWER_LIP, MOUTH_REGION, UPPER_LIP
-from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
 from models.mesh import eye_region as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
@@ -44,9 +44,9 @@ def generator(value: float) -> tuple[EyeNetwork, dict[str, Constant]]:
 
 
 @pytest.fixture(scope="module")
-def avatar(landmarker_bundle: Path) -> MeshAvatar:
-    finder = FaceTracker(landmarker_bundle)
-    photo = load_photo(asset_path("face.jpg"), finder.find_faces)
+def avatar() -> MeshAvatar:
+    finder = FaceFinder()
+    photo = load_photo(asset_path("face.jpg"), finder)
     return MeshAnimator(with_eye_network=False).prepare(photo, 384)
 
 

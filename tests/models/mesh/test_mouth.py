@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from models.face.finder import FaceFinder
 from models.face.topology import INNER_LIPS, LOWER_LIP, UPPER_LIP
-from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.pose import from_euler
@@ -17,14 +17,14 @@ from realtime.paths import asset_path
 
 
 @pytest.fixture(scope="module")
-def avatar(landmarker_bundle: object) -> MeshAvatar:
-    photo = load_photo(asset_path("face.jpg"), FaceTracker().find_faces)
+def avatar() -> MeshAvatar:
+    photo = load_photo(asset_path("face.jpg"), FaceFinder())
     return MeshAnimator().prepare(photo, 512)
 
 
 @pytest.fixture(scope="module")
-def smiling(landmarker_bundle: object, astronaut: Image) -> MeshAvatar:
-    face = FaceTracker().find_faces(astronaut)[0]
+def smiling(astronaut: Image) -> MeshAvatar:
+    face = FaceFinder().find_faces(astronaut)[0]
     return MeshAnimator().prepare(Photo(astronaut, face, "astronaut"), 512)
 
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from models.face.finder import FaceFinder
 from models.face.topology import JAW, mirrored
-from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.pose import from_euler
@@ -17,9 +17,8 @@ from realtime.paths import asset_path
 
 
 @pytest.fixture(scope="module")
-def avatar(landmarker_bundle: object) -> MeshAvatar:
-    tracker = FaceTracker()
-    photo = load_photo(asset_path("face.jpg"), tracker.find_faces)
+def avatar() -> MeshAvatar:
+    photo = load_photo(asset_path("face.jpg"), FaceFinder())
     return MeshAnimator().prepare(photo, 384)
 
 
@@ -70,11 +69,9 @@ def test_a_turned_jaw_uncovers_skin_and_not_the_background(avatar: MeshAvatar, y
     assert redness.min() > 0.4 * float(own[0] - own[2])
 
 
-def test_a_face_photographed_from_the_side_gets_its_far_cheek(
-    avatar: MeshAvatar, landmarker_bundle: object
-) -> None:
+def test_a_face_photographed_from_the_side_gets_its_far_cheek(avatar: MeshAvatar) -> None:
     picture, _ = turned(avatar, 30.0, 0.0)
-    found = FaceTracker().find_faces(picture)[0]
+    found = FaceFinder().find_faces(picture)[0]
     from models.types import Photo
 
     animator = MeshAnimator()

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models.face.finder import FaceFinder
 from models.face.topology import EYES, LOWER_LIP, UPPER_LIP
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator
@@ -90,9 +91,9 @@ def test_from_unreadable_to_readable_there_is_no_step(face: Floats) -> None:
 
 
 def test_what_fails_while_looking_does_not_refuse_the_photo(
-    landmarker_bundle: object, astronaut: Image, monkeypatch: pytest.MonkeyPatch
+    astronaut: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    photo = Photo(astronaut, FaceTracker().find_faces(astronaut)[0], "astronaut")
+    photo = Photo(astronaut, FaceFinder().find_faces(astronaut)[0], "astronaut")
 
     def broken(*_: object) -> None:
         raise RuntimeError("out of memory")
@@ -146,19 +147,19 @@ def test_motion_takes_the_response(face: Floats) -> None:
     assert more[lip, 1] / plain[lip, 1] == pytest.approx(1.1, abs=0.02)
 
 
-def test_a_real_avatar_is_looked_at(landmarker_bundle: object, astronaut: Image) -> None:
-    photo = Photo(astronaut, FaceTracker().find_faces(astronaut)[0], "astronaut")
+def test_a_real_avatar_is_looked_at(astronaut: Image) -> None:
+    photo = Photo(astronaut, FaceFinder().find_faces(astronaut)[0], "astronaut")
     first, again = (MeshAnimator().prepare(photo, 384).gain for _ in range(2))
     assert first.gaze[0] < 1.15, "her clear irises show more than most"
     assert np.allclose(first.gaze, again.gaze, atol=0.02), "the same avatar moves the same"
 
 
-def test_the_smaller_of_two_faces_is_looked_at(landmarker_bundle: object, astronaut: Image) -> None:
+def test_the_smaller_of_two_faces_is_looked_at(astronaut: Image) -> None:
     large = cv2.resize(astronaut[:320, 60:380], (480, 480), interpolation=cv2.INTER_LINEAR)
     small = cv2.resize(astronaut[:320, 60:380], (300, 300), interpolation=cv2.INTER_AREA)
     picture = np.full((480, 800, 3), 90, np.uint8)
     picture[:, :480], picture[100:400, 490:790] = large, small
-    faces = FaceTracker().find_faces(picture)
+    faces = FaceFinder().find_faces(picture)
     assert len(faces) == 2 and faces[1].landmarks[1, 0] > 480
     animator = MeshAnimator()
     beside = animator.prepare(Photo(picture, faces[1], "smaller"), 800).gain

@@ -84,11 +84,9 @@ def test_who_never_holds_still_gets_the_best_frame_and_a_better_one_later() -> N
 
 
 @pytest.mark.parametrize("clip", ["d0.mp4", "d18.mp4"])
-def test_a_real_driver_is_calibrated_without_being_asked(
-    clip: str, shared: Path, landmarker_bundle: Path
-) -> None:
+def test_a_real_driver_is_calibrated_without_being_asked(clip: str, shared: Path) -> None:
     path = shared / "real" / clip
-    tracker, calibration = FaceTracker(landmarker_bundle), Calibration()
+    tracker, calibration = FaceTracker(), Calibration()
     moments = []
     for index, (image, seconds) in enumerate(ClipReader(path).frames()):
         found = tracker.track(image)

@@ -8,13 +8,16 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from rich.console import Console
 
 from models.errors import UserError
+from models.face.face_file import write_face
 from models.types import Image
 from realtime.commands.animate import animate_clip
 from realtime.commands.options import AnimateChoices
+from tests.placed_face import drawing, placed
 
 RATE = 16000
 
@@ -55,7 +58,7 @@ def run(photo: Path, driving: Path, output: Path, **options: Any) -> tuple[Any, 
 
 
 def test_a_clip_becomes_a_clip_of_the_avatar_with_its_sound(
-    tmp_path: Path, photo: Path, astronaut: Image, landmarker_bundle: Path
+    tmp_path: Path, photo: Path, astronaut: Image
 ) -> None:
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], blank=range(12, 14))
     output = tmp_path / "out.mp4"
@@ -75,9 +78,7 @@ def test_a_clip_becomes_a_clip_of_the_avatar_with_its_sound(
     assert not list(tmp_path.glob(".*part*"))
 
 
-def test_a_canvas_can_be_chosen(
-    tmp_path: Path, photo: Path, astronaut: Image, landmarker_bundle: Path
-) -> None:
+def test_a_canvas_can_be_chosen(tmp_path: Path, photo: Path, astronaut: Image) -> None:
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=3)
     output = tmp_path / "out.mp4"
     run(photo, driver, output, size="640x360", mirror=True, motion="absolute")
@@ -86,8 +87,26 @@ def test_a_canvas_can_be_chosen(
         assert (video.width, video.height) == (640, 360)
 
 
+def test_a_drawing_moves_by_the_points_beside_it(tmp_path: Path, astronaut: Image) -> None:
+    driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=3)
+    photo, output = tmp_path / "drawing.png", tmp_path / "out.mp4"
+    PIL.Image.fromarray(drawing()).save(photo)
+    options = {"motion": "absolute", "badge": False}
+    with pytest.raises(UserError, match="No face was found in .*drawing.png"):
+        run(photo, driver, output, **options)
+    path = write_face(photo, drawing(), placed(400, 300))
+    report, _ = run(photo, driver, output, **options)
+    assert report.frames == 3 and report.faults == 0
+    with av.open(str(output)) as result:
+        first = next(result.decode(video=0)).to_ndarray(format="rgb24")
+    assert np.abs(first.astype(int) - drawing()).max() > 60, "it is moved to the driver's pose"
+    path.write_text("{}")
+    with pytest.raises(UserError, match="drawing.png.face.json cannot be used"):
+        run(photo, driver, output, **options)
+
+
 def test_a_failed_job_leaves_an_older_result_alone(
-    tmp_path: Path, photo: Path, astronaut: Image, landmarker_bundle: Path
+    tmp_path: Path, photo: Path, astronaut: Image
 ) -> None:
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], 3, blank=range(3))
     output = tmp_path / "out.mp4"

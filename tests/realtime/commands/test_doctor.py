@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from realtime.commands.doctor import PACKAGES, Weights, assess, examine, print_report
+from realtime.commands.doctor import PACKAGES, assess, examine, print_report
 from realtime.devices.discovery import VideoDevice
 from realtime.devices.host import SET_UP, Host
 from realtime.version import version
@@ -21,7 +21,7 @@ from tests.paths import ROOT
 
 WEBCAM = VideoDevice(0, "Integrated Camera [HD]", "/dev/video0")
 LOOPBACK = VideoDevice(10, "AI avatar", "/dev/video10", virtual=True, capture=False, output=True)
-FACE = Weights("face_landmarker", 3_758_596, Path("cache/face.task"))
+FACE = Path(__file__)
 UBUNTU = Host("Linux", ("ubuntu", "debian"))
 
 
@@ -44,14 +44,14 @@ def test_nothing_missing() -> None:
 
 
 def test_bare_machine_is_told_how_to_mend_each_thing() -> None:
-    report = assess([], (), (Weights("face_landmarker", 1, None),), UBUNTU)
+    report = assess([], (), (Path("face.onnx"),), UBUNTU)
     assert [problem.what for problem in report.problems] == [
         "no webcam",
         "no virtual camera that every program lists",
         "ONNX Runtime cannot be loaded",
-        "the weights face_landmarker are not here yet",
+        "the weights face.onnx are missing",
     ]
-    assert all(problem.command for problem in report.problems)
+    assert all(problem.command or problem.hint for problem in report.problems)
     assert "--camera demo" in report.camera and "--record" in report.output
 
 
@@ -75,7 +75,8 @@ def test_examine_works_on_this_computer() -> None:
     report = examine()
     assert report.python.count(".") == 2 and report.system
     assert "CPUExecutionProvider" in report.providers
-    assert any(item.name == "face_landmarker" for item in report.weights)
+    assert {path.name for path in report.weights} == {"detector.onnx", "landmarks.onnx"}
+    assert not any("weights" in problem.what for problem in report.problems)
     out = io.StringIO()
     print_report(report, Console(file=out, width=100))
     assert "run would choose" in out.getvalue()

@@ -14,7 +14,7 @@ import typer
 
 from models.backends import create_animator
 from models.errors import UserError
-from models.face.tracker import FaceTracker
+from models.face.finder import FaceFinder
 from models.types import Image, Photo
 from realtime import cli
 from realtime.animation.animation import Animation
@@ -252,9 +252,9 @@ def test_a_thread_that_dies_is_one_line_and_a_traceback_in_the_file(
 
 
 def test_the_look_at_an_avatar_that_fails_is_in_the_file(
-    monkeypatch: pytest.MonkeyPatch, astronaut: Image, landmarker_bundle: Path
+    monkeypatch: pytest.MonkeyPatch, astronaut: Image
 ) -> None:
-    face = FaceTracker(landmarker_bundle).find_faces(astronaut)[0]
+    face = FaceFinder().find_faces(astronaut)[0]
     animator = create_animator("mesh")
     monkeypatch.setattr("models.mesh.backend.TrackerGain.measured", lambda *words: fail(10))
     with Log(log_file()):

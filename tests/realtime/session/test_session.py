@@ -12,6 +12,7 @@ import pytest
 
 from models.animator import Slider
 from models.errors import UserError
+from models.face.face_file import face_path, write_face
 from realtime.animation.framing import FramedTracker, Framing
 from realtime.canvas.output_gate import OutputGate
 from realtime.commands.terminal import terminal_press
@@ -27,7 +28,8 @@ from scripts.rigs.fakes import (
     face,
     shows_camera,
 )
-from tests.session_rig import SIZE, Rig, photo, three_avatars, wait
+from tests.placed_face import placed
+from tests.session_rig import SIZE, Finder, Rig, photo, three_avatars, wait
 
 EARLIER = """\
 # Written by avatarify-like when something is changed in its panel.
@@ -135,6 +137,35 @@ def test_added_photos_are_kept_and_can_be_removed(rig: Rig) -> None:
     assert "two" not in [one["name"] for one in rig.session.state()["avatars"]]
     rig.do("reload")
     assert "two" in [one["name"] for one in rig.session.state()["avatars"]]
+
+
+def test_a_face_that_is_not_found_is_taken_from_the_file_beside_the_photo(rig: Rig) -> None:
+    dark = [photo(rig.folder, name, 0) for name in ("dark_a.png", "dark_b.png")]
+    write_face(dark[0], np.zeros((256, 256, 3), np.uint8), placed(256, 256))
+    face_path(dark[1]).write_text("{}")
+    rig.do("reload")
+    good, bad = rig.id_of("dark_a"), rig.id_of("dark_b")
+    rig.do("avatar", good)
+    wait(lambda: rig.session.state()["current"] == good)
+    rig.do("avatar", bad)
+    wait(lambda: rig.library.find(bad).state is AvatarState.REFUSED)  # type: ignore[union-attr]
+    entry = rig.library.find(bad)
+    assert entry is not None and "in dark_b.png.face.json cannot be used" in entry.reason
+    assert str(rig.folder) not in entry.reason
+
+
+def test_the_points_of_a_photo_go_with_it_and_are_not_taken_for_anothers(rig: Rig) -> None:
+    source = photo(rig.folder.parent, "x.png", 200)
+    data, image = source.read_bytes(), np.full((256, 256, 3), 200, np.uint8)
+    entry = rig.session.add(data, "x.png")
+    path = write_face(entry.path, image, placed(256, 256))
+    rig.do("remove", entry.id)
+    assert not entry.path.exists() and not path.exists()
+    write_face(entry.path, image, placed(256, 256))
+    again = rig.session.add(data, "x.png")
+    assert again.path == entry.path and not path.exists()
+    assert again.ready is not None
+    assert np.array_equal(again.ready.face.landmarks, Finder().find_faces(image)[0].landmarks)
 
 
 def test_photos_that_cannot_be_added(rig: Rig) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
+from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator
 from models.photos import load_photo
@@ -60,10 +61,10 @@ def test_weights_that_cannot_be_fetched_are_told(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("name", "told"), [("s0.jpg", True), ("s6.jpg", False)])
 def test_the_lids_of_a_painting_can_be_told_and_those_of_a_statue_not(
-    shared: Path, landmarker_bundle: object, name: str, told: bool
+    shared: Path, name: str, told: bool
 ) -> None:
     tracker, animator = FaceTracker(), MeshAnimator()
-    photo = load_photo(shared / "real" / name, tracker.find_faces)
+    photo = load_photo(shared / "real" / name, FaceFinder())
     avatar = animator.prepare(photo, 512)
     assert lids_can_be_told(avatar, animator, tracker, avatar.landmarks) is told
 

@@ -98,15 +98,15 @@ def _needs_renderer() -> None:
 
 def test_rendered_heads_agree_with_their_landmarks_depth_and_masks(shared: Path) -> None:
     _needs_renderer()
-    from models.face.tracker import find_faces
+    from models.face.finder import FaceFinder
     from scripts.heads.render_heads import HeadShooter
     from scripts.heads.renderer_fast import LABELS
 
-    shooter = HeadShooter(shared / "heads_cc0", 256)
+    shooter, finder = HeadShooter(shared / "heads_cc0", 256), FaceFinder()
     plan = sample(1, 5, 2)
     for picture, beside in shooter.shoot(plan):
         marks, masks, depth = beside["landmarks"], beside["masks"], beside["depth"]
-        faces = find_faces(picture)
+        faces = finder.find_faces(picture)
         assert faces
         height = np.linalg.norm(marks[10, :2] - marks[152, :2])
         gap = np.linalg.norm(faces[0].landmarks[:, :2] - marks[:, :2], axis=1) / height

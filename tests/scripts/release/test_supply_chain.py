@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from models.artifacts import ARTIFACTS
 from scripts.release import audit, release, sbom
 from tests.paths import ROOT
 
@@ -37,13 +36,14 @@ def test_the_bill_names_every_package_with_every_hash(bill: dict[str, Any]) -> N
 
 def test_the_bill_names_weights_and_assets(bill: dict[str, Any]) -> None:
     parts = {part["bom-ref"]: part for part in bill["components"]}
-    for artifact in ARTIFACTS.values():
-        part = parts[f"artifact:{artifact.name}"]
-        assert part["hashes"] == [{"alg": "SHA-256", "content": artifact.sha256}]
-        assert part["licenses"] == [{"license": {"id": artifact.licence}}]
-    for name in ("assets/demo.mp4", "models/face/topology.npz"):
+    networks = [f"models/face/weights/{name}.onnx" for name in ("detector", "landmarks")]
+    for name in ("assets/demo.mp4", "models/face/topology.npz", *networks):
         digest = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
         assert parts[f"file:{name}"]["hashes"][0]["content"] == digest
+    for name in networks:
+        part = parts[f"file:{name}"]
+        assert part["type"] == "machine-learning-model"
+        assert part["licenses"] == [{"license": {"id": "Apache-2.0"}}]
 
 
 def test_the_bill_is_cyclonedx(bill: dict[str, Any]) -> None:
@@ -73,6 +73,12 @@ def test_the_bill_is_cyclonedx(bill: dict[str, Any]) -> None:
 def test_a_release_is_a_wheel_its_bill_and_their_hashes(tmp_path: Path) -> None:
     wheel, materials, sums = release.release(tmp_path / "dist")
     assert materials.name == "avatarify_like-0.1.0.cdx.json"
+    with zipfile.ZipFile(wheel) as packed:
+        for name in ("detector.onnx", "landmarks.onnx", "LICENSE", "NOTICE"):
+            inside = f"models/face/weights/{name}"
+            assert packed.read(inside) == (ROOT / inside).read_bytes()
+        information = packed.read("avatarify_like-0.1.0.dist-info/METADATA").decode()
+    assert "License-Expression: MIT AND Apache-2.0" in information
     for line, path in zip(sums.read_text().splitlines(), (wheel, materials), strict=True):
         assert line == f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
     with zipfile.ZipFile(wheel) as archive:

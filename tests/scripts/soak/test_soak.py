@@ -16,9 +16,7 @@ from scripts.soak.leak import mark
 from scripts.soak.soak import Guard, Kept, Sample
 
 
-def test_a_short_hunt_finds_no_leak(
-    landmarker_bundle: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_short_hunt_finds_no_leak(capsys: pytest.CaptureFixture[str]) -> None:
     assert soak.run_leak(Namespace(frames=1500, seed=3)) == 0
     said = capsys.readouterr().out
     found = re.search(r": (\d+) frames, (\d+) different pictures, the mark in 0,", said)

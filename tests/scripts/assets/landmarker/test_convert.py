@@ -1,9 +1,10 @@
-"""The face networks in ONNX Runtime: the same as in OpenCV, and as TFLite defines its operators."""
+"""The shipped face networks: as the converter makes them, and as OpenCV computes the originals.
+
+And the converter's single operators: as TFLite defines them.
+"""
 
 from __future__ import annotations
 
-import platform
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,33 +14,52 @@ import pytest
 from numpy.typing import NDArray
 
 from models.errors import UserError
-from models.face.bundle import Bundle
-from models.face.convert import _Converter, tflite_to_onnx
 from models.face.detector import FaceDetector
 from models.face.landmarker import CropRegion, Landmarker
-from models.face.network import OnnxNetwork, OpenCVNetwork, load_network
-from models.face.tflite import Graph, Operator, Tensor
-from models.types import Image
+from models.face.network import (
+    NETWORKS,
+    Network,
+    NetworkName,
+    load_network,
+    weights_path,
+)
+from models.types import Floats, Image
 from realtime.paths import asset_path
+from scripts.assets.landmarker.bundle import Bundle
 
-Engines = dict[str, tuple[FaceDetector, Landmarker]]
+onnx = pytest.importorskip("onnx", reason="needs onnx: run scripts/test --all")
+
+from scripts.assets.landmarker.convert import OUTPUTS, _Converter, to_onnx  # noqa: E402
+from scripts.assets.landmarker.tflite import Graph, Operator, Tensor  # noqa: E402
+
+
+class TFLiteNetwork(Network):
+    """One of the bundle's own files, run by OpenCV, whose reader is none of ours."""
+
+    def __init__(self, bundle: Bundle, name: NetworkName) -> None:
+        buffer: NDArray[np.uint8] = np.frombuffer(getattr(bundle, name), np.uint8)
+        self._net = cv2.dnn.readNetFromTFLite(buffer)
+        self._names = list(OUTPUTS[name])
+
+    def run(self, tensor: Floats) -> list[Floats]:
+        self._net.setInput(tensor)
+        return [np.asarray(out, np.float32).ravel() for out in self._net.forward(self._names)]
+
+
+Engine = tuple[FaceDetector, Landmarker]
 
 
 @pytest.fixture(scope="module")
-def bundle(landmarker_bundle: Path) -> Bundle:
-    return Bundle.open(landmarker_bundle)
+def originals(bundle: Bundle) -> Engine:
+    detector, landmarks = (TFLiteNetwork(bundle, name) for name in NETWORKS)
+    return FaceDetector(detector), Landmarker(landmarks)
 
 
-@pytest.fixture(scope="module")
-def engines(bundle: Bundle) -> Engines:
-    """The detector and the landmarker, as two kinds of processor run them."""
-    made = {}
-    with pytest.MonkeyPatch.context() as patch:
-        for machine in ("AMD64", "arm64"):
-            patch.setattr(platform, "machine", lambda name=machine: name)
-            landmarker = Landmarker(bundle.landmarks, bundle.blendshapes)
-            made[machine] = FaceDetector(bundle.detector), landmarker
-    return made
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_shipped_files_are_what_the_converter_makes(bundle: Bundle, name: NetworkName) -> None:
+    shipped = onnx.load(weights_path(name))
+    onnx.checker.check_model(shipped, full_check=True)
+    assert to_onnx(getattr(bundle, name), OUTPUTS[name]) == shipped
 
 
 def _face_jpg() -> Image:
@@ -55,43 +75,44 @@ def _demo(every: int) -> list[Image]:
     return frames[::every]
 
 
-def _compare(engines: Engines, picture: Image) -> None:
-    onnx, opencv = engines["AMD64"], engines["arm64"]
-    got, expected = onnx[0].detect(picture), opencv[0].detect(picture)
+def _compare(originals: Engine, picture: Image) -> None:
+    detector, landmarker = originals
+    got, expected = FaceDetector().detect(picture), detector.detect(picture)
     assert len(got) == len(expected) == 1
     assert np.abs(got[0].box - expected[0].box).max() < 0.05
     assert np.abs(got[0].points - expected[0].points).max() < 0.05
     assert got[0].score == pytest.approx(expected[0].score, rel=1e-3)
     region = CropRegion.from_detection(expected[0])
     for _ in range(2):  # the second region is centred on the landmarks, as in a video
-        points, score = onnx[1].landmarks(picture, region)
-        reference, belief = opencv[1].landmarks(picture, region)
+        points, score = Landmarker().landmarks(picture, region)
+        reference, belief = landmarker.landmarks(picture, region)
         assert belief > 0.9, "a face is there, so the numbers mean something"
         assert np.abs(points - reference).max() < 0.05
         assert score == pytest.approx(belief, rel=1e-3)
         region = CropRegion.from_landmarks(reference)
 
 
-def test_both_engines_agree_on_the_astronaut(engines: Engines, astronaut: Image) -> None:
-    _compare(engines, astronaut)
+def test_shipped_and_original_agree_on_the_astronaut(originals: Engine, astronaut: Image) -> None:
+    _compare(originals, astronaut)
 
 
-def test_both_engines_agree_on_the_shipped_face(engines: Engines) -> None:
-    _compare(engines, _face_jpg())
+def test_shipped_and_original_agree_on_the_demo_face(originals: Engine) -> None:
+    _compare(originals, _face_jpg())
 
 
-def test_both_engines_agree_on_the_demo_clip(engines: Engines) -> None:
+def test_shipped_and_original_agree_on_the_demo_clip(originals: Engine) -> None:
     frames = _demo(every=30)
     assert len(frames) >= 3
     for frame in frames:
-        _compare(engines, frame)
+        _compare(originals, frame)
 
 
 def test_the_raw_outputs_agree_on_noise(bundle: Bundle) -> None:
     noise = np.random.default_rng(1).random((1, 3, 128, 128), np.float32) * 2 - 1
-    names = ("regressors", "classificators")
-    got = OnnxNetwork(bundle.detector, names).run(noise)
-    expected = OpenCVNetwork(bundle.detector, names).run(noise)
+    got, expected = (
+        network.run(noise)
+        for network in (load_network("detector"), TFLiteNetwork(bundle, "detector"))
+    )
     for a, b in zip(got, expected, strict=True):
         assert a.shape == b.shape and a.dtype == np.float32
         assert np.abs(a - b).max() < 1e-3 * np.abs(b).max()
@@ -100,19 +121,12 @@ def test_the_raw_outputs_agree_on_noise(bundle: Bundle) -> None:
 def test_broken_networks_are_named(bundle: Bundle) -> None:
     for data in (b"", b"not a network at all", bundle.detector[:1000], bundle.detector[:-9000]):
         with pytest.raises(UserError, match="delete face_landmarker.task"):
-            tflite_to_onnx(data, ("regressors",))
+            to_onnx(data, OUTPUTS["detector"])
 
 
 def test_the_blendshape_network_is_refused_by_its_first_operator(bundle: Bundle) -> None:
     with pytest.raises(UserError, match="operator 40, which is not supported"):  # MEAN
-        OnnxNetwork(bundle.blendshapes, ("StatefulPartitionedCall:0",))
-
-
-def test_each_processor_gets_its_engine(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    kinds: dict[str, type] = {"x86_64": OnnxNetwork, "AMD64": OnnxNetwork, "arm64": OpenCVNetwork}
-    for machine, kind in kinds.items():
-        monkeypatch.setattr(platform, "machine", lambda name=machine: name)
-        assert type(load_network(bundle.detector, ("regressors",))) is kind
+        to_onnx(bundle.blendshapes, {"StatefulPartitionedCall:0": "units"})
 
 
 # Single operators against plain NumPy, in files written with the flatbuffers package.
@@ -167,14 +181,19 @@ def _file(
     codes = tables([table([(0, "b", operator)])])
     parts = [(1, "o", codes), (2, "o", tables([graph])), (4, "o", tables(buffers))]
     builder.Finish(table([(0, "u", 3), *parts]), file_identifier=b"TFL3")
-    return bytes(builder.SinkChoice())
+    return bytes(builder.Output())
 
 
 def _run(data: bytes, picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """The output of a one-operator file for a picture (H, W, C)."""
-    converted, names = tflite_to_onnx(data, ("out",))
-    session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
-    out = session.run(names, {"input": picture.transpose(2, 0, 1)[None]})[0]
+    return _computed(to_onnx(data, {"out": "result"}), picture)
+
+
+def _computed(model: Any, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    out = session.run(["result"], {"input": picture.transpose(2, 0, 1)[None]})[0]
     return np.asarray(out, np.float32)
 
 
@@ -268,7 +287,7 @@ def test_negated_channels_are_put_right_by_whatever_takes_them(add_plain: bool) 
         for i, (shape, data) in enumerate(values)
     )
     converter = _Converter(Graph(tensors, tuple(steps), (0,)))
-    converted, names = converter.convert(["out"])
+    converted = converter.convert({"out": "result"})
 
     def prelu(x: NDArray[Any], slopes: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(np.where(x > 0, x, x * slopes))
@@ -276,8 +295,7 @@ def test_negated_channels_are_put_right_by_whatever_takes_them(add_plain: bool) 
     first = prelu(picture, steep[0])
     total = first + (first * deep[0] + bias[0]) @ dense.T + bias[1]
     expected = prelu(total, steep[1]) + (picture if add_plain else 0)
-    session = onnxruntime.InferenceSession(converted, providers=["CPUExecutionProvider"])
-    out = session.run(names, {"input": picture.transpose(2, 0, 1)[None]})[0]
+    out = _computed(converted, picture)
     assert (converter._signs[bent] == [-1, 1, -1]).all(), "else this tests nothing"
     assert np.allclose(out[0], expected, atol=1e-4)
 
@@ -289,7 +307,7 @@ def test_padding_adds_empty_channels_and_nothing_else() -> None:
     assert np.array_equal(out[..., :2], picture) and not out[..., 2:].any()
     sides = np.array([[0, 0], [1, 1], [0, 0], [0, 0]], np.int32)
     with pytest.raises(UserError, match="pads other than after the channels"):
-        tflite_to_onnx(_file(_PAD, [], [1, 3, 3, 2], [sides], [1, 5, 3, 2]), ("out",))
+        to_onnx(_file(_PAD, [], [1, 3, 3, 2], [sides], [1, 5, 3, 2]), {"out": "result"})
 
 
 def test_reshaping_keeps_the_order_of_tflite() -> None:
@@ -304,4 +322,4 @@ def test_unknown_activations_are_refused() -> None:
     options: Options = [(1, "i", 1), (2, "i", 1), (3, "b", 4)]  # tanh
     data = _file(_CONV, options, [1, 2, 2, 1], [weights, bias], [1, 2, 2, 1])
     with pytest.raises(UserError, match="activation 4, which is not supported"):
-        tflite_to_onnx(data, ("out",))
+        to_onnx(data, {"out": "result"})

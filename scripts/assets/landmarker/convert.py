@@ -1,25 +1,47 @@
-"""Turns TFLite networks into ONNX networks that ONNX Runtime runs fast on one thread."""
+"""Turns MediaPipe's face networks (TFLite) into the ONNX files that the program ships.
+
+    python -m scripts.assets.landmarker.convert        writes models/face/weights/*.onnx
+
+ONNX Runtime runs them fast on one thread. Needs onnx (in the extra `torch`).
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from models.errors import UserError
-from models.face.onnx_writer import OnnxWriter
-from models.face.tflite import Array, Graph, Operator, read
+from models.face.network import NetworkName, weights_path
+from scripts.assets.landmarker.bundle import Bundle
+from scripts.assets.landmarker.tflite import Array, Graph, Operator, read
+
+OUTPUTS: dict[NetworkName, dict[str, str]] = {
+    "detector": {"regressors": "boxes", "classificators": "scores"},
+    "landmarks": {"Identity": "points", "Identity_1": "presence"},
+}
+"""The networks that are shipped, with the names of their outputs in TFLite and in ONNX."""
+
+_IR_VERSION, _OPSET = 8, 17
+"""The oldest that have all that is used here, so that every ONNX Runtime of the lock reads them."""
 
 _SAME = 0  # TFLite's Padding
 _TO_NCHW, _TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
-def tflite_to_onnx(data: bytes, outputs: Sequence[str]) -> tuple[bytes, list[str]]:
-    """An ONNX file for a TFLite file, and the names in it of the tensors named `outputs`.
+def to_onnx(data: bytes, outputs: Mapping[str, str]) -> ModelProto:
+    """The ONNX network of a TFLite file.
 
-    The file's one input is called "input" and is (N, C, H, W) where TFLite's is (N, H, W, C);
-    the outputs keep TFLite's order of axes.
+    Its one input is called "input" and is (N, C, H, W) where TFLite's is (N, H, W, C); the outputs
+    keep TFLite's order of axes.
+
+    Args:
+        data: the TFLite file.
+        outputs: the tensors that are wanted, by name, and what to call them.
 
     Raises:
         UserError: the file is broken or has an operator that is not known here.
@@ -46,7 +68,8 @@ class _Converter:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._writer = OnnxWriter()
+        self._nodes: list[NodeProto] = []
+        self._weights: list[TensorProto] = []
         self._names: dict[int, str] = {}  # tensor's index -> name of the computed value
         self._signs: dict[int, Array] = {}  # -1 for each channel held negated; absent: none is
         self._takers: dict[int, list[Operator]] = {}
@@ -57,20 +80,48 @@ class _Converter:
             i: tensor.data for i, tensor in enumerate(graph.tensors) if tensor.data is not None
         }
 
-    def convert(self, outputs: Sequence[str]) -> tuple[bytes, list[str]]:
+    def convert(self, outputs: Mapping[str, str]) -> ModelProto:
+        """Convert the whole graph; `outputs` as for `to_onnx`."""
         (first,) = self._graph.inputs
         shape = self._shape(first)
         if len(shape) == 4:
             shape = tuple(shape[axis] for axis in _TO_NCHW)
-        self._names[first] = self._writer.input("input", shape)
+        self._names[first] = "input"
         for op in self._graph.operators:
             step = _STEPS.get(op.code)
             if step is None:
                 raise ValueError(f"it uses TFLite's operator {op.code}, which is not supported")
             step(self, op)
         index = {tensor.name: i for i, tensor in enumerate(self._graph.tensors)}
-        found = [(self._as_tflite(index[name]), self._shape(index[name])) for name in outputs]
-        return self._writer.finish(found), [name for name, _ in found]
+        made = {self._as_tflite(index[name]): called for name, called in outputs.items()}
+        for node in self._nodes:
+            for names in (node.input, node.output):
+                names[:] = [made.get(name, name) for name in names]
+        graph = helper.make_graph(
+            self._nodes,
+            "network",
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)],
+            [
+                helper.make_tensor_value_info(called, TensorProto.FLOAT, self._shape(index[name]))
+                for name, called in outputs.items()
+            ],
+            self._weights,
+        )
+        opset = helper.make_opsetid("", _OPSET)
+        return helper.make_model(graph, ir_version=_IR_VERSION, opset_imports=[opset])
+
+    def _constant(self, array: Array) -> str:
+        """Add a constant, float32 or int64, and return its name."""
+        name = f"c{len(self._weights)}"
+        kind = np.int64 if array.dtype.kind == "i" else np.float32
+        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(array, kind), name))
+        return name
+
+    def _node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add an operator with one output and return the output's name."""
+        name = f"v{len(self._nodes)}"
+        self._nodes.append(helper.make_node(kind, inputs, [name], **attributes))
+        return name
 
     # Each of the following adds one TFLite operator. Field numbers are those of its options.
 
@@ -104,12 +155,12 @@ class _Converter:
         if signs is not None:
             weights, bias = weights * signs[:, None, None, None], bias * signs
             self._signs[op.outputs[0]] = signs
-        out = self._writer.node(
+        out = self._node(
             "Conv",
             [
                 self._names[op.inputs[0]],
-                self._writer.constant(weights),
-                self._writer.constant(bias),
+                self._constant(weights),
+                self._constant(bias),
             ],
             strides=strides,
             dilations=dilations,
@@ -138,7 +189,7 @@ class _Converter:
 
     def max_pool(self, op: Operator) -> None:
         kernel, strides = (op.option(4), op.option(3)), (op.option(2), op.option(1))
-        out = self._writer.node(
+        out = self._node(
             "MaxPool",
             [self._plain(op.inputs[0])],
             kernel_shape=kernel,
@@ -177,20 +228,20 @@ class _Converter:
             self._signs[out] = signs
             linear, rest = linear * signs, rest * signs
         if (rest >= 0).all():
-            bent = self._writer.node("Relu", [self._scaled(value, rest)])
+            bent = self._node("Relu", [self._scaled(value, rest)])
         else:
-            bent = self._scaled(self._writer.node("Relu", [value]), rest)
-        self._names[out] = self._writer.node("Add", [self._scaled(value, linear), bent])
+            bent = self._scaled(self._node("Relu", [value]), rest)
+        self._names[out] = self._node("Add", [self._scaled(value, linear), bent])
 
     def _scaled(self, value: str, factors: Array) -> str:
-        weights = self._writer.constant(factors.reshape(-1, 1, 1, 1).astype(np.float32))
-        return self._writer.node("Conv", [value, weights], group=factors.size)
+        weights = self._constant(factors.reshape(-1, 1, 1, 1).astype(np.float32))
+        return self._node("Conv", [value, weights], group=factors.size)
 
     def relu(self, op: Operator) -> None:
-        self._names[op.outputs[0]] = self._writer.node("Relu", [self._plain(op.inputs[0])])
+        self._names[op.outputs[0]] = self._node("Relu", [self._plain(op.inputs[0])])
 
     def logistic(self, op: Operator) -> None:
-        self._names[op.outputs[0]] = self._writer.node("Sigmoid", [self._plain(op.inputs[0])])
+        self._names[op.outputs[0]] = self._node("Sigmoid", [self._plain(op.inputs[0])])
 
     def add(self, op: Operator) -> None:
         activation = op.option(0, "b")
@@ -200,7 +251,7 @@ class _Converter:
             self._signs[op.outputs[0]] = one
         else:
             terms = [self._plain(i) for i in op.inputs]
-        out = self._writer.node("Add", terms)
+        out = self._node("Add", terms)
         self._names[op.outputs[0]] = self._activated(out, activation)
 
     def pad(self, op: Operator) -> None:
@@ -211,23 +262,21 @@ class _Converter:
         channels = self._shape(op.inputs[0])[3]
         weights = np.eye(channels + int(widths[3, 1]), channels, dtype=np.float32)[..., None, None]
         weights = weights * self._sign(op.inputs[0], channels)[None, :, None, None]
-        self._names[op.outputs[0]] = self._writer.node(
-            "Conv", [self._names[op.inputs[0]], self._writer.constant(weights)]
+        self._names[op.outputs[0]] = self._node(
+            "Conv", [self._names[op.inputs[0]], self._constant(weights)]
         )
 
     def reshape(self, op: Operator) -> None:
         shape = self._shape(op.outputs[0])
         if len(shape) == 4:
             raise ValueError("it reshapes to four axes, which is not supported")
-        size = self._writer.constant(np.array(shape, np.int64))
-        self._names[op.outputs[0]] = self._writer.node(
-            "Reshape", [self._as_tflite(op.inputs[0]), size]
-        )
+        size = self._constant(np.array(shape, np.int64))
+        self._names[op.outputs[0]] = self._node("Reshape", [self._as_tflite(op.inputs[0]), size])
 
     def concatenate(self, op: Operator) -> None:
         axes = len(self._shape(op.outputs[0]))
         axis = op.option(0) % axes
-        out = self._writer.node(
+        out = self._node(
             "Concat",
             [self._plain(i) for i in op.inputs],
             axis=_TO_NCHW.index(axis) if axes == 4 else axis,
@@ -237,14 +286,14 @@ class _Converter:
     def _activated(self, value: str, activation: int) -> str:
         if activation > 1:
             raise ValueError(f"it uses TFLite's activation {activation}, which is not supported")
-        return self._writer.node("Relu", [value]) if activation else value
+        return self._node("Relu", [value]) if activation else value
 
     def _as_tflite(self, index: int) -> str:
         """The value with its axes in TFLite's order."""
         name = self._plain(index)
         if len(self._shape(index)) != 4:
             return name
-        return self._writer.node("Transpose", [name], perm=_TO_NHWC)
+        return self._node("Transpose", [name], perm=_TO_NHWC)
 
     def _shape(self, index: int) -> tuple[int, ...]:
         return self._graph.tensors[index].shape
@@ -264,3 +313,22 @@ _STEPS: dict[int, Callable[[_Converter, Operator], None]] = {
     34: _Converter.pad,
     54: _Converter.prelu,
 }
+
+
+def main() -> int:
+    """Convert the bundle's networks into the files that are shipped."""
+    try:
+        bundle = Bundle.fetch()
+        for name, outputs in OUTPUTS.items():
+            data = to_onnx(getattr(bundle, name), outputs).SerializeToString(deterministic=True)
+            path = weights_path(name)
+            path.write_bytes(data)
+            print(f"{path}: {len(data)} bytes")
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

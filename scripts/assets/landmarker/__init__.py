@@ -1,0 +1,1 @@
+"""Where the face networks of `models/face/weights` come from."""
