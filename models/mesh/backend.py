@@ -9,7 +9,8 @@ import numpy as np
 
 from models.face.tracker import FaceTracker
 from models.mesh import eyes, mouth
-from models.mesh.eye_network import Known, open_eye_network
+from models.mesh.eye_network import eye_sources, open_eye_network
+from models.mesh.eye_region import EyeSource
 from models.mesh.motion import absolute_motion, relative_motion, strengthen
 from models.mesh.person import Person
 from models.mesh.pose import fit_head
@@ -24,7 +25,7 @@ _FAR = np.float32(4.0)  # half crops; nothing that far from the face's middle is
 class MeshAvatar(Avatar):
     """A photo taken apart.
 
-    landmarks: (478, 3) in pixels of `still`. known: for the generator, if there is one.
+    landmarks: (478, 3) in pixels of `still`. known: its eyes for the network, if there is one.
     gain: how strongly it moves.
     """
 
@@ -32,12 +33,12 @@ class MeshAvatar(Avatar):
     person: Person
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
-    known: Known | None
+    known: tuple[EyeSource, ...] | None
     gain: TrackerGain = TrackerGain()
 
 
 class MeshAnimator:
-    """Moves a photo by its 478 landmarks; small networks mend eyes and mouth."""
+    """Moves a photo by its 478 landmarks; a small network refines closing eyes."""
 
     name = "mesh"
     device = "CPU (needs no GPU)"
@@ -72,7 +73,7 @@ class MeshAnimator:
             person=Person.of(still, landmarks),
             eyes=eyes.cut_eyes(still, landmarks),
             mouth=mouth.build(still, landmarks),
-            known=Known.of(still, landmarks) if self._generator else None,
+            known=eye_sources(still, landmarks) if self._generator else None,
         )
         return replace(avatar, gain=self._look(avatar))
 
@@ -141,7 +142,7 @@ class MeshAnimator:
         mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
         seconds = 0.0
         if self._generator and avatar.known:
-            seconds = self._generator.mend(out, avatar.known, target, head)
+            seconds = self._generator.refine(out, avatar.known, target)
         return out, seconds
 
     def warp(self, avatar: MeshAvatar, keypoints: Keypoints) -> Image:

@@ -98,5 +98,5 @@ def test_where_the_known_skin_ends_does_not_depend_on_what_was_in_memory() -> No
         used = [np.full((360, 56), value, np.float32) for _ in range(4)]
         del used  # Freed memory of the size that is needed next.
         rims.append(skin._rim(known, middle))
-    assert np.array_equal(*rims)
+    assert np.array_equal(rims[0], rims[1])
     assert rims[0].max() < 8
