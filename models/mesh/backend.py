@@ -14,7 +14,8 @@ from models.face.topology import IRISES, LIDS, LIPS
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
 from models.mesh import eyes, mouth
-from models.mesh.eye_network import Known, open_eye_network
+from models.mesh.eye_network import eye_sources, open_eye_network
+from models.mesh.eye_region import EyeSource
 from models.mesh.motion import Strengths, absolute_motion, relative_motion, strengthen
 from models.mesh.person import Person
 from models.mesh.pose import fit_head
@@ -53,7 +54,7 @@ class MeshAvatar(Avatar):
     person: Person
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
-    known: Known | None
+    known: tuple[EyeSource, ...] | None
     gain: TrackerGain = TrackerGain()
 
 
@@ -103,7 +104,7 @@ class MeshAnimator(KeypointAnimator):
             person=Person.of(still, landmarks),
             eyes=eyes.cut_eyes(still, landmarks),
             mouth=mouth.build(still, landmarks),
-            known=Known.of(still, landmarks) if self._eye_network else None,
+            known=eye_sources(still, landmarks) if self._eye_network else None,
         )
         return replace(avatar, gain=self._look(avatar))
 
@@ -178,7 +179,7 @@ class MeshAnimator(KeypointAnimator):
         mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
         stages: dict[str, float] = {}
         if self._eye_network and avatar.known:
-            stages["eye network"] = self._eye_network.mend(out, avatar.known, target, head)
+            stages["eye network"] = self._eye_network.refine(out, avatar.known, target)
         return out, stages
 
     def warp(self, avatar: MeshAvatar, pose: Keypoints) -> Image:

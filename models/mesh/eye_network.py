@@ -1,14 +1,12 @@
-"""The region networks at run time: mend the drawn picture around the eyes and the mouth.
+"""The eye network at run time: it refines the drawn picture around lids that have closed.
 
-The networks are small enough for one thread. Each is shipped in float32 and in 8-bit integers;
-which of the two is faster differs between processors, so that is measured when they are opened.
+It is small enough for one thread. It is shipped in float32 and in 8-bit integers; which of the two
+is faster differs between processors, so that is measured when it is opened.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -16,120 +14,99 @@ import numpy as np
 
 from models.errors import UserError
 from models.face.topology import EYES
-from models.mesh import eye_region as regions
-from models.mesh.eye_region import EyeRegion, Source
-from models.mesh.pose import Similarity
+from models.mesh.eye_region import (
+    PLANES,
+    SIDE,
+    EyeSource,
+    eye_gate,
+    eye_region,
+    eye_source,
+    refine_eye,
+)
 from models.runtime import Feeds, Precision, RuntimeSession, open_runtime
 from models.types import Floats, Image
 
-SHAPES = {
-    "eyes": (len(EYES), regions.PLANES, regions.EYE_SIDE, regions.EYE_SIDE),
-    "mouth": (1, regions.PLANES, regions.MOUTH_SIDE, regions.MOUTH_SIDE),
-}
-"""The networks by name, with the shape of their input `planes`; the output is `answer`."""
+SHAPE = (len(EYES), PLANES, SIDE, SIDE)
+"""Shape of the network's input `planes`: both eyes in one run. Its output is `answer`."""
 
 _TRIALS = 5
+"""Runs of each precision of which the least time counts; fewer are more often disturbed, more make
+opening slower (a run takes some milliseconds)."""
 
 
-@dataclass(frozen=True)
-class Known:
-    """What the networks know of one photo. width: of its mouth in pixels."""
+def eye_sources(photo: Image, landmarks: Floats) -> tuple[EyeSource, ...]:
+    """What the network knows of a photo's two eyes.
 
-    eyes: tuple[Source, ...]
-    mouth: Source
-    width: float
-
-    @classmethod
-    def of(cls, photo: Image, landmarks: Floats) -> Known:
-        """Look at a photo with (478, 3) landmarks in pixels."""
-        eyes = tuple(regions.eye_source(photo, landmarks, eye) for eye in EYES)
-        mouth = regions.mouth_source(photo, landmarks)
-        return cls(eyes, mouth, regions.mouth_width(landmarks))
+    Args:
+        photo: (H, W, 3).
+        landmarks: (478, 3) in its pixels.
+    """
+    return tuple(eye_source(photo, landmarks, eye) for eye in EYES)
 
 
 class EyeNetwork:
-    """The region networks that are there, each in its faster precision."""
+    """The network, in its faster precision."""
 
-    def __init__(self, sessions: Mapping[str, RuntimeSession], precisions: Mapping[str, Precision]):
-        """Wrap opened networks; the keys are some of `SHAPES`."""
-        self._sessions = sessions
-        self.precisions = precisions
+    def __init__(self, session: RuntimeSession, precision: Precision) -> None:
+        """Wrap an opened network."""
+        self._session = session
+        self.precision = precision
 
     @property
     def summary(self) -> str:
-        """Which networks run in which precision, for the status line."""
-        return ", ".join(f"{name} {kind}" for name, kind in sorted(self.precisions.items()))
+        """What runs in which precision, for the status line."""
+        return f"eyes {self.precision}"
 
-    def mend(self, out: Image, known: Known, target: Floats, head: Similarity) -> float:
-        """Mend the drawn picture in place; the seconds that it took.
+    def refine(self, out: Image, sources: tuple[EyeSource, ...], target: Floats) -> float:
+        """Refine the drawn picture in place; an eye that has not closed stays as it is.
 
-        out: (H, W, 3). target: (478, 3) landmarks in pixels of `out`. head: the skull's motion
-        since the photo. Where nothing has opened or closed since the photo, nothing changes.
+        Args:
+            out: (H, W, 3), the avatar as it is drawn.
+            sources: the photo's eyes (`eye_sources`).
+            target: (478, 3) landmarks in pixels of `out`.
+
+        Returns:
+            the seconds that it took.
         """
         start = time.perf_counter()
-        self._mend_eyes(out, known, target)
-        self._mend_mouth(out, known, target, head)
+        eyes = list(zip(EYES, sources, strict=True))
+        gates = [eye_gate(eye, source, target) for eye, source in eyes]
+        if any(gates):
+            regions = [
+                eye_region(out, eye, source, target, gate)
+                for (eye, source), gate in zip(eyes, gates, strict=True)
+            ]
+            planes = np.stack([region.planes for region in regions])
+            answers: Floats = self._session.run({"planes": planes}, ["answer"])[0]
+            for region, gate, answer in zip(regions, gates, answers, strict=True):
+                if gate:
+                    refine_eye(out, region, answer)
         return time.perf_counter() - start
-
-    def _mend_eyes(self, out: Image, known: Known, target: Floats) -> None:
-        if "eyes" not in self._sessions:
-            return
-        gates = [
-            regions.eye_gate(eye, source, target)
-            for eye, source in zip(EYES, known.eyes, strict=True)
-        ]
-        if not any(gates):
-            return
-        seen = [
-            regions.eye_region(out, eye, source, target, gate)
-            for eye, source, gate in zip(EYES, known.eyes, gates, strict=True)
-        ]
-        answers = self._ask("eyes", seen)
-        for region, gate, answer in zip(seen, gates, answers, strict=True):
-            if gate:
-                regions.mend_eye(out, region, answer)
-
-    def _mend_mouth(self, out: Image, known: Known, target: Floats, head: Similarity) -> None:
-        if "mouth" not in self._sessions:
-            return
-        gate = regions.mouth_gate(known.mouth, known.width, target, head)
-        if not gate:
-            return
-        seen = regions.mouth_region(out, known.mouth, known.width, target, head, gate)
-        regions.mend_mouth(out, seen, known.mouth, self._ask("mouth", [seen])[0])
-
-    def _ask(self, name: str, seen: list[EyeRegion]) -> Floats:
-        planes = np.stack([region.planes for region in seen])
-        answer: Floats = self._sessions[name].run({"planes": planes}, ["answer"])[0]
-        return answer
 
 
 def weights_folder() -> Path:
-    """Where the networks that come along lie."""
+    """Where the network that comes along lies."""
     with as_file(files("models") / "weights") as folder:
         return folder
 
 
 def open_eye_network(folder: Path | None = None) -> EyeNetwork | None:
-    """Open the networks of a folder (None: those that come along); None if there are none.
+    """Open the network of a folder (None: the one that comes along); None if there is none.
 
-    Each is tried in every precision that is there and works, and the fastest is kept.
+    It is tried in every precision that is there and works, and the fastest is kept.
     """
     folder = folder or weights_folder()
-    sessions: dict[str, RuntimeSession] = {}
-    precisions: dict[str, Precision] = {}
-    for name, shape in SHAPES.items():
-        sample = {"planes": np.full(shape, 0.5, np.float32)}
-        best = np.inf
-        for precision in ("fp32", "int8"):
-            opened = _open(folder / f"{name}_{precision}.onnx", precision, sample)
-            if opened is not None and (seconds := _seconds(opened, sample)) < best:
-                best, sessions[name], precisions[name] = seconds, opened, precision
-    return EyeNetwork(sessions, precisions) if sessions else None
+    sample = {"planes": np.full(SHAPE, 0.5, np.float32)}
+    best, found = np.inf, None
+    for precision in ("fp32", "int8"):
+        session = _open(folder / f"eyes_{precision}.onnx", precision, sample)
+        if session is not None and (seconds := _seconds(session, sample)) < best:
+            best, found = seconds, EyeNetwork(session, precision)
+    return found
 
 
 def _open(path: Path, precision: Precision, sample: Feeds) -> RuntimeSession | None:
-    """One network on one thread of the CPU, or None if it is not there or does not work here."""
+    """The network on one thread of the CPU, or None if it is not there or does not work here."""
     if not path.is_file():
         return None
     try:

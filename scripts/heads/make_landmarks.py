@@ -1,4 +1,4 @@
-"""Measure where on the synthetic skin the face tracker's points lie: `head_landmarks.npz`.
+"""Measure where on the synthetic skin the face tracker's points lie: `landmarks.npz`.
 
 Frontal heads are rendered, the tracker finds its points in the pictures, and for each point the
 median place on the neutral mesh is taken. The places are mirrored and averaged, and those of lids
@@ -19,36 +19,44 @@ from scipy.spatial import cKDTree
 
 from models.face.finder import FaceFinder
 from models.face.topology import EYES, INNER_LIPS, Indices
-from scripts.heads.geometry import FloatArray, HeadLibrary, IntArray, Part
+from scripts.heads.geometry import HeadLibrary, Part, VertexNormals
 from scripts.heads.landmarks import STORED
 from scripts.heads.pictures import paint_background
-from scripts.heads.render_heads import HeadShooter, at_moment
-from scripts.heads.renderer import project, vertex_normals
+from scripts.heads.render_heads import PlanRenderer, at_moment
 from scripts.heads.sampling import sample
+from scripts.heads.scene import FloatArray, IntArray
+
+_LIP_LINE = 6.6145
+"""Height between the lips of the neutral mesh, dm."""
 
 
-def seen_places(shooter: HeadShooter, heads: int) -> FloatArray:
-    """Where on the neutral skin the tracker saw its points, (found heads, 468, 3)."""
+def seen_places(heads: PlanRenderer, count: int) -> FloatArray:
+    """Where on the neutral skin the tracker saw its points, (found heads, 468, 3) dm.
+
+    Args:
+        heads: renders them.
+        count: how many.
+    """
     finder = FaceFinder()
-    part = shooter.library.part("skin")
+    part = heads.library.part("skin")
+    normals_of = VertexNormals(part)
     faces = []
-    for number in range(heads):
+    for number in range(count):
         plan = sample(5, number, 1)
         plan = replace(plan, distance=12.0, height=3.0, aim=(0.0, 0.0), hair=None)
-        head, looks, light, camera = shooter.scene(plan)
+        head, looks, light, camera = heads.scene(plan)
         head = at_moment(head, replace(plan.moments[0], yaw=0.0, pitch=0.0, roll=0.0))
-        posed = shooter.library.pose(head)
-        made = shooter.renderer.render(head, posed, looks, light, camera)
-        behind = paint_background(plan.background, shooter.size)
-        image = made.rgb + behind * (1 - made.alpha[..., None])
+        posed = heads.library.pose(head)
+        made = heads.renderer.render(head, posed, looks, light, camera)
+        image = made.over(paint_background(plan.background, heads.size))
         found = finder.find_faces(np.asarray(image.clip(0, 1) * 255, np.uint8))
         if not found:
             continue
         skin = posed.vertices["skin"]
-        normals = vertex_normals(skin, part.triangles, part.rest)
-        pixels = project(skin, camera, shooter.size)
+        normals = normals_of(skin)
+        pixels = camera.project(skin, heads.size)
         front = np.flatnonzero((normals[:, 2] > 0.05) & (skin[:, 2] > skin[:, 2].max() - 1.6))
-        rows, columns = (np.clip(pixels[front, i].astype(int), 0, shooter.size - 1) for i in (1, 0))
+        rows, columns = (np.clip(pixels[front, i].astype(int), 0, heads.size - 1) for i in (1, 0))
         front = front[np.abs(made.depth[rows, columns] - pixels[front, 2]) < 0.06]
         distance, near = cKDTree(pixels[front, :2]).query(found[0].landmarks[:468, :2], k=6)
         weight = 1 / (distance + 0.05) ** 2
@@ -60,7 +68,13 @@ def seen_places(shooter: HeadShooter, heads: int) -> FloatArray:
 
 
 def on_triangles(points: FloatArray, part: Part, chosen: IntArray) -> tuple[IntArray, FloatArray]:
-    """The nearest place on the chosen triangles: corners (N, 3) and weights (N, 3)."""
+    """The nearest places on a part: corners (N, 3) and their weights (N, 3).
+
+    Args:
+        points: (N, 3), dm on the neutral mesh.
+        part: what they are put on.
+        chosen: numbers of the triangles that may be used.
+    """
     triangles = part.triangles[chosen]
     corners = part.rest[triangles]
     _, near = cKDTree(corners.mean(axis=1)).query(points, k=12)
@@ -98,13 +112,13 @@ def edge_vertices(library: HeadLibrary, island: str) -> IntArray:
 
 def main() -> int:
     """Write the asset."""
-    parser = argparse.ArgumentParser(description="Measure head_landmarks.npz.")
+    parser = argparse.ArgumentParser(description="Measure landmarks.npz.")
     parser.add_argument("--parts", type=Path, default=Path("../shared/heads_cc0"))
     parser.add_argument("--heads", type=int, default=60)
     options = parser.parse_args()
-    shooter = HeadShooter(options.parts, 512, scale=1.5, landmarks=False)
-    places = np.median(seen_places(shooter, options.heads), axis=0)
-    library = shooter.library
+    heads = PlanRenderer(options.parts, 512, scale=1.5, landmarks=False)
+    places = np.median(seen_places(heads, options.heads), axis=0)
+    library = heads.library
     part = library.part("skin")
     # The tracker's mesh is symmetric: a point's partner is the one nearest to its mirror image.
     mirror = cKDTree(places).query(places * (-1, 1, 1))[1]
@@ -127,9 +141,8 @@ def main() -> int:
         _snap(corners, weights, part, places, edge, eye.lower, below=middle[1])
         _snap(corners, weights, part, places, edge, eye.corners)
     edge = edge_vertices(library, "mouth")
-    line = 6.6145  # Between the lips of the neutral mesh
-    _snap(corners, weights, part, places, edge, INNER_LIPS[1:10], above=line)
-    _snap(corners, weights, part, places, edge, INNER_LIPS[11:], below=line)
+    _snap(corners, weights, part, places, edge, INNER_LIPS[1:10], above=_LIP_LINE)
+    _snap(corners, weights, part, places, edge, INNER_LIPS[11:], below=_LIP_LINE)
     _snap(corners, weights, part, places, edge, INNER_LIPS[[0, 10]])
     np.savez_compressed(STORED, corners=corners, weights=weights.astype(np.float32))
     print(f"{STORED.name}: {STORED.stat().st_size} bytes")
@@ -146,14 +159,26 @@ def _snap(
     above: float | None = None,
     below: float | None = None,
 ) -> None:
-    """Put landmarks on the nearest two vertices of an edge, seen from the front."""
+    """Put landmarks on the nearest two vertices of an edge, seen from the front.
+
+    Args:
+        corners: (468, 3), vertices that each landmark lies between; changed.
+        weights: (468, 3), their shares; changed.
+        part: the skin.
+        places: (468, 3), where the tracker saw the landmarks, dm.
+        edge: numbers of the edge's vertices.
+        points: which landmarks.
+        above: least height of the vertices, dm, or None.
+        below: greatest height of the vertices, dm, or None.
+    """
     y = part.rest[edge, 1]
     if above is not None:
         edge = edge[y > above]
     if below is not None:
         edge = edge[y < below]
-    flat = part.rest[edge][:, :2] * (1, 0.35 if above is not None or below is not None else 1)
-    wanted = places[points][:, :2] * (1, 0.35 if above is not None or below is not None else 1)
+    # Along an upper or a lower edge it counts most how far aside a landmark is.
+    scale = (1, 1 if above is None and below is None else 0.35)
+    flat, wanted = part.rest[edge][:, :2] * scale, places[points][:, :2] * scale
     distance, near = cKDTree(flat).query(wanted, k=2)
     share = 1 / (distance + 1e-4)
     share /= share.sum(axis=1, keepdims=True)

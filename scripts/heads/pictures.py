@@ -3,23 +3,70 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from scripts.heads.sampling import Webcam
+from scripts.heads.scene import ByteArray, Colour, FloatArray
 
-FloatArray = npt.NDArray[np.float32]
-ByteArray = npt.NDArray[np.uint8]
+
+@dataclass(frozen=True)
+class Wall:
+    """A soft wall, as in a studio; colours are sRGB 0..1.
+
+    Attributes:
+        top: colour at the top.
+        bottom: colour at the bottom.
+        glow: what is added behind the head.
+        glow_at: where, right and down, in shares of the picture.
+        lights: how many blurred discs there are, as of lamps far behind.
+        seed: of what is drawn by chance.
+    """
+
+    top: Colour = (0.50, 0.53, 0.55)
+    bottom: Colour = (0.34, 0.35, 0.36)
+    glow: Colour = (0.16, 0.15, 0.13)
+    glow_at: tuple[float, float] = (0.62, 0.40)
+    lights: int = 0
+    seed: int = 1
+
+
+def paint_wall(wall: Wall, size: int) -> FloatArray:
+    """Paint a wall.
+
+    Args:
+        wall: what it looks like.
+        size: side of the picture in pixels.
+
+    Returns:
+        the picture (size, size, 3), sRGB 0..1.
+    """
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
+    top, bottom = np.array(wall.top), np.array(wall.bottom)
+    image = top + (bottom - top) * (y * y * (3 - 2 * y))[..., None]
+    gx, gy = wall.glow_at
+    image += np.array(wall.glow) * np.exp(-((x - gx) ** 2 + (y - gy) ** 2) / 0.12)[..., None]
+    rng = np.random.default_rng(wall.seed)
+    for _ in range(wall.lights):
+        cx, cy, r = rng.uniform(0, 1), rng.uniform(0, 0.7), rng.uniform(0.03, 0.08)
+        disc = np.clip((r - np.hypot(x - cx, y - cy)) / 0.012, 0, 1)
+        light = rng.uniform(0.02, 0.09) * np.array([1.0, 0.9, 0.72]) * disc[..., None]
+        image += light.astype(np.float32)
+    # A wall is never flat: slow, faint unevenness.
+    clouds = cv2.GaussianBlur(rng.normal(0, 1, (size, size)).astype(np.float32), (0, 0), size / 14)
+    image += (clouds / (clouds.std() + 1e-6) * 0.008)[..., None]
+    image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), size / 110)
+    return np.asarray(np.clip(image, 0, 1), np.float32)
 
 
 def paint_background(wanted: Mapping[str, Any], size: int) -> FloatArray:
     """Paint a background without any photograph.
 
     Args:
-        wanted: as drawn by `head_sampling`: kind, colours (linear), number of shapes, blur, seed.
+        wanted: as drawn by `sampling.py`: kind, colours (linear), number of shapes, blur, seed.
         size: side of the picture in pixels.
 
     Returns:
@@ -113,7 +160,16 @@ def _furnish(image: FloatArray, rng: np.random.Generator, count: int) -> None:
 
 
 def through_webcam(image: FloatArray, webcam: Webcam, rng: np.random.Generator) -> ByteArray:
-    """Add lens, sensor and a webcam's processing to a picture (S, S, 3), sRGB 0..1; as bytes."""
+    """Add lens, sensor and a webcam's processing to a picture.
+
+    Args:
+        image: (S, S, 3), sRGB 0..1.
+        webcam: what it adds.
+        rng: draws the noise.
+
+    Returns:
+        the picture (S, S, 3), 0..255.
+    """
     size = len(image)
     if webcam.vignette > 0:
         y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
@@ -127,4 +183,9 @@ def through_webcam(image: FloatArray, webcam: Webcam, rng: np.random.Generator) 
     grain = rng.standard_normal((size, size, 1), np.float32) * level
     half = rng.standard_normal((size // 2, size // 2, 3), np.float32) * webcam.colour_noise
     grain = grain + cv2.resize(half, (size, size), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(image + grain, 0, 1) * 255 + 0.5, np.uint8)
+    return as_bytes(image + grain)
+
+
+def as_bytes(image: FloatArray) -> ByteArray:
+    """A picture of 0..1 in whole numbers 0..255."""
+    return np.asarray(np.clip(image, 0, 1) * 255 + 0.5, np.uint8)

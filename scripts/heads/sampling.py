@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Colour = tuple[float, float, float]
+from scripts.heads.scene import Colour, FloatArray
 
 TRACKS = Path(__file__).resolve().parent / "tracks.npz"
-"""Real motion, written by `head_tracks.py`."""
+"""Real motion, written by `tracks.py`."""
 
 TONES = 10
 """Bands of skin tone in the table of what was rendered."""
 
-_ITA = (64.0, -62.0)  # Individual typology angle of the lightest and the darkest skin, degrees
+_ITA = (64.0, -62.0)
+"""Individual typology angle of the lightest and the darkest skin, degrees: a little beyond the ends
+of Chardon's scale (very light above 55, dark below -30), so that both are learnt from."""
 
 LIGHT_SKINS = (
     "young_lightskinned_female_diffuse2",
@@ -41,13 +43,15 @@ DARK_SKINS = (
     "old_darkskinned_male_diffuse",
 )
 HAIRS = ("short01", "short02", "short03", "short04", "bob02", "braid01")
-_HAIR_ODDS = (0.28, 0.28, 0.07, 0.25, 0.06, 0.06)  # The fringes of three hide an eye.
+_HAIR_ODDS = (0.28, 0.28, 0.07, 0.25, 0.06, 0.06)
+"""How often each of `HAIRS` is worn: three are rare, since their fringes hide an eye."""
+
 EYES = ("blue", "bluegreen", "brown", "brownlight", "green", "grey", "ice", "lightblue")
 BROWS = tuple(f"eyebrow{i:03d}" for i in range(1, 13))
 LASHES = tuple(f"eyelashes{i:02d}" for i in range(1, 5))
 TEETH = ("teeth_base", *(f"teeth_shape{i:02d}" for i in range(1, 6)))
+"""These and the above: names of textures and parts in the folder of CC0 parts."""
 
-# Linear colours of hair, and how often.
 _HAIR: tuple[tuple[Colour, float], ...] = (
     ((0.010, 0.008, 0.007), 4),
     ((0.024, 0.014, 0.009), 4),
@@ -61,8 +65,9 @@ _HAIR: tuple[tuple[Colour, float], ...] = (
     ((0.25, 0.03, 0.12), 0.3),
     ((0.03, 0.10, 0.22), 0.3),
 )
+"""Linear colours of hair and how often they come: black to blond, red, grey, white, two dyes. Dark
+ones are the most, as among people; `_hair_colour` ages them."""
 
-# Targets that make faces differ; "*" stands for both ends of a target, "l-" is done on both sides.
 _DETAILS: tuple[tuple[str, str, str], ...] = (
     ("head", "head-age-decr", "head-age-incr"),
     ("head", "head-angle-in", "head-angle-out"),
@@ -120,8 +125,8 @@ _DETAILS: tuple[tuple[str, str, str], ...] = (
     ("ears", "l-ear-wing-decr", "l-ear-wing-incr"),
     ("neck", "neck-scale-horiz-decr", "neck-scale-horiz-incr"),
 )
+"""Targets that make faces differ: folder, and the two ends; "l-" is done on both sides."""
 
-# Mouths, as face units; a range is drawn from evenly. Names without a side move both sides.
 Range = tuple[float, float]
 MOUTHS: dict[str, dict[str, Range]] = {
     "rest": {"mouthClose": (0.03, 0.09), "mouthShrugLower": (0.05, 0.2)},
@@ -168,17 +173,22 @@ MOUTHS: dict[str, dict[str, Range]] = {
     "aside too": {"mouthRight": (0.2, 0.7), "mouthSmileRight": (0.1, 0.6), "jawOpen": (0.0, 0.12)},
     "tongue": {"jawOpen": (0.25, 0.5), "tongueOut": (0.4, 1.0)},
 }
+"""Mouths as ranges of face units that are drawn from evenly, posed by eye; names without a side
+move both sides."""
+
 _PAIRED = (
     *("mouthLowerDown", "mouthUpperUp", "mouthStretch", "mouthSmile", "mouthPress", "mouthFrown"),
     *("cheekSquint", "browDown", "browOuterUp", "eyeSquint", "eyeWide", "eyeBlink", "noseSneer"),
 )
-# Each identity shows all of a cycle before any comes again.
 _MOUTH_CYCLE = (
     *("wide", "grin", "aa", "ee", "oo", "mm", "shout", "laugh", "oh", "teeth", "ss", "smile"),
     *("rest", "eh", "ff", "wide", "grin", "ll", "rest", "aa", "laugh", "frown", "pout", "aside"),
     *("aside too", "tongue", "oh", "ee"),
 )
+"""Each identity shows all of a cycle before any comes again."""
+
 _LID_CYCLE = ("open", "closed", "open", "half", "open", "open", "closed", "half", "wide", "wink")
+"""The same for lids."""
 
 _BOTH_SIDES = (
     *("browDown", "browOuterUp", "cheekSquint", "eyeBlink", "eyeLookDown", "eyeLookIn"),
@@ -196,7 +206,18 @@ UNITS_OF_TRACKS = (*sorted((*(n + s for n in _BOTH_SIDES for s in ("Left", "Righ
 
 @dataclass(frozen=True)
 class Moment:
-    """What a head does in one frame: angles in degrees as in `heads.Head`, units 0..1."""
+    """What a head does in one frame.
+
+    Attributes:
+        kind: of expression, in words.
+        expression: weights of face units by their names, 0..1.
+        yaw: degrees as in `geometry.Head`, as all that follow.
+        pitch: of the head.
+        roll: of the head.
+        gaze_yaw: of the eyes in the head.
+        gaze_pitch: of the eyes in the head.
+        lean: yaw, pitch and roll of the body.
+    """
 
     kind: str
     expression: Mapping[str, float]
@@ -210,26 +231,62 @@ class Moment:
 
 @dataclass(frozen=True)
 class Webcam:
-    """What lens, sensor and coding do to the picture (sRGB 0..1)."""
+    """What lens, sensor and coding do to the picture (sRGB 0..1).
 
-    blur: float = 0.4  # Pixels
+    Attributes:
+        blur: sigma in pixels.
+        sharpen: share of the detail that is added once more.
+        noise: standard deviation of the grain where it is dark.
+        colour_noise: standard deviation of coarser, coloured grain.
+        vignette: by how much the middles of the picture's sides are darker; the corners twice that.
+        quality: of the JPEG file, 1..100.
+    """
+
+    blur: float = 0.4
     sharpen: float = 0.0
     noise: float = 0.008
     colour_noise: float = 0.004
     vignette: float = 0.05
-    quality: int = 90  # JPEG
+    quality: int = 90
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One identity with all that stays the same in its frames."""
+    """One identity with all that stays the same in its frames.
+
+    Attributes:
+        seed: of the whole set.
+        number: of the identity.
+        tone: of the skin, 0 lightest to 1 darkest.
+        ita: individual typology angle of the skin, degrees.
+        albedo: of the skin, linear.
+        shape: arguments of `geometry.Identity`.
+        skin: name of a texture.
+        eyes: name of a texture.
+        teeth: name of a part.
+        hair: name of a part, or None.
+        hair_colour: linear.
+        eyebrows: name of a part.
+        eyelashes: name of a part.
+        shirt_colour: linear.
+        looks: arguments of `scene.Looks`.
+        lamps: arguments of `scene.Lamp`: key, fill, rim.
+        light: further arguments of `scene.Lighting`.
+        exposure: the argument of `scene.Lighting`.
+        distance: of the camera, dm.
+        height: seen by the camera at the face, dm.
+        aim: place of the face in the picture: right and up, dm.
+        background: what `pictures.paint_background` wants.
+        webcam: what takes the picture.
+        moments: what the head does in each frame.
+    """
 
     seed: int
     number: int
-    tone: float  # 0 lightest to 1 darkest
-    ita: float  # Individual typology angle of the skin, degrees
-    albedo: Colour  # Of the skin, linear
-    shape: Mapping[str, Any]  # Arguments of heads.Identity
+    tone: float
+    ita: float
+    albedo: Colour
+    shape: Mapping[str, Any]
     skin: str
     eyes: str
     teeth: str
@@ -238,13 +295,13 @@ class Plan:
     eyebrows: str
     eyelashes: str
     shirt_colour: Colour
-    looks: Mapping[str, Any]  # Arguments of heads_fast.Looks
-    lamps: tuple[Mapping[str, Any], ...]  # Arguments of heads_fast.Lamp
-    light: Mapping[str, Any]  # Further arguments of heads_fast.Lighting
+    looks: Mapping[str, Any]
+    lamps: tuple[Mapping[str, Any], ...]
+    light: Mapping[str, Any]
     exposure: float
-    distance: float  # Of the camera, dm
-    height: float  # Seen by the camera at the face, dm
-    aim: tuple[float, float]  # Place of the face in the picture: right and up, dm
+    distance: float
+    height: float
+    aim: tuple[float, float]
     background: Mapping[str, Any]
     webcam: Webcam
     moments: tuple[Moment, ...] = field(repr=False)
@@ -255,7 +312,13 @@ class Plan:
 
 
 def spread(number: int, base: int, shift: float) -> float:
-    """The van der Corput sequence in a base, rotated: evenly spread over [0, 1) at any length."""
+    """The van der Corput sequence, rotated: evenly spread over [0, 1) at any length.
+
+    Args:
+        number: of the value, from 0.
+        base: a prime; sequences of different ones do not go together.
+        shift: by how much the values are rotated, [0, 1).
+    """
     value, share = 0.0, 1.0
     while number:
         share /= base
@@ -265,9 +328,12 @@ def spread(number: int, base: int, shift: float) -> float:
 
 
 def skin_albedo(ita: float, rng: np.random.Generator) -> Colour:
-    """A skin colour (linear RGB) of an individual typology angle in degrees.
+    """A skin colour (linear RGB).
 
-    The angle is atan((L* - 50) / b*): above 55 very light, below -30 dark (Chardon et al., 1991).
+    Args:
+        ita: its individual typology angle in degrees, atan((L* - 50) / b*): above 55 very light,
+            below -30 dark (Chardon et al., 1991).
+        rng: draws its redness and yellowness around what goes with that angle.
     """
     share = (ita - _ITA[1]) / (_ITA[0] - _ITA[1])
     b = np.interp(share, (0, 0.3, 0.6, 1), (13.0, 17.5, 19.0, 14.5)) + rng.normal(0, 0.8)
@@ -293,14 +359,14 @@ def linear_to_ita(colour: Sequence[float]) -> float:
     return float(np.degrees(np.arctan2(116 * f[1] - 66, 200 * (f[1] - f[2]))))
 
 
-def sample(seed: int, number: int, frames: int, tracks: Sequence[NDArray[np.float32]] = ()) -> Plan:
+def sample(seed: int, number: int, frames: int, tracks: Sequence[FloatArray] = ()) -> Plan:
     """Draw an identity and its frames.
 
     Args:
         seed: of the whole set.
         number: of the identity, from 0.
         frames: how many moments; the first is frontal and neutral.
-        tracks: (frames, 51 + 3) tables of real motion, see `head_tracks.py`; may be none.
+        tracks: (frames, 51 + 3) tables of real motion, see `tracks.py`; may be none.
     """
     rng = np.random.default_rng([seed, number])
     shifts = np.random.default_rng([seed, 1 << 30]).uniform(size=4)
@@ -499,7 +565,7 @@ def _cycle(rng: np.random.Generator, names: Sequence[str], count: int) -> list[s
 
 
 def _moments(
-    rng: np.random.Generator, frames: int, tracks: Sequence[NDArray[np.float32]]
+    rng: np.random.Generator, frames: int, tracks: Sequence[FloatArray]
 ) -> tuple[Moment, ...]:
     yaw, pitch, roll = rng.normal(0, (1.2, 1.5, 0.8)).tolist()
     found = [
@@ -523,7 +589,7 @@ def _moments(
     return tuple(found)
 
 
-def _tracked(rng: np.random.Generator, tracks: Sequence[NDArray[np.float32]]) -> Moment:
+def _tracked(rng: np.random.Generator, tracks: Sequence[FloatArray]) -> Moment:
     """A frame of a real track, its gaze split off the lids; mirrored half of the time."""
     number = int(rng.integers(len(tracks)))
     row = tracks[number][rng.integers(len(tracks[number]))].astype(float)

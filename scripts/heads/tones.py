@@ -14,16 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from models.types import Image
-from scripts.heads.geometry import Head, HeadLibrary
-from scripts.heads.render_demo import driver_at
-from scripts.heads.renderer import Camera, HeadRenderer, Scene
+from scripts.heads.geometry import HeadLibrary
+from scripts.heads.pictures import Wall, as_bytes
+from scripts.heads.render_demo import CLIP_SHOT, GROUND, SKY, UNLIT, Shot, driver_at
+from scripts.heads.renderer import HeadRenderer
+from scripts.heads.scene import Lamp, Lighting
 
 TONES = {
-    "very light": ("young_lightskinned_male_diffuse", (1.15, 1.12, 1.12)),
-    "light": ("young_lightskinned_male_diffuse", (0.85, 0.8, 0.78)),
-    "medium": ("young_lightskinned_male_diffuse", (0.5, 0.43, 0.38)),
-    "dark": ("young_darkskinned_male_diffuse", (1.2, 1.2, 1.2)),
-    "very dark": ("young_darkskinned_male_diffuse", (0.5, 0.5, 0.5)),
+    "very light": ("young_lightskinned_male_diffuse", (1.26, 1.47, 1.63)),
+    "light": ("young_lightskinned_male_diffuse", (0.93, 1.05, 1.14)),
+    "medium": ("young_lightskinned_male_diffuse", (0.55, 0.57, 0.55)),
+    "dark": ("young_darkskinned_male_diffuse", (2.07, 2.39, 2.60)),
+    "very dark": ("young_darkskinned_male_diffuse", (0.86, 1.00, 1.09)),
 }
 """Texture and gain (linear RGB) of each skin."""
 
@@ -31,30 +33,49 @@ MOMENTS = tuple(np.linspace(0.0, 6.3, 13).round(2).tolist())
 """Seconds of the demo clip's performance."""
 
 _MIDDLE = 0.2
-"""Linear brightness of the picture's middle that a webcam aims at."""
+"""Linear brightness of the picture's middle that a webcam aims at: middle grey, about."""
+
+_SHOT = Shot(
+    looks=CLIP_SHOT.looks,
+    light=Lighting(
+        lamps=(
+            Lamp(-38, 32, (1.9, 1.72, 1.5), 28, 28),
+            UNLIT,
+            Lamp(150, 28, (0.6, 0.65, 0.75), 24, 24),
+        ),
+        sky=SKY,
+        ground=GROUND,
+    ),
+    wall=Wall(),
+    height=2.6,
+    points=2,
+)
 
 
 def heads_by_tone(parts: Path, side: int = 320) -> Iterator[tuple[str, list[Image]]]:
     """For each skin its name and the pictures (side, side, 3) of one performance.
 
-    parts: the folder of heads' parts (CC0).
+    Args:
+        parts: the folder of heads' parts (CC0).
+        side: of the pictures in pixels.
     """
     library = HeadLibrary(parts)
-    renderer = HeadRenderer(library, side, supersample=1, samples=4, dome=8)
+    renderer = HeadRenderer(library, side, samples=4, scale=2)
     heads = [driver_at(moment) for moment in MOMENTS]
-    eyes = library.pose(heads[0]).eye_centres.mean(axis=0)
-    camera = Camera(target=(0.0, float(eyes[1]) - 0.42, float(eyes[2])), height=2.6)
-    scene = replace(Scene(), camera=camera)
+    camera = _SHOT.camera(library, heads[0])
     posed = [library.pose(head) for head in heads]
     for tone, (skin, gain) in TONES.items():
         tinted = [replace(head, skin=skin, skin_gain=gain) for head in heads]
 
-        def shot(number: int, lit: Scene, tinted: list[Head] = tinted) -> Image:
-            picture = renderer.render_posed(tinted[number], posed[number], lit)
-            return np.asarray(picture.rgb, np.uint8)
-
-        lit = replace(scene, light=replace(scene.light, exposure=_exposure(shot(0, scene))))
-        yield tone, [shot(number, lit) for number in range(len(heads))]
+        first = as_bytes(_SHOT.take(renderer, tinted[0], posed[0], camera))
+        exposure = _exposure(first)
+        yield (
+            tone,
+            [
+                as_bytes(_SHOT.take(renderer, head, shape, camera, exposure))
+                for head, shape in zip(tinted, posed, strict=True)
+            ],
+        )
     renderer.close()
 
 

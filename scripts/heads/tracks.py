@@ -2,7 +2,7 @@
 
     python -m scripts.heads.tracks CLIP...        writes scripts/heads/tracks.npz
 
-Of each frame the tracker's units (`head_sampling.UNITS_OF_TRACKS`) and the head's yaw, pitch and
+Of each frame the tracker's units (`sampling.UNITS_OF_TRACKS`) and the head's yaw, pitch and
 roll (degrees) are kept, nothing of the picture.
 """
 
@@ -23,9 +23,12 @@ from scripts.assets.landmarker.blendshapes import Blendshapes
 from scripts.assets.landmarker.bundle import Bundle
 from scripts.heads.sampling import TRACKS, UNITS_OF_TRACKS
 
-# The tracker's units are never quite 0, and a lid is shut well before its unit is 1.
 _SHUT = 0.6
+"""The tracker's unit of a lid that is shut: it is so well before it is 1. A larger one would leave
+blinks half open."""
+
 _NEVER_ZERO = ("eyeSquint", "browDown", "browOuterUp", "browInnerUp", "mouthPress", "mouthShrug")
+"""Units that the tracker sees a little of in every face: what is usual in a clip counts as none."""
 
 
 def read_track(path: Path) -> npt.NDArray[np.float32]:

@@ -1,7 +1,7 @@
-"""Training samples of the region networks, cut from folders of rendered heads.
+"""Training samples of the eye network, cut from folders of rendered heads.
 
-A sample is what the animator draws when one frame of a head is the photo and another drives it,
-cut to a region as at run time, beside the same region of the driving frame itself: what the
+A sample is an eye as the animator draws it when one frame of a head is the photo and another drives
+it, cut to a region as at run time, beside the same region of the driving frame itself: what the
 network should have made of it.
 """
 
@@ -18,27 +18,46 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Indices
+from models.face.topology import EYES, LOWER_LIP, UPPER_LIP, Indices
 from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
-from models.mesh import eye_region as regions
 from models.mesh.backend import MeshAnimator, MeshAvatar
-from models.mesh.eye_network import Known
-from models.mesh.eye_region import EyeRegion, Source
+from models.mesh.eye_network import eye_sources
+from models.mesh.eye_region import (
+    PLANES,
+    SIDE,
+    EyeRegion,
+    EyeSource,
+    eye_gate,
+    eye_region,
+    region_colours,
+)
 from models.mesh.motion import relative_motion
 from models.mesh.paint import fill
 from models.mesh.pose import euler, fit_head
 from models.types import Crop, Face, Floats, Image, Photo
+from scripts.heads.scene import LABELS
 
 HELD_OUT = 8
-"""One of so many identities is never trained on, only judged with."""
+"""One of so many identities is never trained on, only judged with. Of the heads behind the shipped
+weights that were 41: fewer would leave groups of skins and ages without any."""
 
 _DRAWN, _MASKS, _TARGET, _PRIOR = slice(0, 3), slice(3, 6), slice(6, 9), 9
+"""Channels of `Samples.images`."""
+
 _CHANNELS = 10
-_PHOTO_YAW = 0.3  # radians; heads that are turned further are no usual photos
-_HAIR = 2  # in the label maps of `scripts/heads/render_heads.py`
-_TURNED = 0.8  # an eye or a mouth that faces further aside than this shows nothing to learn
-# Names of groups, each with the least value that belongs to it.
+"""How many these are."""
+
+_PHOTO_YAW = 0.3
+"""Radians of yaw from the neutral frame: heads that are turned further are no usual photos."""
+
+_HAIR = LABELS.index("hair")
+"""Hair in the label maps of rendered heads."""
+
+_TURNED = 0.8
+"""Share of an eye's width that goes in depth, above which it is left out: it is seen so edgewise
+that there is nothing to learn."""
+
 _SKINS: tuple[tuple[str, float], ...] = (
     ("very light", 55.0),
     ("light", 41.0),
@@ -47,25 +66,33 @@ _SKINS: tuple[tuple[str, float], ...] = (
     ("brown", -30.0),
     ("dark", -math.inf),
 )
+"""Groups of skins with the least individual typology angle (degrees) of each, as Chardon et al.
+(1991) part them."""
+
 _AGES: tuple[tuple[str, float], ...] = (
     ("old", 0.75),
     ("adult", 0.5),
     ("young", 0.25),
     ("child", -math.inf),
 )
+"""Groups of ages with the least `Identity.age` of each: even quarters of the base mesh's scale."""
 
 Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of one network, N of them.
+    """Samples, N of them, with K photos; S is `eye_region.SIDE`.
 
-    images: (N, 10, S, S) drawn picture (3), masks (3), wanted picture (3), prior.
-    photos: (K, 4, S, S) the photo's region (3) and its opening; skins: (K, 3).
-    photo: (N,) which of these. scalars: (N, 2) the last two planes.
-    plain: (N, 3, S, S) the warp without drawn parts, only kept for held-out heads, else (0, ...).
-    identity, frame: (N,).
+    Attributes:
+        images: (N, 10, S, S) drawn picture (3), masks (3), wanted picture (3), prior; 0..255.
+        photos: (K, 4, S, S) the eye in the photo (3) and its opening; 0..255.
+        skins: (K, 3), the skin around it; 24..255.
+        photo: (N,) which of these.
+        scalars: (N, 2), what fills the last two planes.
+        plain: (N, 3, S, S) the person without drawn eyes, only of held-out heads, else (0, ...).
+        identity: (N,), the head's number.
+        frame: (N,), the number of its driving frame.
     """
 
     images: Bytes
@@ -85,7 +112,7 @@ class Samples:
         images, photos = self.images[chosen], self.photos[self.photo[chosen]]
         gain = (0.5 / self.skins[self.photo[chosen]])[..., None, None]
         side = images.shape[-1]
-        planes = np.empty((len(images), regions.PLANES, side, side), np.float32)
+        planes = np.empty((len(images), PLANES, side, side), np.float32)
         planes[:, 0:3] = np.minimum(images[:, _DRAWN] * gain, 2)
         planes[:, 3:6] = np.minimum(photos[:, :3] * gain, 2)
         masks = images[:, _MASKS] * np.float32(1 / 255)
@@ -140,16 +167,14 @@ def prepare(data: Path, output: Path) -> Iterator[Path]:
         yield folder
 
 
-def load(output: Path, net: str, *, judging: bool) -> Samples | None:
-    """The prepared samples of one network: those to judge with, or those to train on."""
+def load(output: Path, *, judging: bool) -> Samples | None:
+    """The prepared samples: those to judge with, or those to train on; None if there are none."""
     parts = []
     for path in sorted(output.glob("[0-9]*.npz")):
         if ".part" in path.name or held_out(int(path.stem)) != judging:
             continue
         with np.load(path) as arrays:
-            part = Samples(
-                **{name: arrays[f"{net}_{name}"] for name in Samples.__dataclass_fields__}
-            )
+            part = Samples(**{name: arrays[name] for name in Samples.__dataclass_fields__})
         if len(part):
             parts.append(part)
     return Samples.join(parts) if parts else None
@@ -170,16 +195,15 @@ def groups(data: Path, identity: int) -> list[str]:
 
 
 class _Collector:
-    """Samples of one network of one head, as they come."""
+    """Samples of one head, as they come."""
 
-    def __init__(self, side: int) -> None:
-        self._side = side
+    def __init__(self) -> None:
         self._rows: list[tuple[Bytes, int, Floats, Bytes | None, int]] = []
         self._photos: list[Bytes] = []
         self._skins: list[Floats] = []
 
-    def photo(self, source: Source) -> int:
-        """Remember a photo; its number."""
+    def photo(self, source: EyeSource) -> int:
+        """Remember an eye of a photo; its number."""
         self._photos.append(
             np.concatenate([_bytes(source.picture, source.skin), source.opening[None]])
         )
@@ -187,29 +211,40 @@ class _Collector:
         return len(self._photos) - 1
 
     def add(
-        self, region: EyeRegion, source: Source, photo: int, frame: _Frame, plain: Image | None
+        self, region: EyeRegion, source: EyeSource, photo: int, frame: _Frame, plain: Image | None
     ) -> None:
-        """Add what the network sees, and the driving frame as what it should make of it."""
+        """Add what the network sees, and the driving frame as what it should make of it.
+
+        Args:
+            region: the eye as it is drawn.
+            source: the eye in the photo.
+            photo: the photo's number.
+            frame: the driving frame.
+            plain: (H, W, 3), the person without drawn eyes, or None.
+        """
         if region.prior.max() < 0.05:  # Nothing to learn, or out of sight.
             return
-        images = np.empty((_CHANNELS, self._side, self._side), np.uint8)
+        images = np.empty((_CHANNELS, SIDE, SIDE), np.uint8)
         images[_DRAWN] = _bytes(region.planes[0:3], source.skin)
         images[_MASKS] = np.rint(region.planes[[6, 8, 9]] * 255)
-        images[_TARGET] = _bytes(regions.target_colours(frame.image, region, source), source.skin)
+        images[_TARGET] = self._cut(frame.image, region, source)
         images[_PRIOR] = np.rint(region.prior * 255)
-        bare = None
-        if plain is not None:
-            bare = _bytes(regions.target_colours(plain, region, source), source.skin)
+        bare = None if plain is None else self._cut(plain, region, source)
         self._rows.append((images, photo, region.planes[10:12, 0, 0], bare, frame.number))
 
-    def arrays(self, net: str, identity: int) -> dict[str, Any]:
+    @staticmethod
+    def _cut(picture: Image, region: EyeRegion, source: EyeSource) -> Bytes:
+        """The region in another picture, (3, S, S)."""
+        return _bytes(region_colours(picture, region.matrix, source.skin), source.skin)
+
+    def arrays(self, identity: int) -> dict[str, Any]:
         """Everything, by the names in the file."""
-        shape = (0, 3, self._side, self._side)
+        shape = (0, 3, SIDE, SIDE)
         images, photo, scalars, plain, frame = zip(*self._rows, strict=True) if self._rows else (
             (), (), (), (), ()
         )  # fmt: skip
         kept = [bare for bare in plain if bare is not None]
-        values = {
+        return {
             "images": np.array(images, np.uint8).reshape(-1, _CHANNELS, *shape[2:]),
             "photos": np.array(self._photos, np.uint8).reshape(-1, 4, *shape[2:]),
             "skins": np.array(self._skins, np.float32).reshape(-1, 3),
@@ -219,12 +254,18 @@ class _Collector:
             "identity": np.full(len(images), identity, np.int64),
             "frame": np.array(frame, np.int64),
         }
-        return {f"{net}_{name}": value for name, value in values.items()}
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """A rendered frame in which a face was found. hair: (S, S), None if not known."""
+    """A rendered frame in which a face was found.
+
+    Attributes:
+        number: of the frame in its folder; 0 is frontal and neutral.
+        image: (H, W, 3).
+        face: as the tracker sees it.
+        hair: (H, W), where hair is, or None if not known.
+    """
 
     number: int
     image: Image
@@ -247,37 +288,32 @@ class _Frame:
 def _cut_head(folder: Path, tracker: FaceTracker, animator: MeshAnimator) -> dict[str, Any]:
     identity = int(folder.name)
     frames = list(_frames(folder, tracker))
-    eyes, mouth = _Collector(regions.EYE_SIDE), _Collector(regions.MOUTH_SIDE)
+    samples = _Collector()
     for first in _photos(frames, identity):
         photo = Photo(first.image, first.face, f"{identity:06d}/{first.number:03d}")
         avatar = animator.prepare(photo, max(first.image.shape[:2]))
-        known = Known.of(avatar.still, avatar.landmarks)
-        places = [eyes.photo(source) for source in known.eyes], mouth.photo(known.mouth)
+        sources = eye_sources(avatar.still, avatar.landmarks)
+        places = [samples.photo(source) for source in sources]
         for frame in frames:
             target = _as_live(avatar, frame.face.landmarks)
             head = fit_head(avatar.landmarks, target)
             if frame is first or not 0.8 < head.scale < 1.25:
                 continue  # A head of another size is something else that the tracker saw.
             gates = [
-                regions.eye_gate(eye, source, target)
+                eye_gate(eye, source, target)
                 if first.shows(eye.opening, avatar.landmarks) and frame.shows(eye.opening, target)
                 else 0.0
-                for eye, source in zip(EYES, known.eyes, strict=True)
+                for eye, source in zip(EYES, sources, strict=True)
             ]
-            gape = 0.0
-            if first.shows(INNER_LIPS, avatar.landmarks) and frame.shows(INNER_LIPS, target):
-                gape = regions.mouth_gate(known.mouth, known.width, target, head)
-            if not any(gates) and not gape:
+            if not any(gates):
                 continue
             pose = Keypoints(_in_crop(target, avatar.crop))
             drawn = animator.render(avatar, pose)
             plain = animator.warp(avatar, pose) if held_out(identity) else None
-            for eye, source, place, gate in zip(EYES, known.eyes, places[0], gates, strict=True):
-                seen = regions.eye_region(drawn, eye, source, target, gate)
-                eyes.add(seen, source, place, frame, plain)
-            seen = regions.mouth_region(drawn, known.mouth, known.width, target, head, gape)
-            mouth.add(seen, known.mouth, places[1], frame, plain)
-    return eyes.arrays("eyes", identity) | mouth.arrays("mouth", identity)
+            for eye, source, place, gate in zip(EYES, sources, places, gates, strict=True):
+                seen = eye_region(drawn, eye, source, target, gate)
+                samples.add(seen, source, place, frame, plain)
+    return samples.arrays(identity)
 
 
 def _frames(folder: Path, tracker: FaceTracker) -> Iterator[_Frame]:

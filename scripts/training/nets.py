@@ -1,4 +1,4 @@
-"""The region networks in PyTorch: what they compute, learn from, and are exported as."""
+"""The eye network in PyTorch: what it computes, learns from, and is exported as."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.fomm.graph import Graph
-from models.mesh import eye_region as regions
+from models.mesh.eye_region import BLEND, BRIGHTER, DARKER, MEAN_SIDE, PLANES, SIDE
 from models.quantization import to_integers
 from models.types import Floats
 from scripts.evaluation.judges import Perceptual
 
 WIDTHS = (16, 32, 48)
-NETS = ("eyes", "mouth")
+"""Channels at 1/2, 1/4 and 1/8 of the region's size: 51 million products for both eyes, some
+milliseconds of one thread. The shipped weights have them."""
+
+_EYES = 2
+"""Regions in one run of the exported network: both eyes."""
 
 
 class _Block(nn.Module):
@@ -37,24 +41,22 @@ class _Block(nn.Module):
         return functional.relu(self.norm(self.conv(x)))
 
 
-class RegionNet(nn.Module):
-    """A small U-Net over a region's planes (B, 12, S, S), with answers in -1..1.
+class EyeNet(nn.Module):
+    """A small U-Net over a region's planes (B, 12, S, S) with answers (B, 2, S, S) in -1..1.
 
-    eyes: (B, 2, S, S), light and contrast of every pixel. mouth: (B, 6, S / 4, S / 4), a gain and
-    an offset of the light; it has no finer output, so that it can neither blur nor invent teeth.
+    The answers are light and contrast of every pixel.
     """
 
-    def __init__(self, name: str) -> None:
-        """The network `name`, one of NETS, that answers zero at first."""
+    def __init__(self) -> None:
+        """A network that answers about zero at first."""
         super().__init__()
         a, b, c = WIDTHS
-        self.name = name
-        self.start = nn.Sequential(_Block(regions.PLANES, a, 2), _Block(a, a))
+        self.start = nn.Sequential(_Block(PLANES, a, 2), _Block(a, a))
         self.down = nn.Sequential(_Block(a, b, 2), _Block(b, b))
         self.deep = nn.Sequential(_Block(b, c, 2), _Block(c, c), _Block(c, c))
         self.up = _Block(c + b, b)
-        self.fine = _Block(b + a, a) if name == "eyes" else None
-        self.answer = nn.Conv2d(a if self.fine else b, 8 if self.fine else 6, 3, 1, 1)
+        self.fine = _Block(b + a, a)
+        self.answer = nn.Conv2d(a, 8, 3, 1, 1)
         nn.init.normal_(self.answer.weight, std=1e-3)
         assert self.answer.bias is not None
         nn.init.zeros_(self.answer.bias)
@@ -64,27 +66,24 @@ class RegionNet(nn.Module):
         half = self.start(x)
         quarter = self.down(half)
         x = self.up(torch.cat([_doubled(self.deep(quarter)), quarter], 1))
-        if self.fine is None:
-            return torch.tanh(self.answer(x))
         x = self.fine(torch.cat([_doubled(x), half], 1))
         return torch.tanh(functional.pixel_shuffle(self.answer(x), 2))
 
 
-def mended(name: str, planes: Tensor, prior: Tensor, answer: Tensor) -> Tensor:
-    """The picture (B, 3, S, S) with an answer applied, as the live path does it."""
+def refined(planes: Tensor, prior: Tensor, answer: Tensor) -> Tensor:
+    """The picture (B, 3, S, S) with an answer applied, as the live path does it.
+
+    Args:
+        planes: (B, 12, S, S), what the network saw.
+        prior: (B, 1, S, S), how much of the correction is to be seen.
+        answer: (B, 2, S, S), what it answered.
+    """
     drawn = planes[:, :3]
-    if name == "eyes":
-        side = regions.EYE_MEAN
-        mean = functional.avg_pool2d(drawn, side, 1, side // 2, count_include_pad=False)
-        light, share = (answer[:, i : i + 1] * prior for i in range(2))
-        light = light * torch.where(light < 0, regions.EYE_DARKER, regions.EYE_BRIGHTER)
-        mixed = drawn + (mean - drawn) * share * regions.EYE_BLEND
-        return mixed * torch.exp(light)
-    small = functional.avg_pool2d(prior, regions.MOUTH_STEP)
-    scaled = functional.interpolate(
-        answer * small, scale_factor=regions.MOUTH_STEP, mode="bilinear", align_corners=False
-    )
-    return drawn * (1 + regions.MOUTH_GAIN * scaled[:, :3]) + regions.MOUTH_OFFSET * scaled[:, 3:]
+    mean = functional.avg_pool2d(drawn, MEAN_SIDE, 1, MEAN_SIDE // 2, count_include_pad=False)
+    light, share = (answer[:, i : i + 1] * prior for i in range(2))
+    light = light * torch.where(light < 0, DARKER, BRIGHTER)
+    mixed = drawn + (mean - drawn) * share * BLEND
+    return mixed * torch.exp(light)
 
 
 class Critic(nn.Module):
@@ -137,7 +136,15 @@ class Features(nn.Module):
 def losses(
     out: Tensor, wanted: Tensor, planes: Tensor, prior: Tensor, features: Features | None
 ) -> dict[str, Tensor]:
-    """What is wrong with a mended picture, each term a number; only inside the prior."""
+    """What is wrong with a refined picture, each term a number; only inside the prior.
+
+    Args:
+        out: (B, 3, S, S), the refined picture.
+        wanted: (B, 3, S, S), what it should be.
+        planes: (B, 12, S, S), what the network saw: openings and lid edges count more.
+        prior: (B, 1, S, S).
+        features: what judges likeness, or None for the other terms alone.
+    """
     weight = prior * (1 + 2 * planes[:, 6:7] + planes[:, 8:9])
     total = weight.sum() + 1.0
     error = (out - wanted) * weight
@@ -155,20 +162,17 @@ def losses(
         "pooled": functional.avg_pool2d(error, 4).abs().sum() * 16 / total / 3,
     }
     if features is not None:
-        if out.shape[-1] > regions.EYE_SIDE:  # Its answer is coarse: half the size shows it all.
-            out, goal = functional.avg_pool2d(out, 2), functional.avg_pool2d(goal, 2)
         half = (len(out) + 1) // 2  # Features cost more than all the rest together.
         pairs = zip(features(out[:half]), features(goal[:half]), strict=True)
         found["perceptual"] = sum(((a - b) ** 2).sum(1).mean() for a, b in pairs) / 3
     return found
 
 
-def export(net: RegionNet) -> onnx.ModelProto:
+def export(net: EyeNet) -> onnx.ModelProto:
     """The network as an ONNX graph with its batch norms folded: `planes` to `answer`."""
     net = net.eval()
-    graph = Graph(f"region-{net.name}")
-    side, batch = (regions.EYE_SIDE, 2) if net.name == "eyes" else (regions.MOUTH_SIDE, 1)
-    planes = graph.input("planes", (batch, regions.PLANES, side, side))
+    graph = Graph("eyes")
+    planes = graph.input("planes", (_EYES, PLANES, SIDE, SIDE))
 
     def conv(x: str, layer: nn.Conv2d) -> str:
         assert layer.bias is not None
@@ -190,22 +194,20 @@ def export(net: RegionNet) -> onnx.ModelProto:
     half = blocks(planes, net.start)
     quarter = blocks(half, net.down)
     x = graph.op("Concat", doubled(blocks(quarter, net.deep)), quarter, axis=1)
-    x = blocks(x, net.up)
-    if net.fine is not None:
-        x = blocks(graph.op("Concat", doubled(x), half, axis=1), net.fine)
-        x = graph.op("DepthToSpace", conv(x, net.answer), blocksize=2, mode="CRD")
-        shape = (batch, 2, side, side)
-    else:
-        x = conv(x, net.answer)
-        shape = (batch, 6, side // regions.MOUTH_STEP, side // regions.MOUTH_STEP)
-    graph.output("answer", graph.op("Tanh", x), shape)
+    x = graph.op("Concat", doubled(blocks(x, net.up)), half, axis=1)
+    x = conv(blocks(x, net.fine), net.answer)
+    x = graph.op("DepthToSpace", x, blocksize=2, mode="CRD")
+    graph.output("answer", graph.op("Tanh", x), (_EYES, 2, SIDE, SIDE))
     return graph.model()
 
 
 def quantize(model: onnx.ModelProto, target: Path, samples: Sequence[Floats]) -> None:
     """Write a copy of `model` that computes with 8-bit integers on any processor.
 
-    samples: inputs like those to come, for the ranges of what lies between.
+    Args:
+        model: the network in float32.
+        target: the file to write.
+        samples: inputs like those to come, for the ranges of what lies between.
     """
     inputs = ({"planes": sample} for sample in samples)
     to_integers(model, target, inputs, ["Conv", "Relu", "Concat", "Resize"])

@@ -1,10 +1,10 @@
-"""Train the networks that mend the picture around eyes and mouth, from nothing to ONNX files.
+"""Train the network that refines closing eyes, from nothing to ONNX files.
 
     pip install -e ".[train]"
-    python -m scripts.training.train_eyes --output out/generator
+    python -m scripts.training.train_eyes --output out/eyes
 
 does all that is missing in the output folder, and after an interruption goes on where it was:
-renders synthetic heads (`scripts.heads.render_heads`), cuts training samples from them, trains each
+renders synthetic heads (`scripts.heads.render_heads`), cuts training samples from them, trains the
 network, and writes `weights/` (ONNX in float32 and 8-bit integers), `curves.csv`, sheets to look
 at, and `metrics.json` with the figures of heads that were never trained on, by skin tone and age.
 Nothing here ever sees a photograph of a person.
@@ -32,30 +32,46 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from models.errors import UserError
 from models.types import Floats, Image
-from scripts.training import data as data
+from scripts.training import data
 from scripts.training.data import Samples
 from scripts.training.nets import (
-    NETS,
     Critic,
+    EyeNet,
     Features,
-    RegionNet,
     export,
     losses,
-    mended,
     multiplications,
     quantize,
+    refined,
 )
 
 WEIGHTS = {"l1": 1.0, "gradient": 0.5, "pooled": 0.5, "perceptual": 0.2, "critic": 0.02}
-_CRITIC_FROM = 2 / 3  # of the steps
-_TOLERANCE = 1e-4  # between PyTorch and ONNX
+"""How much each term of the loss counts. The shipped weights were trained with these. More of `l1`
+blurs; more of the critic sharpens, and begins to invent."""
+
+_CRITIC_FROM = 2 / 3
+"""Share of the steps after which the critic joins: it is to judge detail, which comes last."""
+
+_TOLERANCE = 1e-4
+"""Most by which an answer (-1..1) of the ONNX file may differ from PyTorch's: rounding, no more. It
+takes fifty times as much to change a pixel by one."""
+
+_JUDGED = 300
+"""Most held-out samples that are judged, spread evenly over all: as in the model card's table."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How one network is trained; what decides the result besides the samples."""
+    """How the network is trained; what decides the result besides the samples.
 
-    net: str
+    Attributes:
+        steps: of the optimizer.
+        batch: samples in a step.
+        rate: the highest learning rate.
+        seed: of all that is drawn by chance.
+        perceptual: whether likeness is judged in the features of EfficientNet-lite0, too.
+    """
+
     steps: int
     batch: int = 16
     rate: float = 2e-3
@@ -64,13 +80,18 @@ class Plan:
 
 
 class Training:
-    """One network on its way: everything that a checkpoint holds."""
+    """The network on its way: everything that a checkpoint holds."""
 
     def __init__(self, plan: Plan, device: str) -> None:
-        """Start from nothing."""
+        """Start from nothing.
+
+        Args:
+            plan: how it is trained.
+            device: of PyTorch, such as "cpu" or "cuda".
+        """
         torch.manual_seed(plan.seed)
         self.plan, self.device, self.step = plan, device, 0
-        self.net = RegionNet(plan.net).to(device)
+        self.net = EyeNet().to(device)
         self.critic = Critic().to(device)
         self._features = Features().to(device) if plan.perceptual else None
         self._optimizer = torch.optim.AdamW(self.net.parameters(), plan.rate, weight_decay=1e-3)
@@ -84,7 +105,7 @@ class Training:
         planes, wanted, prior = (torch.from_numpy(x).to(self.device) for x in varied(*arrays, rng))
         self._set_rate()
         self.net.train()
-        out = mended(self.plan.net, planes, prior, self.net(planes))
+        out = refined(planes, prior, self.net(planes))
         found = losses(out, wanted, planes, prior, self._features)
         if self.step >= _CRITIC_FROM * self.plan.steps:
             found["critic"] = self._argue(out, wanted, planes, prior)
@@ -146,11 +167,11 @@ class Training:
 
     @torch.inference_mode()
     def answer(self, samples: Samples, chosen: Any) -> tuple[Floats, Floats, Floats, Floats]:
-        """Drawn, mended and wanted pictures (B, 3, S, S) in skin colours, and priors."""
+        """Drawn, refined and wanted pictures (B, 3, S, S) in skin colours, and priors."""
         self.net.eval()
         planes, wanted, prior = samples.batch(chosen)
         x, weight = (torch.from_numpy(v).to(self.device) for v in (planes, prior))
-        out = mended(self.plan.net, x, weight, self.net(x)).cpu().numpy()
+        out = refined(x, weight, self.net(x)).cpu().numpy()
         return planes[:, :3], out, wanted, prior
 
 
@@ -186,16 +207,23 @@ def varied(
 
 
 def judge(training: Training, samples: Samples, groups_of: dict[int, list[str]]) -> Any:
-    """Figures of held-out heads, drawn against mended: all, and by skin tone and age.
+    """Figures of held-out heads, drawn against refined: all, and by skin tone and age.
 
-    l1: mean absolute difference inside the prior, of 255 skin colours. distance: in the features
-    of EfficientNet-lite0, times 1000, of the region with all outside the prior equal.
+    Args:
+        training: the network.
+        samples: of held-out heads.
+        groups_of: the names of the groups of each head's number.
+
+    Returns:
+        for each group its number of samples and, of the drawn and of the refined eye: "l1", the
+        mean absolute difference inside the prior, of 255 skin colours; "distance" in the features
+        of EfficientNet-lite0, times 1000, of the region with all outside the prior equal.
     """
     from scripts.evaluation.judges import Perceptual
 
     distance = Perceptual() if training.plan.perceptual else None
     groups: dict[str, list[list[float]]] = defaultdict(list)
-    chosen = np.linspace(0, len(samples) - 1, min(len(samples), 300)).astype(np.int64)
+    chosen = np.linspace(0, len(samples) - 1, min(len(samples), _JUDGED)).astype(np.int64)
     for index in chosen:
         drawn, out, wanted, prior = (x[0] for x in training.answer(samples, [index]))
         inside = np.minimum(prior * 4, 1)
@@ -208,7 +236,7 @@ def judge(training: Training, samples: Samples, groups_of: dict[int, list[str]])
         for group in ("all", *groups_of.get(int(samples.identity[index]), [])):
             groups[group].append(row)
     names = ["l1", "distance"] if distance is not None else ["l1"]
-    columns = [f"{name} {kind}" for kind in ("drawn", "mended") for name in names]
+    columns = [f"{name} {kind}" for kind in ("drawn", "refined") for name in names]
     return {
         group: {"samples": len(rows)}
         | {name: round(float(v), 2) for name, v in zip(columns, np.mean(rows, 0), strict=True)}
@@ -217,15 +245,14 @@ def judge(training: Training, samples: Samples, groups_of: dict[int, list[str]])
 
 
 def sheet(training: Training, samples: Samples, rows: int = 14) -> Image:
-    """Held-out samples: photo, wanted, warp alone, drawn, mended; colours in skin colours."""
+    """Held-out samples: photo, wanted, warp alone, drawn, refined; colours in skin colours."""
     chosen = np.linspace(0, len(samples) - 1, min(rows, len(samples))).astype(np.int64)
     drawn, out, wanted, _ = training.answer(samples, chosen)
     gain = (0.5 / samples.skins[samples.photo[chosen]])[..., None, None]
     photo = samples.photos[samples.photo[chosen], :3] * gain
     columns = [photo, wanted, samples.plain[chosen] * gain, drawn, out]
     lines = [np.hstack([_shown(column[row]) for column in columns]) for row in range(len(chosen))]
-    size = 2 if training.plan.net == "eyes" else 1
-    return np.asarray(cv2.resize(np.vstack(lines), None, fx=size, fy=size), np.uint8)
+    return np.asarray(cv2.resize(np.vstack(lines), None, fx=2, fy=2), np.uint8)
 
 
 def _shown(colours: Floats) -> Image:
@@ -242,14 +269,12 @@ def write(training: Training, samples: Samples, folder: Path) -> float:
     import onnxruntime as ort
 
     folder.mkdir(parents=True, exist_ok=True)
-    name = training.plan.net
-    net = RegionNet(name)
+    net = EyeNet()
     net.load_state_dict({k: v.cpu() for k, v in training.net.state_dict().items()})
     model = export(net)
-    path = folder / f"{name}_fp32.onnx"
-    batch = 2 if name == "eyes" else 1
-    spread = np.linspace(0, len(samples) - batch, 100).astype(np.int64)
-    inputs = [samples.batch(np.arange(index, index + batch))[0] for index in spread]
+    path = folder / "eyes_fp32.onnx"
+    spread = np.linspace(0, len(samples) - 2, 100).astype(np.int64)
+    inputs = [samples.batch(np.arange(index, index + 2))[0] for index in spread]
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     worst = 0.0
     with torch.inference_mode():
@@ -257,38 +282,48 @@ def write(training: Training, samples: Samples, folder: Path) -> float:
             ours = net(torch.from_numpy(planes)).numpy()
             worst = max(worst, float(np.abs(session.run(None, {"planes": planes})[0] - ours).max()))
     if worst > _TOLERANCE:
-        raise UserError(f"The exported network {name} differs by {worst:.1e}; report this.")
+        raise UserError(f"The exported network differs by {worst:.1e}; report this.")
     onnx.save(model, path)
-    quantize(model, folder / f"{name}_int8.onnx", inputs)
+    quantize(model, folder / "eyes_int8.onnx", inputs)
     products = multiplications(model) / 1e6
     print(f"{path.name}: {products:.0f} million products a frame, parity {worst:.1e}")
     return worst
 
 
 def train(plan: Plan, options: argparse.Namespace, regions: Path, output: Path) -> None:
-    """Train one network as far as the plan goes, and write all that comes of it."""
-    samples, judging = (data.load(regions, plan.net, judging=j) for j in (False, True))
+    """Train the network as far as the plan goes, and write all that comes of it.
+
+    Args:
+        plan: how it is trained.
+        options: of the command line.
+        regions: folder of the cut samples.
+        output: folder for what comes of it.
+
+    Raises:
+        UserError: there are no samples.
+    """
+    samples, judging = (data.load(regions, judging=j) for j in (False, True))
     if samples is None:
-        raise UserError(f"There are no samples for {plan.net}; render more heads (--heads).")
+        raise UserError("There are no samples of closing eyes; render more heads (--heads).")
     judging = judging or samples
     device = "cuda" if torch.cuda.is_available() else "cpu"
     training = Training(plan, device)
-    checkpoint = output / f"{plan.net}.pt"
+    checkpoint = output / "eyes.pt"
     if checkpoint.exists():
         training.resume(checkpoint)
-    print(f"{plan.net}: {len(samples)} samples, {len(judging)} to judge with, on {device}")
+    print(f"{len(samples)} samples, {len(judging)} to judge with, on {device}")
     until = time.monotonic() + 60 * options.minutes
     means: dict[str, list[float]] = defaultdict(list)
 
     def keep() -> None:
         training.save(checkpoint)
         picture = sheet(training, judging)
-        path = output / "sheets" / f"{plan.net}_{training.step:06d}.png"
+        path = output / "sheets" / f"{training.step:06d}.png"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
         if means:
             row = {name: float(np.mean(values)) for name, values in means.items()}
-            _log(output / "curves.csv", {"net": plan.net, "step": training.step} | row)
+            _log(output / "curves.csv", {"step": training.step} | row)
             means.clear()
 
     columns = (
@@ -296,7 +331,7 @@ def train(plan: Plan, options: argparse.Namespace, regions: Path, output: Path) 
         TimeRemainingColumn(), TextColumn("{task.fields[losses]}"),
     )  # fmt: skip
     with Progress(*columns) as progress:
-        task = progress.add_task(plan.net, total=plan.steps, completed=training.step, losses="")
+        task = progress.add_task("steps", total=plan.steps, completed=training.step, losses="")
         while training.step < plan.steps and time.monotonic() < until:
             for name, value in training.advance(samples).items():
                 means[name].append(value)
@@ -309,16 +344,14 @@ def train(plan: Plan, options: argparse.Namespace, regions: Path, output: Path) 
     found = {
         int(number): data.groups(options.data, int(number)) for number in set(judging.identity)
     }
-    path = output / "metrics.json"
-    metrics = json.loads(path.read_text()) if path.exists() else {}
-    metrics[plan.net] = {"step": training.step, "groups": judge(training, judging, found)}
-    path.write_text(json.dumps(metrics, indent=1) + "\n")
-    print(json.dumps(metrics[plan.net]["groups"]["all"]))
+    metrics = {"step": training.step, "groups": judge(training, judging, found)}
+    (output / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    print(json.dumps(metrics["groups"]["all"]))
 
 
 def _log(path: Path, row: dict[str, Any]) -> None:
     """Add a line to the curves."""
-    names = ["net", "step", *WEIGHTS]
+    names = ["step", *WEIGHTS]
     new = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, names)
@@ -339,11 +372,12 @@ def main() -> None:
     parser.add_argument(
         "--no-render", action="store_true", help="train on the heads that are there"
     )
-    parser.add_argument("--net", choices=NETS, action="append", help="only this one")
     parser.add_argument("--only-prepare", action="store_true", help="cut samples, then stop")
-    parser.add_argument("--steps", type=int, default=12000, help="steps for each network")
+    parser.add_argument("--steps", type=int, default=12000, help="steps of the optimizer")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after, each network")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="stop training after so many"
+    )
     parser.add_argument("--every", type=int, default=500, help="steps between checkpoints")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch on the CPU")
     parser.add_argument("--seed", type=int, default=0)
@@ -360,11 +394,9 @@ def main() -> None:
             task = progress.add_task("samples", total=len(data.finished(options.data)))
             for _ in data.prepare(options.data, regions):
                 progress.advance(task)
-        for net in [] if options.only_prepare else options.net or NETS:
-            plan = Plan(
-                net, options.steps, options.batch, seed=options.seed,
-                perceptual=not options.no_perceptual,
-            )  # fmt: skip
+        if not options.only_prepare:
+            perceptual = not options.no_perceptual
+            plan = Plan(options.steps, options.batch, seed=options.seed, perceptual=perceptual)
             train(plan, options, regions, options.output)
     except UserError as error:
         sys.exit(str(error))
@@ -383,7 +415,7 @@ def _render(options: argparse.Namespace) -> None:
     if options.parts:
         command += ["--parts", str(options.parts)]
     if subprocess.run(command, check=False).returncode:
-        raise UserError("Rendering the heads failed; mend what it said, or use --no-render.")
+        raise UserError("The heads were not rendered; do what is said above, or use --no-render.")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 from models.face.finder import FaceFinder
 from models.face.topology import JAW, mirrored
 from models.keypoints import Keypoints
+from models.mesh import skin
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.pose import from_euler
 from models.photos import load_photo
@@ -84,3 +85,16 @@ def test_a_face_photographed_from_the_side_gets_its_far_cheek(avatar: MeshAvatar
     assert np.abs(colours - own).mean() < 30
     detail = np.abs(back.astype(np.float32) - cv2.blur(back, (3, 3)))[y, x].mean()
     assert detail < 12, "no streaks"
+
+
+def test_where_the_known_skin_ends_does_not_depend_on_what_was_in_memory() -> None:
+    known = np.zeros((40, 40), np.float32)
+    known[15:25, 15:25] = 1
+    middle = np.array([20.0, 20.0], np.float32)
+    rims = []
+    for value in (0.0, 1.0):
+        used = [np.full((360, 56), value, np.float32) for _ in range(4)]
+        del used  # Freed memory of the size that is needed next.
+        rims.append(skin._rim(known, middle))
+    assert np.array_equal(rims[0], rims[1])
+    assert rims[0].max() < 8

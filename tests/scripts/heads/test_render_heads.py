@@ -15,6 +15,8 @@ import pytest
 from scripts.heads.pictures import paint_background, through_webcam
 from scripts.heads.render_heads import folder_of, load_tracks, missing, write_identity
 from scripts.heads.sampling import TONES, Webcam, linear_to_ita, sample
+from scripts.heads.scene import LABELS, Camera, Rendering
+from tests.paths import ROOT
 
 
 def test_skin_tones_are_spread_evenly_from_very_light_to_very_dark() -> None:
@@ -99,12 +101,11 @@ def _needs_renderer() -> None:
 def test_rendered_heads_agree_with_their_landmarks_depth_and_masks(shared: Path) -> None:
     _needs_renderer()
     from models.face.finder import FaceFinder
-    from scripts.heads.render_heads import HeadShooter
-    from scripts.heads.renderer_fast import LABELS
+    from scripts.heads.render_heads import PlanRenderer
 
-    shooter, finder = HeadShooter(shared / "heads_cc0", 256), FaceFinder()
+    renderer, finder = PlanRenderer(shared / "heads_cc0", 256), FaceFinder()
     plan = sample(1, 5, 2)
-    for picture, beside in shooter.shoot(plan):
+    for picture, beside in renderer.frames(plan):
         marks, masks, depth = beside["landmarks"], beside["masks"], beside["depth"]
         faces = finder.find_faces(picture)
         assert faces
@@ -120,6 +121,49 @@ def test_rendered_heads_agree_with_their_landmarks_depth_and_masks(shared: Path)
         assert masks[nose[1], nose[0]] == LABELS.index("skin")
         # The tip of the nose is nearer than the face's rim.
         assert marks[4, 2] < marks[[127, 356], 2].min()
-    again = next(shooter.shoot(plan))
-    assert np.array_equal(again[0], next(shooter.shoot(plan))[0])
-    shooter.close()
+    again = next(renderer.frames(plan))
+    assert np.array_equal(again[0], next(renderer.frames(plan))[0])
+    renderer.close()
+
+
+def test_the_camera_puts_its_target_in_the_middle_and_measures_depth() -> None:
+    camera = Camera(target=(0.2, 7.0, 1.0), distance=10.0, height=4.0)
+    x, y, depth = camera.project(np.array([camera.target], np.float32), 200)[0]
+    assert np.allclose((x, y, depth), (100, 100, 10), atol=1e-3)
+    # 1 dm to the viewer's right and up are 50 of 200 pixels where 4 dm are seen.
+    aside = camera.project(np.array([[1.2, 8.0, 1.0]], np.float32), 200)[0]
+    assert np.allclose(aside, (150, 50, 10), atol=1e-3)
+
+
+def test_a_person_covers_the_background_as_far_as_alpha_says() -> None:
+    alpha = np.array([[0.0, 0.5], [1.0, 1.0]], np.float32)
+    rgb = alpha[..., None] * np.array([0.2, 0.4, 0.6], np.float32)
+    made = Rendering(rgb, alpha, np.zeros((2, 2), np.uint8), alpha)
+    picture = made.over(np.full((2, 2, 3), 0.8, np.float32))
+    assert np.allclose(picture[0, 0], 0.8)
+    assert np.allclose(picture[0, 1], (0.5, 0.6, 0.7))
+    assert np.allclose(picture[1], (0.2, 0.4, 0.6))
+
+
+def test_the_demo_is_the_person_of_the_shipped_clip(shared: Path) -> None:
+    _needs_renderer()
+    from models.face.finder import FaceFinder
+    from realtime.cameras.clip import ClipReader
+    from scripts.heads import render_demo
+
+    finder = FaceFinder()
+    render_demo._start_worker(shared / "heads_cc0")
+    for number, (shipped, _) in enumerate(ClipReader(ROOT / "assets" / "demo.mp4").frames()):
+        if number not in (0, 60):
+            continue
+        made = render_demo._render_frame(number)
+        (face,), (again,) = finder.find_faces(shipped), finder.find_faces(made)
+        height = np.linalg.norm(face.landmarks[10, :2] - face.landmarks[152, :2])
+        gap = np.linalg.norm(face.landmarks[:, :2] - again.landmarks[:, :2], axis=1) / height
+        assert np.median(gap) < 0.01, "framing and motion"
+        left, top, right, bottom = (round(side) for side in face.box)
+        middles = [image[top:bottom, left:right].mean((0, 1)) for image in (shipped, made)]
+        assert np.abs(middles[0] - middles[1]).max() < 6, "skin and light"
+        if number == 60:
+            break
+    render_demo._worker["renderer"].close()
