@@ -7,13 +7,13 @@ import sys
 
 import PIL.Image
 
-from realtime.cameras import open_camera
+from realtime.cameras.clip import ClipReader
+from realtime.frames import CameraFrame
 from realtime.library import prepare
 
 photo, clip, output = sys.argv[1:]
 animation = prepare(photo)
-with open_camera(clip, full_pace=True) as camera:
-    for _ in range(60):
-        followed = animation.follow(camera.read())
-        picture = animation.draw(followed).image
+for number, (image, seconds) in enumerate(ClipReader(clip).frames()):
+    followed = animation.follow(CameraFrame(image, seconds, number))
+    picture = animation.draw(followed).image
 PIL.Image.fromarray(picture).save(output)
