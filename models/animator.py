@@ -105,7 +105,11 @@ class Animator(Protocol):
         ...
 
     def prepare(self, photo: Photo, size: int) -> Avatar:
-        """Make a photo ready to be rendered with its longer side at most `size` pixels.
+        """Make a photo ready to be rendered.
+
+        Args:
+            photo: the picture and the face in it.
+            size: of the avatar's longer side, in pixels, at most.
 
         Raises:
             UserError: the photo cannot be animated by this backend.
@@ -141,6 +145,9 @@ class Animator(Protocol):
             observation: of the frame, made with the same anchor as `reference`.
             reference: of the calibration; None only in absolute motion.
             settings: how the motion is applied.
+
+        Returns:
+            The pose, for `render`.
         """
         ...
 
@@ -157,7 +164,11 @@ class Animator(Protocol):
         ...
 
     def smoother(self, amount: float = 1.0) -> Smoother:
-        """A filter for live observations. amount: above 0; 1 as usual, 2 twice as strong."""
+        """A filter for live observations.
+
+        Args:
+            amount: how strong, above 0; 1 as usual, 2 twice as strong.
+        """
         ...
 
     def smooth(

@@ -29,8 +29,15 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Called with the bytes that are there and the bytes that there will be."""
 
 _CONNECT_SECONDS = 5.0
+"""Seconds without an answer or a byte after which a host is given up: less would give up slow
+lines, more would look like a hang."""
+
 _ATTEMPTS = 3
+"""Requests for one file: one may be interrupted, and one may find that what was kept is wrong; more
+would keep the user waiting for a host that is broken."""
+
 _BLOCK = 1 << 20
+"""Bytes that are taken at once, at most: few calls on a fast line, and progress is told often."""
 
 
 @dataclass(frozen=True)

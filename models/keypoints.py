@@ -47,10 +47,12 @@ def check_finite(keypoints: Keypoints) -> None:
 
 
 _WATCHED = 1.0
-"""Seconds over which the noise of a camera is measured."""
+"""Seconds over which the noise of a camera is measured: less is a handful of frames, more is late
+to notice that the light changes."""
 
 _MARGIN = 2.0
-"""Noise exceeds its root mean square now and then."""
+"""Times the noise's root mean square below which a step is no motion: twice, as noise exceeds it
+now and then."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,14 @@ class KeypointFilter:
         self._last = self._raw = None
 
     def __call__(self, keypoints: Keypoints, seconds: float) -> Keypoints:
-        """Filter the keypoints seen at `seconds` (any steady clock); the same shapes come back.
+        """Filter the keypoints of one frame.
+
+        Args:
+            keypoints: what was seen.
+            seconds: when, on any steady clock.
+
+        Returns:
+            Keypoints of the same shapes.
 
         Raises:
             ArithmeticError: they are not numbers.
@@ -230,9 +239,12 @@ def _run(
 
 
 def blend(start: Keypoints, end: Keypoints, share: float) -> Keypoints:
-    """The keypoints `share` (0..1) of the way from `start` to `end`.
+    """The keypoints on the way from `start` to `end`.
 
-    What only one of them carries (jacobians, blendshapes) is taken from `end`.
+    Args:
+        start: where the way begins.
+        end: where it ends; what only one of them carries (jacobians, blendshapes) is taken from it.
+        share: how much of the way, 0..1.
     """
 
     def mix(a: Floats | None, b: Floats | None) -> Floats | None:
@@ -286,7 +298,11 @@ class KeypointAnimator:
         return blend(start, end, share)
 
     def distance(self, one: Keypoints, other: Keypoints) -> float:
-        """How far the keypoint that moves most goes in the picture, in units of a `Crop`."""
+        """How far the keypoint that moves most goes in the picture, in units of a `Crop`.
+
+        Raises:
+            ValueError: the poses do not have keypoints of the same shape.
+        """
         if one.values.shape != other.values.shape:
             raise ValueError(
                 f"poses of {other.values.shape} and {one.values.shape} cannot be compared"

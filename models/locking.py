@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _RETRY_SECONDS = 0.2
+"""Between two attempts: nothing beside what is waited for, a download or a set-up, and hardly any
+work."""
 
 
 @contextmanager

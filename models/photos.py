@@ -18,7 +18,7 @@ from models.face.finder import FaceFinder
 from models.types import Face, Image, Photo
 
 MAX_PIXELS = 64_000_000
-"""More than any usual camera has."""
+"""More than any usual camera has; decoded they take 192 MB."""
 
 _MAX_PIXELS_OF = {
     "PNG": 36_000_000,
@@ -29,6 +29,8 @@ _MAX_PIXELS_OF = {
 """Where the decoder is slow, or needs 16 bytes for each (WebP): two seconds, 1 GB at most."""
 
 MIN_SIDE = 64
+"""Pixels; less has no room for a face of `MIN_FACE_HEIGHT` and anything around it."""
+
 MIN_FACE_HEIGHT = 40.0
 """Pixels; below, landmarks and picture are too coarse to be animated."""
 
@@ -38,18 +40,33 @@ _SUFFIXES = frozenset(
 # Only formats of pictures: Pillow would also run Ghostscript on a PostScript file.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "TIFF", "GIF", "HEIF", "AVIF", "PPM")
 _MAX_BYTES = 600_000_000
+"""More than `MAX_PIXELS` take uncompressed, with four channels of 16 bits: 512 MB."""
+
 _KEPT_PIXELS = 32_000_000
 """Larger pictures are halved as soon as they are decoded, or while: the avatar is at most 720
 high, and what comes after the decoder would take longer than it."""
 
 _SCANNED_PIXELS = 1_500_000_000
-"""Pixels times passes over them: a progressive JPEG may ask for thousands of passes."""
+"""Pixels times passes over them: a progressive JPEG may ask for thousands of passes. The largest
+photo may have 23; libjpeg writes 10."""
 
 _BACKGROUND = (240, 240, 240)
+"""RGB below what is transparent: light, as the pages that cut-out faces are made for, but not
+white, in which white hair would end."""
+
 _SCAN = b"\xff\xda"
+"""JPEG's marker (ITU-T T.81) with which each pass begins."""
+
 _STRIPS, _TILES = 273, 324
+"""TIFF's tags (TIFF 6.0) with the places of a picture's parts."""
+
 _SMALL_FACE = 0.22
+"""Share of the photo's height below which a face is small. In an avatar 512 pixels high it would
+have less than 113; a larger share would cut the surroundings off more photos."""
+
 _CROP_SIDE = 3.2
+"""Side of the crop around a small face, in its longer sides: room for hair and shoulders, and a
+third of the height for the face."""
 
 
 def load_image(path: Path) -> Image:
@@ -65,9 +82,16 @@ def load_image(path: Path) -> Image:
 
 
 def decode_image(data: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Image:
-    """As `load_image`, of a file's bytes; `path` is only what to call it in messages.
+    """As `load_image`, of a file's bytes.
 
-    More than `max_pixels` pixels are refused before they are decoded.
+    Args:
+        data: the file's bytes.
+        path: what to call it in messages; nothing is read from there.
+        max_pixels: more are refused before they are decoded.
+
+    Returns:
+        (H, W, 3) RGB; half as wide and high as the file's where that has more than 32 million
+        pixels.
 
     Raises:
         UserError: it is not a picture, broken, too large or too small.
@@ -128,7 +152,13 @@ def load_photo(path: Path, finder: FaceFinder, face: int | None = None) -> Photo
 
 
 def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = None) -> Photo:
-    """As `load_photo`, of a picture whose faces are known; `path` is what to call it.
+    """As `load_photo`, of a picture whose faces are known.
+
+    Args:
+        image: (H, W, 3) RGB.
+        faces: those in it, largest first.
+        path: what to call it in messages.
+        face: which face, from 1 on; None for the largest.
 
     Raises:
         UserError: it shows no face, too few faces or too small a face.
@@ -160,6 +190,13 @@ def crop_to_face(image: Image, face: Face) -> tuple[Image, Face]:
     """Crop a picture around a face that is small in it; else both come back as they are.
 
     The square keeps room for hair and shoulders and stays inside the picture as far as it can.
+
+    Args:
+        image: (H, W, 3).
+        face: in its pixels.
+
+    Returns:
+        The cropped picture, and the same face in its pixels.
     """
     height, width = image.shape[:2]
     left, top, right, bottom = face.box

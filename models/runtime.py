@@ -35,12 +35,14 @@ Feeds: TypeAlias = Mapping[str, Any]
 """Inputs by name: arrays, or what `RuntimeSession.run` kept on the device."""
 
 _HEAVY = frozenset({"Conv", "FusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm"})
+"""Operators that take nearly all of the time: where they run is where the network runs."""
 
-# One 1 x 1 convolution of one pixel, for asking what works where no model is at hand.
 TINY = base64.b64decode(
     "CAg6YwoPCgF4CgF3EgF5IgRDb252EgF0KhMIAQgBCAEIARABQgF3SgQAAIA/WhsKAXgSFgoUCAESEAoCCAEK"
     "AggBCgIIAQoCCAFiGwoBeRIWChQIARIQCgIIAQoCCAEKAggBCgIIAUIECgAQEQ=="
 )
+"""An ONNX file of one 1 x 1 convolution of one pixel, for asking what works where no model is at
+hand."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,11 @@ class Unusable(Exception):
 
 
 class RuntimeSession:
-    """One network on one device; safe to use from several threads."""
+    """One network on one device; safe to use from several threads.
+
+    Attributes:
+        outputs: the names of all that the network gives.
+    """
 
     def __init__(self, session: ort.InferenceSession, device: ComputeDevice) -> None:
         """Wrap a session that runs on `device`."""
@@ -130,6 +136,9 @@ class RuntimeSession:
             feeds: the inputs: arrays are uploaded, what was kept is used where it lies.
             outputs: the names of those that are wanted; the others are not downloaded.
             keep: leave the outputs on the device, for the feeds of a later run.
+
+        Returns:
+            The outputs in the order of their names: arrays, or what stays on the device.
         """
         binding = self._session.io_binding()
         for name, value in feeds.items():

@@ -60,7 +60,12 @@ class Crop:
 
     @classmethod
     def around(cls, face: Face, margin: float = 1.9) -> Crop:
-        """The square around a face whose side is `margin` times the face's longer side."""
+        """The square around a face.
+
+        Args:
+            face: in pixels of the frame.
+            margin: side of the square over the face's longer side.
+        """
         left, top, right, bottom = face.box
         half = 0.5 * margin * max(right - left, bottom - top)
         return cls((left + right) / 2, (top + bottom) / 2, max(half, 1.0))

@@ -14,7 +14,13 @@ from models.types import Image
 
 @dataclass(frozen=True)
 class CameraFrame:
-    """A driving frame. captured_at: seconds of `time.perf_counter()`; index counts from 0."""
+    """A driving frame.
+
+    Attributes:
+        image: (H, W, 3) RGB, the user's real face.
+        captured_at: seconds of `time.perf_counter()`.
+        index: counts from 0.
+    """
 
     image: Image
     captured_at: float
@@ -25,8 +31,11 @@ class CameraFrame:
 class AvatarFrame:
     """A rendered frame.
 
-    captured_at: when the camera frame that drove it was captured, or None for a still or a repeat
-        (no latency to measure). live: whether it shows the driven avatar (False: the still photo).
+    Attributes:
+        image: (H, W, 3) RGB.
+        captured_at: when the camera frame that drove it was captured, seconds of
+            `time.perf_counter()`; None for a still or a repeat (no latency to measure).
+        live: it shows the driven avatar; False: the still photo.
     """
 
     image: Image

@@ -25,7 +25,11 @@ STAGES = (
 add parts of `render` under names of their own."""
 
 _SMALLEST = 1e-5
+"""Seconds of the first bin: what is faster is nothing beside a frame."""
+
 _STEP = math.log(1.01)
+"""From bin to bin, as a logarithm: 1 %, so that percentiles are that accurate."""
+
 _BINS = 1700  # 1 % steps from 10 microseconds to more than 3 minutes.
 
 
@@ -33,10 +37,17 @@ class Series:
     """Durations in seconds: the last `window` seconds exactly, all of them as a histogram.
 
     The histogram is accurate to one per cent and does not grow, however long the run.
+
+    Attributes:
+        count: how many were added.
     """
 
     def __init__(self, window: float = 10.0) -> None:
-        """Start empty."""
+        """Start empty.
+
+        Args:
+            window: seconds.
+        """
         self._window = window
         self._recent: deque[tuple[float, float]] = deque()
         self._bins = np.zeros(_BINS, np.int64)
@@ -46,7 +57,12 @@ class Series:
         self.count = 0
 
     def add(self, duration: float, now: float | None = None) -> None:
-        """Record one duration, at `now` (seconds of `time.perf_counter()`)."""
+        """Record one duration.
+
+        Args:
+            duration: seconds.
+            now: when it ended, seconds of `time.perf_counter()`; None: now.
+        """
         at = time.perf_counter() if now is None else now
         index = int(math.log(max(duration, _SMALLEST) / _SMALLEST) / _STEP + 0.5)
         with self._lock:
@@ -63,7 +79,12 @@ class Series:
             self._recent.popleft()
 
     def recent(self, percent: float, now: float | None = None) -> float | None:
-        """The percentile (0..100) of the last seconds, or None where there is nothing."""
+        """A percentile of the last `window` seconds, in seconds; None where there is nothing.
+
+        Args:
+            percent: which, 0..100.
+            now: the end of the window, seconds of `time.perf_counter()`; None: now.
+        """
         found = self.recents((percent,), now)
         return None if found is None else found[0]
 
@@ -79,7 +100,11 @@ class Series:
         return tuple(float(value) for value in np.percentile(values, percents))
 
     def overall(self, percent: float) -> float | None:
-        """The percentile (0..100) of the whole run, or None where there is nothing."""
+        """A percentile of the whole run, in seconds; None where there is nothing.
+
+        Args:
+            percent: which, 0..100.
+        """
         with self._lock:
             if not self.count:
                 return None
@@ -105,10 +130,18 @@ class Series:
 
 
 class Times:
-    """One `Series` for each stage; safe to use from several threads."""
+    """One `Series` for each stage; safe to use from several threads.
+
+    Attributes:
+        series: by the name of the stage.
+    """
 
     def __init__(self, window: float = 10.0) -> None:
-        """Start with the known stages, all empty."""
+        """Start with the known stages, all empty.
+
+        Args:
+            window: seconds, of each series.
+        """
         self._window = window
         self.series: dict[str, Series] = {name: Series(window) for name in STAGES}
 

@@ -34,6 +34,9 @@ def prepare(
         motion: since the calibration, or absolute.
         adapt_scale: scale the motion by the size of the faces.
 
+    Returns:
+        The animation, at rest.
+
     Raises:
         UserError: the photo or the backend cannot be used.
     """

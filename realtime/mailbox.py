@@ -10,7 +10,11 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """A slot for one item: a newer item replaces one that nobody took, so nothing grows stale."""
+    """A slot for one item: a newer item replaces one that nobody took, so nothing grows stale.
+
+    Attributes:
+        replaced: how many items were replaced before anybody took them.
+    """
 
     def __init__(self) -> None:
         """Start empty and open."""

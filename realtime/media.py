@@ -16,6 +16,7 @@ _FORMATS = (
 """Kinds of files that hold their pictures themselves: no playlists, which name other files."""
 
 _STREAMS = 64
+"""Of one file: ordinary ones have a handful, and each costs memory and time before it is known."""
 
 
 def open_media(path: Path) -> av.container.InputContainer:

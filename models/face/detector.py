@@ -11,16 +11,23 @@ from models.face.network import Network, load_network
 from models.types import Floats, Image
 
 _SIDE = 128
+"""Pixels of a side of what the network looks at."""
+
 _SCORE = 0.5
+"""Least score of a candidate, 0..1: as in MediaPipe's graph for this network."""
+
 _OVERLAP = 0.3
+"""Shared over joint area of two boxes from which they are one face: as in the same graph."""
 
 
 @dataclass(frozen=True)
 class Detection:
     """A face found in a picture, in its pixels.
 
-    box: (4,) left, top, right, bottom. points: (6, 2): the person's right eye, left eye, nose
-    tip, mouth, right ear, left ear. score: 0..1.
+    Attributes:
+        box: (4,) left, top, right, bottom.
+        points: (6, 2), the person's right eye, left eye, nose tip, mouth, right ear, left ear.
+        score: 0..1, the network's belief that this is a face.
     """
 
     box: Floats
@@ -45,12 +52,23 @@ class FaceDetector:
     """
 
     def __init__(self, network: Network | None = None) -> None:
-        """Use a network; None: the one that comes along."""
+        """Make it ready.
+
+        Args:
+            network: the one to use; None: the one that comes along.
+
+        Raises:
+            UserError: the network's file is missing or broken.
+        """
         self._net = network or load_network("detector")
         self._anchors = _anchors()
 
     def detect(self, image: Image) -> list[Detection]:
-        """All faces in `image` (H, W, 3, RGB), largest first."""
+        """All faces in a picture, largest first.
+
+        Args:
+            image: (H, W, 3) RGB, of any size; it is looked at in 128 x 128 pixels.
+        """
         height, width = image.shape[:2]
         scale = _SIDE / max(height, width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))

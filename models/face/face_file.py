@@ -5,9 +5,10 @@ that the networks do not see. It is JSON:
 
     {"version": 1, "width": 768, "height": 1024, "landmarks": [[0.5, 0.25, -0.01], ...]}
 
-width, height: of the upright picture that the points were placed on; a copy of another size will
-do as well, one of another shape will not. landmarks: 478 points in the order of
-`models.types.Face`, as fractions of the picture: x and z of its width, y of its height.
+- `width`, `height`: of the upright picture that the points were placed on; a copy of another size
+  will do as well, one of another shape will not.
+- `landmarks`: 478 points in the order of `models.types.Face`, as fractions of the picture: x and z
+  of its width, y of its height.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from models.face.topology import neutral_face
 from models.types import Face, Floats, Image
 
 _VERSION = 1
+"""Of the format; another one is refused, as its numbers may mean something else."""
+
 _POINTS = 478
+"""As many as `models.types.Face` has."""
 
 _MAX_BYTES = 200_000
 """478 points take 25 kB; with all digits and spaces that a program may write, three times that."""

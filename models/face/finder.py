@@ -13,7 +13,8 @@ from models.face.landmarker import PRESENT, CropRegion, Landmarker
 from models.types import Face, Floats, Image
 
 _SAME = 0.3
-"""Shared area of two faces' boxes, of the smaller one, from which they are the same face."""
+"""Shared area of two faces' boxes, of the smaller one, from which they are the same face: views
+that overlap find a face more than once, and the faces of two people hardly overlap."""
 
 
 class FaceFinder:

@@ -32,13 +32,18 @@ def set_irises(landmarks: Floats) -> None:
 
 
 def rightward(landmarks: Floats, eye: Eye) -> Floats:
-    """From the eye's corner at the picture's left to the other one, (3,)."""
+    """From the eye's corner at the picture's left to the other one, (3,), of (478, 3) landmarks."""
     a, b = landmarks[eye.corners]
     return np.asarray(b - a if b[0] > a[0] else a - b)
 
 
 def aside(landmarks: Floats, eye: Eye) -> float:
-    """How far an iris is to the right of the middle of its eye in the picture, in eye widths."""
+    """How far an iris is to the right of the middle of its eye in the picture, in eye widths.
+
+    Args:
+        landmarks: (478, 3), pixels of the picture.
+        eye: which of the two.
+    """
     along = rightward(landmarks, eye)[:2]
     off = landmarks[eye.iris[0], :2] - landmarks[eye.corners, :2].mean(0)
     return float(off @ along) / max(float(along @ along), 1e-12)

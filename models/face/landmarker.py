@@ -13,8 +13,10 @@ from models.face.network import Network, load_network
 from models.types import Face, Floats, Image
 
 _SIDE = 256
+"""Pixels of a side of what the network looks at."""
+
 _MARGIN = 1.5  # side of the region over the face's longer side, as the network was trained
-_EYE_RIGHT, _EYE_LEFT = 33, 263  # outer eye corners
+_EYE_RIGHT, _EYE_LEFT = 33, 263  # outer eye corners, in MediaPipe's numbering
 
 PRESENT = 0.5
 """The least score of a face; below, the network itself takes none for more likely."""
@@ -22,7 +24,14 @@ PRESENT = 0.5
 
 @dataclass(frozen=True)
 class CropRegion:
-    """A rotated square of a picture. cx, cy, side in pixels; angle in radians, clockwise."""
+    """A rotated square of a picture.
+
+    Attributes:
+        cx: the centre's column in pixels.
+        cy: the centre's row in pixels.
+        side: of the square, in pixels.
+        angle: radians, clockwise.
+    """
 
     cx: float
     cy: float
@@ -67,11 +76,23 @@ class Landmarker:
     """Looks at one region of a picture. It keeps nothing of it, so threads may share it."""
 
     def __init__(self, network: Network | None = None) -> None:
-        """Use a network; None: the one that comes along."""
+        """Make it ready.
+
+        Args:
+            network: the one to use; None: the one that comes along.
+
+        Raises:
+            UserError: the network's file is missing or broken.
+        """
         self._net = network or load_network("landmarks")
 
     def face(self, image: Image, region: CropRegion) -> Face | None:
-        """The face in a region, or None if the landmarks are not believed to be one."""
+        """The face in a region, or None if the landmarks are not believed to be one.
+
+        Args:
+            image: (H, W, 3) RGB.
+            region: where to look; None comes back too where its centre is not in the picture.
+        """
         height, width = image.shape[:2]
         if not (0 <= region.cx < width and 0 <= region.cy < height and region.side > 8):
             return None
@@ -81,7 +102,15 @@ class Landmarker:
         return Face(landmarks, None, score)
 
     def landmarks(self, image: Image, region: CropRegion) -> tuple[Floats, float]:
-        """Landmarks (478, 3) in the picture's pixels, and the score 0..1 that a face is there."""
+        """What the network sees in a region, whether or not it is a face.
+
+        Args:
+            image: (H, W, 3) RGB.
+            region: where to look; what lies outside of the picture is black.
+
+        Returns:
+            Landmarks (478, 3) in the picture's pixels, and the score 0..1 that a face is there.
+        """
         matrix = region.matrix()
         crop = cv2.warpAffine(
             image,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.types import Floats
 
 Indices = NDArray[np.int64]
+"""Numbers of landmarks or vertices."""
 
 # fmt: off
 OVAL = np.array([
@@ -46,10 +47,14 @@ MOUTH_REGION = np.array(sorted({
 
 
 class Eye:
-    """The points of one eye.
+    """The points of one eye, by their numbers.
 
-    corners: outer, inner. upper, lower: the lid edges from outer to inner, in pairs. lid: the skin
-    above and below the edges. iris: centre, then four points on its rim.
+    Attributes:
+        corners: (2,) outer, inner.
+        upper: (7,) the upper lid's edge, from outer to inner without the corners.
+        lower: (7,) the lower lid's edge, likewise, so that both make pairs.
+        lid: (16,) the skin above and below the edges.
+        iris: (5,) the centre, then four points on the rim.
     """
 
     def __init__(
@@ -60,7 +65,7 @@ class Eye:
         lid: list[int],
         iris: list[int],
     ) -> None:
-        """Store the indices as arrays."""
+        """Store the numbers of the points, each list as the attribute of its name."""
         self.corners: Indices = np.array(corners)
         self.upper: Indices = np.array(upper)
         self.lower: Indices = np.array(lower)
@@ -114,8 +119,10 @@ IRISES = tuple(range(468, 478))
 """Both irises: each a centre and four points on its rim."""
 
 UPPER_LIP = INNER_LIPS[1:10]
+"""The upper inner lip edge without the corners, from the person's right to the left."""
+
 LOWER_LIP = INNER_LIPS[:10:-1]
-"""The inner lip edges without the corners, in pairs from the person's right to the left."""
+"""The lower one likewise, so that both make pairs."""
 
 
 @cache

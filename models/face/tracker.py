@@ -12,7 +12,8 @@ _KEPT = 90
 """Frames for which the place of a lost face is kept for it alone: 3 seconds at 30 fps."""
 
 _NEAR = 0.6
-"""How far a face may move between two frames, in sides of its region, and still be the same."""
+"""How far a face may move between two frames, in sides of its region, and still be the same: less
+would lose one that moves fast, more would take a neighbour's."""
 
 
 class FaceTracker:
@@ -42,7 +43,11 @@ class FaceTracker:
         self._missed = 0
 
     def track(self, frame: Image) -> Face | None:
-        """The followed face in the next frame of a video, or None if no face is there."""
+        """The followed face in the next frame of a video, or None if it is not there.
+
+        Args:
+            frame: (H, W, 3) RGB, of the size of the frame before.
+        """
         region, self._region = self._region, None
         face = None if region is None else self._continued(frame, region, region)
         if face is None:

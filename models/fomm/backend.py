@@ -46,10 +46,13 @@ class FommAnimator(KeypointAnimator):
     )
 
     def __init__(self, engine: Engine, face: bool = True, name: str = "fomm") -> None:
-        """Animate with `engine`.
+        """Animate with an engine.
 
-        face: cut pictures out around the face, as the networks for faces expect; otherwise take
-            the largest square in their middle.
+        Args:
+            engine: computes the networks.
+            face: cut pictures out around the face, as the networks for faces expect; otherwise
+                take the largest square in their middle.
+            name: what to call the backend.
         """
         self.name = name
         self._engine = engine
@@ -65,7 +68,15 @@ class FommAnimator(KeypointAnimator):
         return SIDE
 
     def prepare(self, photo: Photo, size: int) -> FommAvatar:
-        """Cut out the part that is animated and encode it; the still is at most 256 x 256."""
+        """Cut out the part that is animated and encode it.
+
+        Args:
+            photo: the picture and the face in it.
+            size: pixels of a side of the still, at most; it is never larger than 256.
+
+        Raises:
+            UserError: the networks find no keypoints in it.
+        """
         picture = _cut(photo.image, self._square(photo.image, Crop.around(photo.face)))
         network_picture = _to_network(picture)
         keypoints = self._engine.detect(network_picture)
@@ -81,7 +92,10 @@ class FommAnimator(KeypointAnimator):
         )
 
     def observe(self, frame: Image, face: Face, anchor: Face) -> Keypoints | None:
-        """The ten keypoints and jacobians of the square around the anchor."""
+        """The ten keypoints and jacobians of the square around the anchor.
+
+        None where the jacobians are not numbers.
+        """
         square = self._square(frame, Crop.around(anchor))
         keypoints = self._engine.detect(_to_network(_cut(frame, square)))
         if keypoints.jacobians is None or not np.isfinite(keypoints.jacobians).all():
@@ -111,7 +125,11 @@ class FommAnimator(KeypointAnimator):
         return relative_motion(avatar.rest, reference, observation, settings.adapt_scale)
 
     def render(self, avatar: FommAvatar, pose: Keypoints) -> Image:
-        """The generator's picture, of the size of the still."""
+        """The generator's picture, of the size of the still.
+
+        Raises:
+            ArithmeticError: it is not made of numbers.
+        """
         picture = self._engine.render(avatar.source, pose)[0].transpose(1, 2, 0)
         if not np.isfinite(picture).all():
             raise ArithmeticError("the generator's picture is not made of numbers")

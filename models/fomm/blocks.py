@@ -75,7 +75,14 @@ class Encoder(nn.Module):
     """Halves the size level by level and keeps every level."""
 
     def __init__(self, inside: int, expansion: int, most: int, levels: int) -> None:
-        """Channels are `expansion` times 2, 4, 8, ..., but at most `most`."""
+        """Untrained blocks.
+
+        Args:
+            inside: channels that come in.
+            expansion: channels of the levels are this times 2, 4, 8, ...
+            most: but not more than this.
+            levels: how often the size is halved.
+        """
         super().__init__()
         channels = [inside] + [min(most, expansion * 2 ** (i + 1)) for i in range(levels)]
         self.down_blocks = nn.ModuleList(
@@ -149,13 +156,18 @@ class AntiAlias(nn.Module):
 
 
 def grid(side: int, like: Tensor) -> Tensor:
-    """(side, side, 2): the (x, y) of every pixel, the borders' centres at -1 and 1."""
+    """(side, side, 2): the (x, y) of every pixel, the borders' centres at -1 and 1.
+
+    Args:
+        side: in pixels.
+        like: has the type and the device that the result shall have.
+    """
     line = 2 * torch.arange(side, dtype=like.dtype, device=like.device) / (side - 1) - 1
     return torch.stack([line.expand(side, side), line[:, None].expand(side, side)], -1)
 
 
 def gaussians(values: Tensor, side: int) -> Tensor:
-    """(B, K, 2) keypoints as pictures (B, K, side, side)."""
+    """(B, K, 2) keypoints, x and y in -1..1, as pictures (B, K, side, side), 0..1."""
     offset = grid(side, values) - values[:, :, None, None]
     return torch.exp(-0.5 * (offset**2).sum(-1) / VARIANCE)
 

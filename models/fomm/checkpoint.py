@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from models.fomm.graph import Weights  # Needs onnx, which may be missing.
 
 EXTRA = "install torch onnx"
+"""What pip is told, for what only the import needs."""
+
 PARTS = ("generator", "kp_detector")
+"""The parts of a checkpoint that animate, by their official names."""
 
 _NAMED = frozenset(
     ["collections OrderedDict", "collections Counter", "collections defaultdict"]
@@ -39,7 +42,12 @@ _OLD_PICKLES = 5
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The weights of both networks by their official names, all float32."""
+    """The weights of both networks by their official names, all float32.
+
+    Attributes:
+        generator: with the dense motion network in it.
+        kp_detector: of the keypoint detector.
+    """
 
     generator: Weights
     kp_detector: Weights
@@ -71,6 +79,9 @@ def load(path: Path, config_name: str | None = None) -> tuple[Checkpoint, Config
     Args:
         path: the file, such as vox-adv-cpk.pth.tar.
         config_name: the user's choice; None: from the file's name, else vox-256.
+
+    Returns:
+        The weights of both networks, and the configuration.
 
     Raises:
         UserError: PyTorch is missing, the file is no whole checkpoint, or the choice does not fit.

@@ -1,4 +1,8 @@
-"""The official configurations, as far as they matter for animating."""
+"""The official configurations, as far as they matter for animating.
+
+The numbers are those of the official repository (AliaksandrSiarohin/first-order-model): of its
+files in `config/`, whose keys are in brackets, and where these say nothing of its code.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +11,38 @@ from dataclasses import dataclass
 from models.errors import UserError
 
 SIDE = 256
-"""Pixels of a side of every picture that goes into or comes out of the networks."""
+"""Pixels of a side of every picture that goes into or comes out of the networks (`frame_shape`)."""
 
 SMALL = 64
-"""Pixels of a side of what the keypoint detector and the dense motion network look at."""
+"""Pixels of a side of what the keypoint detector and the dense motion network look at: a quarter of
+a picture's (`scale_factor`)."""
 
 FEATURES = 256
-"""Channels of the encoded source, which is `SMALL` pixels wide and high."""
+"""Channels of the encoded source, which is `SMALL` pixels wide and high: the generator's 64
+(`block_expansion`), doubled at each of two halvings (`num_down_blocks`)."""
 
 KEYPOINTS = 10
+"""As all official configurations have them (`num_kp`)."""
 
 TEMPERATURE = 0.1
-"""Of the softmax that makes heatmaps."""
+"""Of the softmax that makes heatmaps (`temperature`)."""
 
 VARIANCE = 0.01
-"""Of the Gaussian that shows a keypoint to the dense motion network, in squared crop units."""
+"""Of the Gaussian that shows a keypoint to the dense motion network, in squared crop units; the
+code's default (`kp_variance`)."""
 
 
 @dataclass(frozen=True)
 class Config:
     """What differs between the official checkpoints.
 
-    name: that of the official file in `config/`, without its ending.
-    shows: what the networks were trained on, in a few words.
-    face: whether pictures are cut out around the face; otherwise the whole picture counts.
-    single_jacobian_map: all keypoints share one map of local motion.
-    align_corners: how `grid_sample` counts pixels. The official code leaves this to PyTorch's
-        default, which is False since version 1.3; True is what the very first release computed.
+    Attributes:
+        name: that of the official file in `config/`, without its ending.
+        shows: what the networks were trained on, in a few words.
+        face: whether pictures are cut out around the face; otherwise the whole picture counts.
+        single_jacobian_map: all keypoints share one map of local motion.
+        align_corners: how `grid_sample` counts pixels. The official code leaves this to PyTorch's
+            default, which is False since version 1.3; True is what the very first release computed.
     """
 
     name: str
@@ -83,9 +92,11 @@ def config_named(name: str) -> Config:
 
 
 def guess_config(filename: str, single_jacobian_map: bool) -> Config | None:
-    """The configuration that an official file's name stands for, such as "vox-adv-cpk.pth.tar".
+    """The configuration that an official file's name stands for; None if it is no such name.
 
-    single_jacobian_map: what the weights say; a name that contradicts them is not believed.
+    Args:
+        filename: such as "vox-adv-cpk.pth.tar".
+        single_jacobian_map: what the weights say; a name that contradicts them is not believed.
     """
     stem = filename.lower().replace("_", "-").removesuffix(".tar").removesuffix(".pth")
     for name in sorted(CONFIGS, key=len, reverse=True):

@@ -19,6 +19,8 @@ from models.runtime import Feeds, Precision, Runtime, next_runtime, open_runtime
 from models.types import Floats
 
 NETWORKS = ("detect", "encode_source", "render")
+"""The names of the graphs; see `export`."""
+
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
 
@@ -28,7 +30,11 @@ _log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """Computes the networks. Pictures are (1, 3, 256, 256), float32, RGB, 0..1."""
+    """Computes the networks.
+
+    Pictures are (1, 3, 256, 256), float32, RGB, 0..1. Keypoints have values (10, 2) in -1..1 and
+    jacobians (10, 2, 2).
+    """
 
     @property
     def device(self) -> str:
@@ -66,6 +72,10 @@ class OnnxEngine:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         """Load an imported model onto the best device.
+
+        Args:
+            folder: the model's.
+            manifest: what is in it.
 
         Raises:
             UserError: a file was changed, or no device works.
@@ -170,7 +180,7 @@ class _Verified(Mapping[Precision, Path | bytes]):
 
 
 def samples() -> dict[str, Feeds]:
-    """Inputs with which every device must cope."""
+    """For each network the inputs, by name, with which every device must cope."""
     picture = np.full((1, 3, SIDE, SIDE), 0.5, np.float32)
     values = np.zeros((1, KEYPOINTS, 2), np.float32)
     jacobians = np.tile(np.eye(2, dtype=np.float32), (1, KEYPOINTS, 1, 1))

@@ -1,9 +1,11 @@
 """From the weights of a checkpoint to the three ONNX graphs that animate.
 
-detect: picture -> values, jacobians. encode_source: picture -> features, small.
-render: features, small, source_values, source_jacobians, values, jacobians -> prediction, and
-deformation, mask and occlusion_map for those who want to look inside. All are float32 outside;
-pictures are (1, 3, 256, 256), RGB, 0..1.
+- `detect`: picture -> values, jacobians.
+- `encode_source`: picture -> features, small.
+- `render`: features, small, source_values, source_jacobians, values, jacobians -> prediction, and
+  deformation, mask and occlusion_map for those who want to look inside.
+
+All are float32 outside; pictures are (1, 3, 256, 256), RGB, 0..1.
 """
 
 from __future__ import annotations
@@ -26,11 +28,19 @@ from models.fomm.graph import (
 from models.types import Floats
 
 _K = KEYPOINTS
+
 _AREA = SMALL * SMALL
+"""Pixels of the small pictures."""
 
 
 def detect_graph(weights: Weights, config: Config, half: bool = False) -> onnx.ModelProto:
-    """The keypoint detector."""
+    """The keypoint detector.
+
+    Args:
+        weights: of a checkpoint's `kp_detector`.
+        config: what they were trained as.
+        half: compute the convolutions in float16.
+    """
     graph = Graph("detect", half)
     picture = graph.input("picture", (1, 3, SIDE, SIDE))
     small = graph.narrow(graph.blur(picture, weights["down.weight"]))
@@ -54,7 +64,12 @@ def detect_graph(weights: Weights, config: Config, half: bool = False) -> onnx.M
 
 
 def encode_graph(weights: Weights, half: bool = False) -> onnx.ModelProto:
-    """The part of the generator that sees only the source."""
+    """The part of the generator that sees only the source.
+
+    Args:
+        weights: of a checkpoint's `generator`.
+        half: compute the convolutions in float16.
+    """
     graph = Graph("encode_source", half)
     picture = graph.input("picture", (1, 3, SIDE, SIDE))
     small = graph.blur(picture, weights["dense_motion_network.down.weight"])
@@ -73,8 +88,12 @@ def render_graph(
 ) -> onnx.ModelProto:
     """Dense motion and the part of the generator that runs for every frame.
 
-    tiled: write the generator with `winograd`, which is faster on a CPU, but whose transforms cost
-        precision that float16 and integers do not have.
+    Args:
+        weights: of a checkpoint's `generator`.
+        config: what they were trained as.
+        half: compute the convolutions in float16.
+        tiled: write the generator with `winograd`, which is faster on a CPU, but whose transforms
+            cost precision that float16 and integers do not have.
     """
     graph = Graph("render", half)
     features = graph.input("features", (1, FEATURES, SMALL, SMALL))

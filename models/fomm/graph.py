@@ -17,6 +17,9 @@ from onnx import TensorProto, helper, numpy_helper
 from models.types import Floats
 
 OPSET = 17
+"""Version of ONNX's operators: `GridSample` came with 16, and with 20 its mode "bilinear" became
+"linear"."""
+
 Weights: TypeAlias = Mapping[str, Floats]
 """The parameters of a checkpoint's part by their official names."""
 
@@ -28,7 +31,12 @@ class Graph:
     """A graph that grows by one node at a time; values are known by their names."""
 
     def __init__(self, name: str, half: bool = False) -> None:
-        """An empty graph. With `half`, `conv` and `norm` compute in float16."""
+        """An empty graph.
+
+        Args:
+            name: what ONNX calls it.
+            half: `conv` and `norm_relu` compute in float16.
+        """
         self.name = name
         self.half = half
         self._nodes: list[onnx.NodeProto] = []
@@ -37,28 +45,38 @@ class Graph:
         self._outputs: list[onnx.ValueInfoProto] = []
 
     def input(self, name: str, shape: Sequence[int]) -> str:
-        """Declare a float32 input."""
+        """Declare a float32 input; its name is its value's."""
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         return name
 
     def output(self, name: str, value: str, shape: Sequence[int]) -> None:
-        """Declare a float32 output."""
+        """Declare a float32 output, which gets a value."""
         self._nodes.append(helper.make_node("Identity", [value], [name], name=name))
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
-        """A constant array."""
+        """A constant array, of anything that NumPy makes an array of."""
         name = f"c{len(self._constants)}"
         array = np.ascontiguousarray(np.asarray(value, dtype))
         self._constants[name] = numpy_helper.from_array(array, name)
         return name
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """A node with one output."""
+        """A node with one output; see `ops`."""
         return self.ops(kind, inputs, 1, **attributes)[0]
 
     def ops(self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
-        """A node with several outputs."""
+        """A node with several outputs.
+
+        Args:
+            kind: ONNX's name of the operator.
+            inputs: the names of its values.
+            outputs: how many there are.
+            **attributes: of the operator.
+
+        Returns:
+            The names of the outputs.
+        """
         name = f"{kind.lower()}_{len(self._nodes)}"
         names = [f"{name}.{i}" for i in range(outputs)]
         self._nodes.append(helper.make_node(kind, inputs, names, name=name, **attributes))
@@ -79,7 +97,15 @@ class Graph:
     def conv(
         self, value: str, weight: Floats, bias: Floats, pads: Sequence[int] | int, **attributes: Any
     ) -> str:
-        """A convolution. pads: of all sides, or (top, left, bottom, right)."""
+        """A convolution.
+
+        Args:
+            value: (1, I, H, W), in the type of `narrow`.
+            weight: (O, I, h, w).
+            bias: (O,).
+            pads: pixels of zeros on all sides, or on (top, left, bottom, right).
+            **attributes: more of ONNX's `Conv`, such as strides.
+        """
         dtype = np.float16 if self.half else np.float32
         return self.op(
             "Conv",
@@ -92,14 +118,19 @@ class Graph:
         )
 
     def norm_relu(self, value: str, weights: Weights, key: str) -> str:
-        """A batch norm that cannot be folded, and a ReLU."""
+        """A batch norm that cannot be folded, called `key` in the weights, and a ReLU."""
         dtype = np.float16 if self.half else np.float32
         parts = ("weight", "bias", "running_mean", "running_var")
         constants = [self.constant(weights[f"{key}.{part}"], dtype) for part in parts]
         return self.op("Relu", self.op("BatchNormalization", value, *constants, epsilon=_EPSILON))
 
     def blur(self, picture: str, weight: Floats) -> str:
-        """A float32 picture, blurred and four times smaller. weight: (3, 1, 13, 13)."""
+        """A float32 picture, blurred and four times smaller.
+
+        Args:
+            picture: (1, 3, H, W).
+            weight: (3, 1, 13, 13), the blur for each colour.
+        """
         side = weight.shape[-1]
         return self.op(
             "Conv",
@@ -135,7 +166,16 @@ class Graph:
 
 
 def folded(weights: Weights, conv: str, norm: str) -> tuple[Floats, Floats]:
-    """The kernel and bias of a convolution with the batch norm behind it folded in."""
+    """A convolution with the batch norm behind it folded in.
+
+    Args:
+        weights: of a checkpoint's part.
+        conv: the convolution's name there.
+        norm: the batch norm's.
+
+    Returns:
+        The kernel (O, I, h, w) and the bias (O,), float32.
+    """
     scale, shift = scale_and_shift(weights, norm)
     kernel = weights[f"{conv}.weight"] * scale[:, None, None, None]
     bias = weights[f"{conv}.bias"] * scale + shift
@@ -143,20 +183,20 @@ def folded(weights: Weights, conv: str, norm: str) -> tuple[Floats, Floats]:
 
 
 def scale_and_shift(weights: Weights, norm: str) -> tuple[Floats, Floats]:
-    """A batch norm as a factor and a summand for each channel."""
+    """A batch norm as a factor (C,) and a summand (C,) for each channel."""
     variance = weights[f"{norm}.running_var"].astype(np.float64)
     scale = weights[f"{norm}.weight"] / np.sqrt(variance + _EPSILON)
     return scale, weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
 
 
 def down(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
-    """Convolution, ReLU and a halving by averages."""
+    """A 3 x 3 convolution, ReLU and a halving by averages: (1, I, H, W) to (1, O, H / 2, W / 2)."""
     out = graph.op("Relu", graph.conv(value, kernel, bias, 1))
     return graph.op("AveragePool", out, kernel_shape=[2, 2], strides=[2, 2])
 
 
 def up(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
-    """Doubling by repetition, a 3 x 3 convolution and ReLU."""
+    """Doubling by repetition, a 3 x 3 convolution and ReLU: (1, I, H, W) to (1, O, 2 H, 2 W)."""
     parts = []
     for row in (0, 1):
         for column in (0, 1):
@@ -168,7 +208,7 @@ def up(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
 
 
 def few_channels(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
-    """A convolution (O, I, n, n) with few outputs, of a picture that keeps its size.
+    """A convolution (O, I, n, n) with few outputs O, of a picture that keeps its size.
 
     The rows of the kernel become channels of one convolution of (1, n), so that there are enough
     of them to fill the processor's registers; then the rows are shifted and added.
@@ -199,9 +239,17 @@ def _pair(kernel: Floats, parity: int, axis: int) -> Floats:
 def hourglass(
     graph: Graph, value: str, weights: Weights, key: str, order: Sequence[int]
 ) -> list[str]:
-    """An hourglass network; what comes out are the parts to be joined: decoder, then input.
+    """An hourglass network.
 
-    order: the places in the official input of the channels of `value`.
+    Args:
+        graph: grows by it.
+        value: what goes in.
+        weights: of the checkpoint's part that it belongs to.
+        key: its name there.
+        order: the places in the official input of the channels of `value`.
+
+    Returns:
+        The parts to be joined: what the decoder gives, then the input.
     """
     kept = [value]
     for i in range(5):

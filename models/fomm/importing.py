@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from models.runtime import RuntimeSession
 
 _FRAMES = 8
+"""Inputs that integers are calibrated with: every other one; the rest measure what is lost. More
+would make the import longer, fewer would leave motions unseen."""
 
 _TOLERANCE = 1e-3
 """The largest error of the exported graphs against PyTorch, of values from 0 to 1."""
@@ -49,9 +51,12 @@ def import_checkpoint(
         config_name: its configuration; None: from the file's name.
         name: what to call the model; None: as its configuration.
         integers: also write the frame's network in 8-bit integers.
-        face: a picture of a face to calibrate the integers with; None: a made-up picture.
         keep_torch: also keep the weights for `TorchEngine`.
+        face: (H, W, 3) RGB, a face to calibrate the integers with; None: a made-up picture.
         tell: called with one line about each step.
+
+    Returns:
+        The manifest that was written.
 
     Raises:
         UserError: PyTorch is missing, the file cannot be used, the export is not exact, or the
@@ -134,7 +139,13 @@ def _write_graphs(
 def graphs(
     weights: checkpoints.Checkpoint, config: Config, half: bool
 ) -> Iterator[tuple[str, onnx.ModelProto]]:
-    """The three networks by name, one after the other to save memory."""
+    """The three networks by name, one after the other to save memory.
+
+    Args:
+        weights: of the checkpoint.
+        config: what they were trained as.
+        half: compute the convolutions in float16.
+    """
     from models.fomm import export
 
     yield "detect", export.detect_graph(weights.kp_detector, config, half)
@@ -143,7 +154,7 @@ def graphs(
 
 
 def sample_picture(seed: int) -> Floats:
-    """A soft made-up picture (1, 3, 256, 256), 0..1."""
+    """A soft made-up picture (1, 3, 256, 256), 0..1; the same for the same seed."""
     import cv2
 
     low = np.random.default_rng(seed).uniform(0, 1, (9, 9, 3)).astype(np.float32)
@@ -209,7 +220,12 @@ def _source_feeds(sessions: dict[str, RuntimeSession], picture: Floats) -> dict[
 def calibration_frames(
     sessions: dict[str, RuntimeSession], face: Image | None
 ) -> list[dict[str, Any]]:
-    """Inputs of `render` as a live run gives them: a face that moves, turns and comes nearer."""
+    """Inputs of `render` as a live run gives them: a face that moves, turns and comes nearer.
+
+    Args:
+        sessions: the three networks by name.
+        face: (H, W, 3) RGB; None: a made-up picture.
+    """
     import cv2
 
     if face is None:

@@ -21,14 +21,22 @@ MODELS_VARIABLE = "AVATARIFY_MODELS"
 """The environment variable that names another folder of models."""
 
 IMPORT_COMMAND = "avatarify-like import-fomm vox-adv-cpk.pth.tar"
+"""What users are told to run."""
 
 _FILE = "manifest.json"
 _FORMAT = 1
+"""Of the file; a model of another one is refused, and imported again."""
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file beside the manifest. size: bytes."""
+    """A file beside the manifest.
+
+    Attributes:
+        file: its name.
+        size: bytes.
+        sha256: hexadecimal.
+    """
 
     file: str
     size: int
@@ -39,9 +47,14 @@ class FileEntry:
 class Manifest:
     """What was imported.
 
-    name: of the folder. config, align_corners: see `config.Config`. checkpoint: the file that was
-    imported, by name, size and hash. imported: seconds since 1970. files: by network and
-    precision, such as "render.fp16". losses: measured at the import, in words.
+    Attributes:
+        name: of the folder.
+        config: the name of a `config.Config`.
+        align_corners: see there.
+        checkpoint: the file that was imported.
+        imported: when, seconds since 1970.
+        files: by network and precision, such as "render.fp16".
+        losses: by precision, measured at the import, in words.
     """
 
     name: str
@@ -176,6 +189,11 @@ def choose(name: str = "") -> tuple[Path, Manifest]:
 
 def verified(folder: Path, manifest: Manifest, key: str) -> Path:
     """The path of a file of the model, after checking its size and hash.
+
+    Args:
+        folder: the model's.
+        manifest: what is in it.
+        key: network and precision, such as "render.fp16".
 
     Raises:
         UserError: it is not the file that was written at the import.

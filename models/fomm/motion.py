@@ -14,8 +14,15 @@ def relative_motion(
 ) -> Keypoints:
     """The motion from `initial` to `driving`, applied to `source`.
 
-    All have values (K, 2) and jacobians (K, 2, 2). With `adapt_scale` the motion is scaled by the
-    size of the hull of the source's keypoints over that of the initial ones.
+    Args:
+        source: of the photo; values (K, 2) and jacobians (K, 2, 2), as all of them.
+        initial: of the driver at the calibration.
+        driving: of the driver now.
+        adapt_scale: scale the motion by the size of the hull of the source's keypoints over that
+            of the initial ones.
+
+    Raises:
+        ValueError: keypoints have no jacobians.
     """
     scale = scale_between(source, initial) if adapt_scale else 1.0
     values = source.values + scale * (driving.values - initial.values)

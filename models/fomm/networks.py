@@ -27,7 +27,12 @@ from models.fomm.config import FEATURES, KEYPOINTS, TEMPERATURE, Config
 
 
 class Points(NamedTuple):
-    """Keypoints: values (B, K, 2) in -1..1, jacobians (B, K, 2, 2)."""
+    """Keypoints.
+
+    Attributes:
+        values: (B, K, 2), x and y in -1..1.
+        jacobians: (B, K, 2, 2), the local affine motion of each.
+    """
 
     values: Tensor
     jacobians: Tensor
@@ -36,9 +41,10 @@ class Points(NamedTuple):
 class Motion(NamedTuple):
     """Dense motion at 64 x 64.
 
-    deformation: (B, 64, 64, 2), for each pixel the (x, y) of the source it comes from.
-    mask: (B, K + 1, 64, 64), the share of each keypoint's motion, the background's first.
-    occlusion: (B, 1, 64, 64), 0 where the source shows nothing usable.
+    Attributes:
+        deformation: (B, 64, 64, 2), for each pixel the (x, y) of the source it comes from, -1..1.
+        mask: (B, K + 1, 64, 64), 0..1, the share of each keypoint's motion, the background's first.
+        occlusion: (B, 1, 64, 64), 0..1, 0 where the source shows nothing usable.
     """
 
     deformation: Tensor
@@ -84,7 +90,10 @@ class DenseMotion(nn.Module):
     def forward(self, small: Tensor, source: Points, driving: Points) -> Motion:
         """Motion between the keypoints of the source and those wanted.
 
-        small: (B, 3, 64, 64), what `down` makes of the source picture.
+        Args:
+            small: (B, 3, 64, 64), what `down` makes of the source picture.
+            source: its keypoints.
+            driving: those wanted.
         """
         batch, _, side, _ = small.shape
         heat = gaussians(driving.values, side) - gaussians(source.values, side)
@@ -135,7 +144,17 @@ class Generator(nn.Module):
     def decode(
         self, features: Tensor, small: Tensor, source: Points, driving: Points
     ) -> tuple[Tensor, Motion]:
-        """The picture (B, 3, 256, 256), 0..1, with the source moved to the driving keypoints."""
+        """The source moved to the driving keypoints.
+
+        Args:
+            features: (B, 256, 64, 64), of `encode`.
+            small: (B, 3, 64, 64), likewise.
+            source: the keypoints of the source.
+            driving: those wanted.
+
+        Returns:
+            The picture (B, 3, 256, 256), 0..1, and the motion.
+        """
         motion: Motion = self.dense_motion_network(small, source, driving)
         out = fn.grid_sample(features, motion.deformation, align_corners=self.align_corners)
         out = self.bottleneck(out * motion.occlusion)

@@ -13,6 +13,7 @@ WHERE = (
     "the links under 'Pre-trained checkpoint' in the README of the official repository "
     "AliaksandrSiarohin/first-order-model on GitHub"
 )
+"""Where users find the official files."""
 
 OFFICIAL: dict[str, Artifact] = {
     artifact.filename: artifact
@@ -53,6 +54,9 @@ def fetch_copy(
         address: ends in the official file's name.
         progress: told about the bytes that have come.
         cache: the folder to keep it in; the program's cache folder if None.
+
+    Returns:
+        The file in the cache.
 
     Raises:
         UserError: the file is not known, or the host did not give it.

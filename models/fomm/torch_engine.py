@@ -34,14 +34,21 @@ class _Source:
 
 
 class TorchEngine:
-    """The networks on one PyTorch device."""
+    """The networks on one PyTorch device: an `engine.Engine`.
+
+    Attributes:
+        device: where it computes, in a few words.
+    """
 
     def __init__(
         self, state: dict[str, dict[str, Tensor]], config: Config, device: str | None = None
     ) -> None:
-        """Build the networks from `generator` and `kp_detector` state dicts.
+        """Build the networks.
 
-        device: as PyTorch names it; None for CUDA where there is one, else the CPU.
+        Args:
+            state: the state dicts of `generator` and `kp_detector`.
+            config: what they were trained as.
+            device: as PyTorch names it; None for CUDA where there is one, else the CPU.
         """
         self._place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         cuda = self._place.type == "cuda"
@@ -62,6 +69,11 @@ class TorchEngine:
     @classmethod
     def load(cls, folder: Path, manifest: Manifest, device: str | None = None) -> TorchEngine:
         """The engine of an imported model.
+
+        Args:
+            folder: the model's.
+            manifest: what is in it.
+            device: as for the constructor.
 
         Raises:
             UserError: the file of weights was changed.

@@ -26,6 +26,8 @@ _INPUT = np.array(
     ],
     np.float64,
 )
+"""Of a tile's 6 lines: the transposed B of Lavin and Gray's section on F(4 x 4, 3 x 3)."""
+
 _KERNEL = np.array(
     [
         [1 / 4, 0, 0],
@@ -36,25 +38,49 @@ _KERNEL = np.array(
         [0, 0, 1],
     ]
 )
+"""Of a kernel's 3 lines: their G."""
+
 _OUTPUT = np.array(
     [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
     np.float64,
 )
+"""Back to a tile's 4 lines: their transposed A."""
 
 _CANCELLED = 2
+"""The row of `_INPUT` that is zero for lines that are repeated in pairs; see `up_conv`."""
 
 
 def conv(graph: Graph, tiles: str, kernel: Floats, bias: Floats, count: int) -> str:
-    """A 3 x 3 convolution with a padding of 1, from tiles to tiles; `count` tiles a side."""
+    """A 3 x 3 convolution with a padding of 1, from tiles to tiles.
+
+    Args:
+        graph: grows by it.
+        tiles: (4, 4, count, count, I).
+        kernel: (O, I, 3, 3).
+        bias: (O,).
+        count: tiles a side.
+
+    Returns:
+        Tiles (4, 4, count, count, O).
+    """
     return _filter(graph, tiles, kernel, bias, count, _INPUT, _KERNEL, _OUTPUT)
 
 
 def up_conv(graph: Graph, tiles: str, kernel: Floats, bias: Floats, count: int) -> str:
     """Doubling by repetition and a 3 x 3 convolution with a padding of 1.
 
-    From tiles, `count` a side, to tiles, 2 `count` a side. A tile of the result needs 4 x 4 pixels
-    of the small picture. Repeated pixels cancel each other in one of the transform's six rows, so
-    25 products are left of 36.
+    A tile of the result needs 4 x 4 pixels of the small picture. Repeated pixels cancel each other
+    in one of the transform's six rows, so 25 products are left of 36.
+
+    Args:
+        graph: grows by it.
+        tiles: (4, 4, count, count, I).
+        kernel: (O, I, 3, 3).
+        bias: (O,).
+        count: tiles a side that come in.
+
+    Returns:
+        Tiles (4, 4, 2 count, 2 count, O).
     """
     inside = kernel.shape[1]
     small = graph.reshape(tiles, 2, 2, 2, 2, count, count, inside)
@@ -102,13 +128,13 @@ def _filter(
 
 
 def from_rows(graph: Graph, value: str, count: int, channels: int) -> str:
-    """Tiles of a value (4 count, 4 count, channels)."""
+    """A value (4 count, 4 count, channels) as tiles (4, 4, count, count, channels)."""
     out = graph.reshape(value, count, 4, count, 4, channels)
     return graph.op("Transpose", out, perm=[1, 3, 0, 2, 4])
 
 
 def to_picture(graph: Graph, tiles: str, count: int, channels: int) -> str:
-    """The picture (1, channels, 4 count, 4 count) of tiles."""
+    """Tiles (4, 4, count, count, channels) as a picture (1, channels, 4 count, 4 count)."""
     rows = graph.op("Transpose", tiles, perm=[2, 0, 3, 1, 4])
     flat = graph.reshape(rows, 16 * count * count, channels)
     flat = graph.op("Transpose", flat, perm=[1, 0])

@@ -100,6 +100,13 @@ class Animation:
 
     A frame takes two steps, `follow` and `draw`, which may run in two threads, one frame apart;
     the other methods may be called by any thread.
+
+    Attributes:
+        tuning: how motion is applied; may be replaced at any time, by any thread.
+        times: how long the stages take.
+        face_found: the driver's face was in the last frame that was followed.
+        faults: how many there were.
+        last_fault: the last of them, in one line.
     """
 
     def __init__(
@@ -113,11 +120,20 @@ class Animation:
         calibration: Calibration | None = None,
         times: Times | None = None,
     ) -> None:
-        """Start at rest with `avatar`."""
+        """Start at rest.
+
+        Args:
+            animator: the backend.
+            tracker: follows the driver's face.
+            avatar: what the backend prepared.
+            motion: relative to the calibration, or absolute.
+            adapt_scale: scale relative motion by the size of the faces.
+            calibration: chooses the reference; None: a usual one.
+            times: where the stages' durations go; None: a new one.
+        """
         self._animator = animator
         self._tracker = tracker
         self.tuning = Tuning(MotionSettings(motion, adapt_scale))
-        """May be replaced at any time, by any thread."""
         self._tuned = self.tuning
         self._search: Search | None = None
         self._smoother: Smoother = animator.smoother()
@@ -182,7 +198,11 @@ class Animation:
         return self._search
 
     def look_for(self, wanted: Face | None) -> None:
-        """Calibrate whenever the driver's face is more like `wanted` than before; None: stop."""
+        """Calibrate whenever the driver's face is more like another one than before.
+
+        Args:
+            wanted: the other face, usually the photo's; None: stop looking.
+        """
         self._search = None if wanted is None else Search(wanted)
 
     def warm_up(self) -> None:
@@ -340,6 +360,12 @@ class Animation:
 def observe(animator: Animator, frame: Image, face: Face, anchor: Face) -> Observation | None:
     """What the backend sees of the driver, checked.
 
+    Args:
+        animator: the backend.
+        frame: (H, W, 3) RGB.
+        face: the driver's, in pixels of the frame.
+        anchor: the driver's at calibration, likewise.
+
     Raises:
         Fault: it is not made of numbers.
     """
@@ -356,6 +382,13 @@ def move(
     settings: MotionSettings,
 ) -> Pose:
     """The driver's motion transferred to the avatar, checked.
+
+    Args:
+        animator: the backend.
+        avatar: what it prepared.
+        reference: the observation of the calibration; None only in absolute motion.
+        driving: that of the frame.
+        settings: how the motion is applied.
 
     Raises:
         Fault: the result is not made of numbers.

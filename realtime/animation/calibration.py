@@ -62,10 +62,20 @@ class Calibration:
     It takes the first good moment that was steady for `steady` seconds. If none came within
     `patience` seconds, it takes the best frame seen for the time being, so that a user who never
     holds still is animated too, and improves on it at the first good moment.
+
+    Attributes:
+        reference: the observation that motion is measured against; None before the first.
+        face: the driver's face in the same frame, in pixels of the camera's picture.
+        state: how far it is.
     """
 
     def __init__(self, steady: float = 0.5, patience: float = 1.5) -> None:
-        """Wait for the first moment. Both durations are in seconds."""
+        """Wait for the first moment.
+
+        Args:
+            steady: seconds for which the face must hold still.
+            patience: seconds after which the best frame is taken for the time being.
+        """
         self._steady = steady
         self._patience = patience
         self._shapes: deque[tuple[float, Floats]] = deque()
@@ -77,9 +87,12 @@ class Calibration:
         self.state = CalibrationState.WAITING
 
     def request(self, at_once: bool = False) -> None:
-        """Calibrate again: on the next good moment, or on the very next face.
+        """Calibrate again, on the next good moment.
 
         Until then the old reference stays in use.
+
+        Args:
+            at_once: take the very next face.
         """
         self._best = self._since = None
         self._shapes.clear()

@@ -11,7 +11,11 @@ import numpy as np
 from models.types import Image
 
 _SMALLEST = 16
+"""Pixels of the shorter side; less is a camera's mistake, and no face could be found in it."""
+
 _LONGEST_STEP = 1.0
+"""Seconds that one frame may add, after a sleep of the computer or a jump of the clock: longer than
+all that is held and eased, so that this is over then."""
 
 
 class Fault(Exception):

@@ -14,14 +14,19 @@ from models.types import Face, Image
 from realtime.animation.animation import Tracker
 
 _LEAST = 0.3
+"""Share of the picture's sides: of 640 x 480 that is 192 x 144, hardly more than the 128 x 128 that
+the face detector looks at."""
 
 
 @dataclass(frozen=True)
 class Framing:
     """The part of the camera's picture that is looked at.
 
-    auto: all of it; the face is followed wherever it is. Otherwise a part of the picture's shape:
-    side: its share of the picture's sides, 0.3..1. x, y: its middle, 0..1 of the picture.
+    Attributes:
+        auto: all of it; the face is followed wherever it is. Otherwise a part of the same shape.
+        side: the part's share of the picture's sides, 0.3..1.
+        x: its middle, 0..1 of the picture's width.
+        y: its middle, 0..1 of the picture's height.
     """
 
     auto: bool = True
@@ -36,11 +41,20 @@ class Framing:
         return Framing(self.auto, side, x, y)
 
     def zoomed(self, by: float) -> Framing:
-        """A part whose side is `by` larger (or smaller)."""
+        """A part of another size.
+
+        Args:
+            by: how much larger its side is, in shares of the picture's; below 0 smaller.
+        """
         return replace(self, auto=False, side=round(self.side + by, 4)).sane()
 
     def moved(self, x: float, y: float) -> Framing:
-        """A part that lies elsewhere by shares of the picture."""
+        """A part that lies elsewhere.
+
+        Args:
+            x: how far to the right, in widths of the picture.
+            y: how far down, in heights of it.
+        """
         return replace(self, auto=False, x=self.x + x, y=self.y + y).sane()
 
     def box(self, image: Image) -> tuple[int, int, int, int]:
@@ -58,8 +72,11 @@ class Framing:
 class Seen:
     """One camera frame and what was found in it.
 
-    face: in pixels of `image`. box: the part that was looked at, as left, top, right, bottom.
-    number: rises with every frame.
+    Attributes:
+        image: the whole frame, (H, W, 3) RGB.
+        face: in pixels of `image`; None if there is none.
+        box: the part that was looked at: left, top, right, bottom in pixels.
+        number: rises with every frame.
     """
 
     image: Image
@@ -69,12 +86,16 @@ class Seen:
 
 
 class FramedTracker:
-    """A tracker that looks only at a part of each frame and remembers the last one."""
+    """A tracker that looks only at a part of each frame and remembers the last one.
+
+    Attributes:
+        framing: the part; may be replaced at any time, by any thread.
+        seen: the last frame; None before the first.
+    """
 
     def __init__(self, tracker: Tracker) -> None:
         """Look with `tracker`, at everything."""
         self.framing = Framing()
-        """May be replaced at any time, by any thread."""
         self.seen: Seen | None = None
         self._tracker = tracker
         self._used = self.framing

@@ -19,9 +19,12 @@ _SIZE = 1.3
 """How fast its size may change: its natural logarithm, per second. Leaning forward reaches 0.8."""
 
 _DOUBT = 0.2
-"""Seconds for which a face is not believed after it changed too fast."""
+"""Seconds for which a face is not believed after it changed too fast: within the time for which the
+avatar holds its pose without a face, so that a single mistake is not seen."""
 
 _SHORTEST, _LONGEST = 1 / 60, 0.25
+"""Seconds between two faces. Those that come faster, in a burst, count as of a camera of 60 fps, as
+noise over no time would be endless speed; those further apart are not compared."""
 
 _AWAY = 1.0
 """Seconds after which a face that comes back in another place is taken for another person's."""
@@ -31,7 +34,11 @@ _ELSEWHERE = 0.8
 
 
 class Plausibility:
-    """Compares each face with the one before."""
+    """Compares each face with the one before.
+
+    Attributes:
+        newcomer: the last face that was believed is another person's than the one before.
+    """
 
     def __init__(self) -> None:
         """Start without a past."""
@@ -39,7 +46,6 @@ class Plausibility:
         self._believed: tuple[float, Floats] | None = None
         self._doubt_until = -np.inf
         self.newcomer = False
-        """Whether the last face that was believed is another person's than the one before."""
 
     def believes(self, face: Face, seconds: float) -> bool:
         """Whether a face can be what it seems.

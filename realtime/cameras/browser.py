@@ -18,19 +18,26 @@ from realtime.frames import CameraFrame
 from realtime.mailbox import Mailbox
 
 MAX_FRAME = 2_000_000
-"""Bytes of one picture."""
+"""Bytes of one picture: about one for each of `_MAX_PIXELS`, which is more than a webcam's JPEG
+has."""
 
 _MAX_PIXELS = 1920 * 1080
-"""What the page asks its webcam for at most."""
+"""A page asks its webcam for 640 x 480, and some give more. Larger pictures are refused undecoded:
+they may be made to take time."""
 
 _SILENCE = 3.0
-"""Seconds without a picture after which the camera counts as lost."""
+"""Seconds without a picture after which the camera counts as lost: longer than a network stalls now
+and then, short enough for the user to be told soon."""
 
 _log = logging.getLogger(__name__)
 
 
 class BrowserFeed:
-    """Where the pictures of a page arrive. One page at a time is the camera: the last to begin."""
+    """Where the pictures of a page arrive. One page at a time is the camera: the last to begin.
+
+    Attributes:
+        refused: how many pictures could not be used.
+    """
 
     def __init__(self) -> None:
         """Wait for a page."""
@@ -57,7 +64,12 @@ class BrowserFeed:
                 self._owner = None
 
     def put(self, page: str, data: bytes) -> None:
-        """One picture of a page, a JPEG file; ignored if another page is the camera."""
+        """Take one picture; ignored if another page is the camera.
+
+        Args:
+            page: which page has sent it.
+            data: a JPEG file of at most `MAX_FRAME` bytes; a larger one is ignored too.
+        """
         if page == self._owner and len(data) <= MAX_FRAME:
             self._newest.put((data, time.perf_counter()))
 

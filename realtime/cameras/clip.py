@@ -31,8 +31,12 @@ _SLEEP = 0.1
 class ClipReader:
     """The pictures of one video file or GIF, upright, with their times.
 
-    name: the file's name. fps: mean frames per second. frame_count: as the file tells it, or None.
-    size: (width, height) in pixels of what `frames` gives.
+    Attributes:
+        path: the file.
+        name: the file's name.
+        fps: mean frames per second, 1..240.
+        frame_count: as the file tells it, or None.
+        size: (width, height) in pixels of what `frames` gives.
     """
 
     def __init__(self, path: str | Path, max_size: tuple[int, int] | None = None) -> None:
@@ -149,6 +153,10 @@ class ClipCamera(Closing):
     """A video file that plays in a loop like a webcam: in real time, newest frame only.
 
     With `full_pace` every frame comes at once, for benchmarks.
+
+    Attributes:
+        name: for the status line.
+        fps: of the clip.
     """
 
     def __init__(

@@ -20,13 +20,15 @@ from realtime.devices.discovery import VideoDevice, capture_backend
 from realtime.frames import CameraFrame
 
 _PATIENCE = 2.0
-"""Seconds without a frame after which a camera that had worked counts as lost."""
+"""Seconds without a frame after which a camera that had worked counts as lost: longer than any
+exposure, short enough for it to be opened again soon."""
 
 _WARM_UP = 6.0
 """Seconds a camera may take for its first frame: some need three to wake up."""
 
 _RETRY = 0.02
-"""Seconds between attempts when the device answers "no frame" at once (it was unplugged)."""
+"""Seconds between attempts when the device answers "no frame" at once (it was unplugged): less than
+a frame takes, but no busy waiting."""
 
 
 class Webcam(Closing):
@@ -34,6 +36,10 @@ class Webcam(Closing):
 
     A driver queues several frames; whoever reads slower than the camera would get old ones (half
     a second at 150 ms a frame). The thread takes each as it comes and `read` gets the newest.
+
+    Attributes:
+        name: for the status line.
+        device: what was opened, if it is one of the system's list.
     """
 
     def __init__(

@@ -16,7 +16,8 @@ from realtime.frames import AvatarFrame
 _LABEL = "AI avatar"
 
 _TINY = 48
-"""Longer side in pixels of the copy that the blurred fill is made from."""
+"""Longer side in pixels of the copy that the blurred fill is made from: most of the blur is that it
+is enlarged, which costs nothing."""
 
 _FILL_LIGHT = 0.72
 """The fill is a little darker than the picture, so that the eye stays on the picture."""
@@ -58,7 +59,12 @@ class Composer(Protocol):
     """Puts the avatar on the canvas that the sinks expect."""
 
     def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
-        """Prepare for frames of the size of `still`, with the face around `focus` (x, y)."""
+        """Prepare for the frames of an avatar.
+
+        Args:
+            still: a picture of the size of the frames to come.
+            focus: (x, y) in pixels of it, the middle of the face.
+        """
         ...
 
     def compose(self, frame: AvatarFrame) -> AvatarFrame:
@@ -72,7 +78,9 @@ class Compositor:
     The surroundings are made once for each avatar, from its still photo, so that they never
     flicker. `compose` returns a new image each time and changes nothing that it was given.
 
-    size: (width, height) of the canvas.
+    Attributes:
+        size: (width, height) of the canvas in pixels, both even.
+        mirror: flip the avatar's picture; may be changed at any time, by any thread.
     """
 
     def __init__(

@@ -19,27 +19,41 @@ from realtime.animation.framing import Seen
 from realtime.frames import AvatarFrame
 
 _OPEN = 20.0
-"""Seconds in which a question can be agreed to."""
+"""Seconds in which a question can be agreed to: enough to read it, too few for a key that is
+pressed later for another reason."""
 
 _STALE = 1.0
-"""Seconds after which a camera's picture is no longer let through: the avatar comes back."""
+"""Seconds after which a camera's picture that stands still is no longer let through, and the avatar
+comes back: longer than a camera in the dark takes for a frame."""
 
 
 @dataclass(frozen=True)
 class Consent:
-    """Somebody was asked whether the real face may be shown, and agreed."""
+    """Somebody was asked whether the real face may be shown, and agreed.
+
+    Attributes:
+        question: what was agreed to.
+    """
 
     question: Question
 
 
 @dataclass(frozen=True)
 class Question:
-    """The question whether to show the real face. asked_at: seconds of a steady clock."""
+    """The question whether to show the real face.
+
+    Attributes:
+        asked_at: seconds of a steady clock.
+    """
 
     asked_at: float
 
     def agree(self, now: float) -> Consent | None:
-        """The consent, or None if the question was asked too long ago."""
+        """The consent, or None if the question was asked too long ago.
+
+        Args:
+            now: seconds of the same clock.
+        """
         return Consent(self) if 0 <= now - self.asked_at <= _OPEN else None
 
 
@@ -47,6 +61,10 @@ class OutputGate:
     """Decides for every frame what goes out in its place.
 
     Called by the output's thread; everything else by any thread.
+
+    Attributes:
+        hidden: show the card "back soon"; comes before everything else.
+        mirror: flip the camera's own picture.
     """
 
     def __init__(
@@ -63,7 +81,6 @@ class OutputGate:
             clock: the time in seconds.
         """
         self.hidden = False
-        """Show the card "back soon"; comes before everything else."""
         self.mirror = False
         self._camera = camera
         self._clock = clock
@@ -103,7 +120,14 @@ class OutputGate:
         return Question(self._clock())
 
     def pass_through(self, question: Question | None) -> bool:
-        """Show the camera's own picture, if `question` can still be agreed to; None: the avatar."""
+        """Show the camera's own picture, or the avatar again.
+
+        Args:
+            question: what `ask` gave, now agreed to; None: show the avatar.
+
+        Returns:
+            Whether the camera's picture is let through: not if the question is too old.
+        """
         with self._lock:
             self._consent = None if question is None else question.agree(self._clock())
             self._frozen, self._kept = False, None

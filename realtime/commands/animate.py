@@ -56,6 +56,10 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
 
     The result grows beside `choices.output` and takes its name when it is whole.
 
+    Args:
+        choices: what the user chose.
+        console: where progress and results are said.
+
     Raises:
         UserError: something is missing or cannot be used.
     """

@@ -106,6 +106,8 @@ FaceNumber = Annotated[
         min=1,
     ),
 ]
+"""Counted from 1, as `models.photos.choose_face` does."""
+
 SignKey = Annotated[
     Path | None,
     typer.Option(
@@ -158,7 +160,27 @@ class _Photo:
 
 @dataclass(frozen=True, kw_only=True)
 class RunChoices(_Photo):
-    """What the user chose for a live run; `avatarify-like run --help` describes each.
+    """What the user chose for a live run; `avatarify-like run --help` says more about each.
+
+    Attributes:
+        camera: "auto", a kind, a device or a file; see `cameras.open_camera`.
+        output: "auto", a kind, a device, or both; see `sinks.registry.SinkChoice`.
+        record: the MP4 file to record into; None: no recording.
+        size: of the output, "WIDTHxHEIGHT", even numbers from 64 to 3840.
+        fps: frames per second of the output, 1..120.
+        backend: NAME or NAME:MODEL.
+        motion: relative or absolute; None: as set in the panel.
+        adapt_scale: scale relative motion by the size of the faces.
+        mirror: flip the result; None: as set in the panel.
+        badge: put the mark on it.
+        fit: how the photo fills the canvas.
+        face: which face of the photo, from 1 on; None: the largest.
+        panel: "auto", "off" or HOST:PORT.
+        tls_cert: the panel's certificate, PEM; None: self-made where one is needed.
+        tls_key: its key, PEM.
+        seconds: how long to run, from 0.1 on; None: until it is stopped.
+        sign_key: the key to sign recordings with, PEM; None: this computer's own.
+        sign_cert: its certificate, PEM, followed by those above it.
 
     Raises:
         UserError: a size, a rate or a time is none.
@@ -249,7 +271,22 @@ class RunChoices(_Photo):
 
 @dataclass(frozen=True, kw_only=True)
 class AnimateChoices(_Photo):
-    """What the user chose for `animate`; `avatarify-like animate --help` describes each.
+    """What the user chose for `animate`; `avatarify-like animate --help` says more about each.
+
+    Attributes:
+        driving: the video whose face moves the photo.
+        output: the MP4 file to write.
+        best_frame: "auto", or the number of the frame to measure motion against, from 0 on.
+        size: "WIDTHxHEIGHT", even numbers from 64 to 3840; None: that of the photo.
+        backend: NAME or NAME:MODEL.
+        motion: relative or absolute.
+        adapt_scale: scale relative motion by the size of the faces.
+        mirror: flip the result.
+        badge: put the mark on it.
+        fit: how the photo fills the canvas.
+        face: which face of the photo, from 1 on; None: the largest.
+        sign_key: the key to sign the video with, PEM; None: this computer's own.
+        sign_cert: its certificate, PEM, followed by those above it.
 
     Raises:
         UserError: a size is none, or the best frame is no number.
@@ -302,7 +339,14 @@ class AnimateChoices(_Photo):
 
 
 def options_of(choices: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
-    """Let a command that takes one of the classes above have its fields as options."""
+    """Let a command that takes one of the classes above have its fields as options.
+
+    Args:
+        choices: the class.
+
+    Returns:
+        A decorator for the command, which gets an object of that class.
+    """
 
     def decorate(command: Callable[[T], None]) -> Callable[..., None]:
         hints = get_type_hints(choices, include_extras=True)

@@ -274,6 +274,10 @@ def _recording(
 def run_live(choices: RunChoices, console: Console) -> None:
     """Run until the user stops it or its time is over, with a status line on `console`.
 
+    Args:
+        choices: what the user chose.
+        console: where it is said what goes on.
+
     Raises:
         UserError: it cannot start, or every output has failed.
     """

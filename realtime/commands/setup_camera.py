@@ -36,8 +36,10 @@ _OPTIONS = f'exclusive_caps=1 card_label="{LABEL}"'
 """Chrome and Zoom list a loopback camera only with exclusive_caps=1."""
 
 _SIZE = (640, 480)
+"""Pixels of the check's picture: every program takes them."""
+
 _FPS = 30.0
-"""The check's picture is of a size and a rate that every program takes."""
+"""Frames per second of the check, likewise."""
 
 _CHECK_WITHIN = 10.0
 """Seconds in which the picture must come back; v4l2loopback gives it in less than one."""
@@ -131,6 +133,9 @@ def plan(
         devices: its video devices.
         root: where its files are; another folder in tests.
         as_root: whether the commands are run by root, without sudo.
+
+    Returns:
+        The commands and what is left to the user; empty where nothing is missing.
     """
     if host.system == "Linux":
         return _linux(host, devices, root, () if as_root else ("sudo",))
@@ -167,6 +172,10 @@ def plan(
 
 def perform(steps: Sequence[Step], notify: Callable[[str], None]) -> None:
     """Run the commands; what they ask (a password) and print goes through the terminal.
+
+    Args:
+        steps: the commands, in order.
+        notify: called with each before it is run.
 
     Raises:
         UserError: one failed; the rest is not run.
@@ -223,6 +232,10 @@ def check(notify: Callable[[str], None], output: str = "pyvirtualcam") -> str:
 
 def setup_camera(yes: bool, notify: Callable[[str], None]) -> None:
     """Print what this computer needs, do it if the user said yes, and check the result.
+
+    Args:
+        yes: run the commands.
+        notify: called with one line for the user.
 
     Raises:
         UserError: a command failed, something has to be done by hand first, or the check failed.
@@ -371,7 +384,7 @@ def _failure(step: Step, printed: str) -> str:
 
 
 def _card() -> Image:
-    """A picture of six colours side by side."""
+    """A picture of five colours side by side."""
     colours = [(20, 20, 20), (235, 235, 235), (220, 40, 40), (40, 180, 60), (40, 60, 210)]
     image = np.zeros((_SIZE[1], _SIZE[0], 3), np.uint8)
     for index, colour in enumerate(colours):

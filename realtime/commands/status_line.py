@@ -40,7 +40,14 @@ def describe(status: Status) -> str:
 
 
 def summary(status: Status, frames: int, p50: float | None, p99: float | None) -> str:
-    """The closing line: the whole run in figures. `p50` and `p99` are seconds."""
+    """The closing line: the whole run in figures.
+
+    Args:
+        status: at its end.
+        frames: how many were animated.
+        p50: median of the latency that was added, in seconds; None where there was none.
+        p99: the same of the slowest frames.
+    """
     ms = [None if value is None else value * 1e3 for value in (p50, p99)]
     text = (
         f"{status.seconds:.1f} s, {frames} animated frames, "
@@ -55,7 +62,12 @@ class StatusLine(Closing):
     """A live line on a terminal; elsewhere a plain line every few seconds."""
 
     def __init__(self, console: Console, every: float = 5.0) -> None:
-        """Show on `console`; without a terminal print every `every` seconds."""
+        """Show nothing yet.
+
+        Args:
+            console: where.
+            every: seconds between two lines where that is no terminal.
+        """
         self._console = console
         self._every = every
         self._printed = time.perf_counter()

@@ -18,9 +18,13 @@ from realtime.session.session import Command, Session
 
 @contextmanager
 def terminal_keys(stream: TextIO, press: Callable[[str], None]) -> Iterator[None]:
-    """Call `press`, from another thread, with every key that is pressed in the terminal.
+    """Read the terminal's keys one by one while the context lasts; then it is as it was.
 
-    The terminal is as it was when the context ends. Ctrl-C stays what it is.
+    Ctrl-C stays what it is.
+
+    Args:
+        stream: the terminal's input.
+        press: called, from another thread, with every character that is typed.
     """
     done = threading.Event()
     if os.name == "nt":

@@ -13,35 +13,49 @@ from typing import Protocol
 import cv2
 
 _QUERYCAP = 0x80685600
-"""VIDIOC_QUERYCAP: _IOR('V', 0, struct v4l2_capability), 104 bytes."""
+"""VIDIOC_QUERYCAP: _IOR('V', 0, struct v4l2_capability), 104 bytes. This and the other numbers of
+V4L2 are those of <linux/videodev2.h>."""
 
 _CAPTURE = 0x00000001 | 0x00001000
-"""Single- and multi-planar video capture."""
+"""V4L2_CAP_VIDEO_CAPTURE and V4L2_CAP_VIDEO_CAPTURE_MPLANE."""
 
 OUTPUT = 0x00000002 | 0x00002000
-"""Single- and multi-planar video output."""
+"""V4L2_CAP_VIDEO_OUTPUT and V4L2_CAP_VIDEO_OUTPUT_MPLANE."""
 
 LOOPBACK_DRIVER = "v4l2 loopback"
+"""What v4l2loopback calls itself when it is asked."""
 
-# Requests of <linux/videodev2.h> that only ask.
 _ENUM_FMT = 0xC0405602
+"""VIDIOC_ENUM_FMT: _IOWR('V', 2, struct v4l2_fmtdesc), 64 bytes."""
+
 _G_FMT = 0xC0D05604
+"""VIDIOC_G_FMT: _IOWR('V', 4, struct v4l2_format), 208 bytes."""
+
 _G_PARM = 0xC0CC5615
+"""VIDIOC_G_PARM: _IOWR('V', 21, struct v4l2_streamparm), 204 bytes."""
 
 _VIRTUAL_NAMES = ("virtual", "unity video capture", "obs-camera", "vcam", "manycam", "snap camera")
+"""What is in the names of virtual cameras on Windows and macOS, in lower case."""
 
 
 @dataclass(frozen=True)
 class VideoDevice:
     """One video device as the system lists it.
 
-    index: the number OpenCV opens it by. path: the device node on Linux, else None.
-    virtual: a program writes its pictures. capture: frames can be read from it now.
-    output: `run` can write to it. readable: the user may open it (always True off Linux).
-    exclusive: False for a loopback device that shows its side for writing to everyone, which Chrome
-    and Zoom do not take for a camera. identity: what stays the same when the device is plugged in
-    anew or the computer starts anew, "" if nothing does. format: what it is set to now and what
-    else it has ("640x480 30 fps YUYV, also MJPG"), "" if it was not asked.
+    Attributes:
+        index: the number OpenCV opens it by.
+        name: what the system calls it.
+        path: the device node on Linux, else None.
+        virtual: a program writes its pictures.
+        capture: frames can be read from it now.
+        output: `run` can write to it.
+        readable: the user may open it (always True off Linux).
+        exclusive: False for a loopback device that shows its side for writing to everyone, which
+            Chrome and Zoom do not take for a camera.
+        identity: what stays the same when the device is plugged in anew or the computer starts
+            anew, "" if nothing does.
+        format: what it is set to now and what else it has ("640x480 30 fps YUYV, also MJPG"), "" if
+            it was not asked.
     """
 
     index: int
@@ -89,7 +103,11 @@ def list_devices() -> list[VideoDevice]:
 class Listed(Protocol):
     """What the list of Windows or macOS says about a camera.
 
-    path: Windows' device path or macOS's unique id, "" if there is none. vid, pid: USB numbers.
+    Attributes:
+        name: what the system calls it.
+        path: Windows' device path or macOS's unique id, "" or None if there is none.
+        vid: the USB number of its maker, if it has one.
+        pid: that of its model.
     """
 
     name: str
@@ -108,7 +126,13 @@ def system_identity(camera: Listed) -> str:
 
 
 def named_device(index: int, name: str, identity: str = "") -> VideoDevice:
-    """A device of which only number, name and identity are known (Windows, macOS)."""
+    """A device of which only number, name and identity are known (Windows, macOS).
+
+    Args:
+        index: the number OpenCV opens it by.
+        name: what the system calls it, which also tells what kind of device it is.
+        identity: as in `VideoDevice`.
+    """
     lowered = name.lower()
     virtual = any(word in lowered for word in _VIRTUAL_NAMES)
     writable = "obs virtual camera" in lowered or "unity video capture" in lowered
@@ -175,7 +199,12 @@ def virtual_outputs(devices: list[VideoDevice]) -> list[VideoDevice]:
 
 
 def find_device(choice: str, devices: list[VideoDevice]) -> VideoDevice | None:
-    """The device that a user means by number, path, identity or part of the name (any case)."""
+    """The device that a user means, or None.
+
+    Args:
+        choice: its number, path, identity, name or part of the name (any case).
+        devices: those to choose from.
+    """
     for device in devices:
         if device.identity and choice == device.identity:
             return device
@@ -197,7 +226,15 @@ def _same_path(one: str, other: str) -> bool:
 
 
 def query(handle: int) -> tuple[str, int] | None:
-    """The driver's name and what an opened node can do, or None if it cannot be asked."""
+    """What an opened node says about itself.
+
+    Args:
+        handle: its file descriptor.
+
+    Returns:
+        The driver's name and the V4L2_CAP flags of what the node can do, or None if it cannot be
+        asked.
+    """
     answer = _request(handle, _QUERYCAP, bytearray(104))
     if answer is None:
         return None

@@ -27,7 +27,11 @@ class Host:
 
     @classmethod
     def this(cls, root: Path = Path("/")) -> Host:
-        """The computer the program runs on; `root`: another folder for its files, in tests."""
+        """The computer the program runs on.
+
+        Args:
+            root: where its files are; another folder in tests.
+        """
         system = platform.system()
         if system != "Linux":
             return cls(system)
@@ -48,7 +52,11 @@ SET_UP = "avatarify-like setup-camera --yes"
 
 
 def missing_virtual_camera(reasons: Sequence[str] = ()) -> str:
-    """The sentence for a user who has no virtual camera, with what each backend said."""
+    """The sentence for a user who has no virtual camera.
+
+    Args:
+        reasons: what each kind of sink said, a clause without a full stop; "" if nothing.
+    """
     why = f" ({'; '.join(reason for reason in reasons if reason)})" if any(reasons) else ""
     return (
         f"No virtual camera was found{why}; `{SET_UP}` sets one up, or record with --record "

@@ -12,11 +12,18 @@ from dataclasses import dataclass
 from models.errors import UserError
 
 LOOPBACK = "127.0.0.1"
+"""Reaches this computer alone."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """A place to listen at. port: 0 for any free one. chosen: the user named it."""
+    """A place to listen at.
+
+    Attributes:
+        host: a name or an address, without brackets.
+        port: 0 for any free one.
+        chosen: the user named it.
+    """
 
     host: str = LOOPBACK
     port: int = 0

@@ -12,11 +12,19 @@ from pathlib import Path
 from models.errors import UserError
 
 _DAYS = 397
+"""What the CA/Browser Forum recommended in 2020 for public certificates (Baseline Requirements,
+6.3.2); with fewer, browsers would ask about a new one more often."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Two PEM files. fingerprint: SHA-256, where the certificate was made here."""
+    """Two PEM files.
+
+    Attributes:
+        certificate: may be followed by those above it.
+        key: its private key.
+        fingerprint: SHA-256 of the certificate in hexadecimal; None if it was not made here.
+    """
 
     certificate: Path
     key: Path

@@ -55,7 +55,15 @@ class Preview:
         self._camera: tuple[int, Settings, bytes] | None = None
 
     def output(self, width: int, before: bytes | None) -> bytes | None:
-        """What the call sees, `width` pixels wide at most; None if it is still `before`."""
+        """What the call sees, as a JPEG file.
+
+        Args:
+            width: pixels, at most.
+            before: what was given last, if anything.
+
+        Returns:
+            The file, or None if it is still that one or there is no picture yet.
+        """
         frame = self._gate.last
         if frame is None:
             return None
@@ -67,7 +75,14 @@ class Preview:
         return None if known[1] is before else known[1]
 
     def camera(self, before: bytes | None) -> bytes | None:
-        """What the camera sees, with what was found drawn in; None if it is still `before`."""
+        """What the camera sees, with what was found drawn in, as a JPEG file.
+
+        Args:
+            before: what was given last, if anything.
+
+        Returns:
+            The file, or None if it is still that one or there is no picture yet.
+        """
         seen, settings = self._view.seen, self._settings()
         if seen is None:
             return None
@@ -80,7 +95,13 @@ class Preview:
 
 
 def draw_driver(seen: Seen, settings: Settings, reference: Face | None) -> Image:
-    """The part of the camera's picture that is looked at, `CAMERA_WIDTH` wide, with marks in it."""
+    """The part of the camera's picture that is looked at, `CAMERA_WIDTH` wide, with marks in it.
+
+    Args:
+        seen: the picture, and what was found in it.
+        settings: whether it is blurred and mirrored, and what is drawn.
+        reference: the driver's face at calibration, in pixels of the camera's picture, if known.
+    """
     left, top, right, bottom = seen.box
     part = seen.image[top:bottom, left:right]
     scale = CAMERA_WIDTH / (right - left)

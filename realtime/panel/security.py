@@ -14,6 +14,8 @@ from http import HTTPStatus
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _PROTOCOL = "key."
+"""Begins the name of the subprotocol by which a socket carries the key: browsers let pages set no
+headers of a socket."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -27,10 +29,15 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+"""Sent with every answer: pages load nothing from elsewhere and are shown in no other page."""
 
 
 class AccessKey:
-    """The secret of one run: 256 random bits, compared in constant time."""
+    """The secret of one run: 256 random bits, compared in constant time.
+
+    Attributes:
+        text: the key as an address carries it.
+    """
 
     def __init__(self) -> None:
         """Make a new one."""

@@ -91,7 +91,11 @@ class _Page:
 
 
 class Panel:
-    """The panel of one run."""
+    """The panel of one run.
+
+    Attributes:
+        key: what pages must know to be answered.
+    """
 
     def __init__(
         self,

@@ -11,29 +11,35 @@ import numpy as np
 from realtime.frames import CameraFrame
 
 _BLACK = 12
-"""Brightest of the pixels looked at, 0..255, of a picture that counts as black."""
+"""Brightest of the pixels looked at, 0..255, of a picture that counts as black: more would call a
+dark room covered, less would miss a covered camera with some noise."""
 
 _SMALLEST = 16
-"""Sides of a picture worth looking at."""
+"""Sides of a picture worth looking at: of 16 pixels one is looked at."""
 
 _DARK = 30
-"""Mean of a picture in which a face is hardly found."""
+"""Mean, 0..255, of a picture in which a face is hardly found; told only where none was found."""
 
 _SLOW = 8.0
 """Frames per second below which the avatar visibly stutters."""
-
 
 _HANGS = {"The camera": 3.0}
 """Seconds that a stage may take for one frame; 1 where nothing is said. A webcam that is unplugged
 notices that by itself after 2."""
 
 _LATE = 3.0
-"""Frames per second that an output may leave out."""
+"""Frames per second that an output may leave out: of 30 hardly anybody misses so few."""
 
 
 @dataclass
 class _Alert:
-    """One thing that can be wrong. since: when it began; told: whether the user knows."""
+    """One thing that can be wrong.
+
+    Attributes:
+        since: when it began; None: it is not wrong.
+        told: the user knows.
+        quiet_until: when it may be told again.
+    """
 
     since: float | None = None
     told: bool = False
@@ -47,7 +53,12 @@ class Alerts:
     """
 
     def __init__(self, say: Callable[[str], None], quiet: float = 15.0) -> None:
-        """Tell by `say`; what comes back within `quiet` seconds after its end is not told again."""
+        """Know of nothing wrong.
+
+        Args:
+            say: called with each line.
+            quiet: seconds after its end in which the same is not told again.
+        """
         self._say = say
         self._quiet = quiet
         self._lock = threading.Lock()

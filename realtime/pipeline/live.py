@@ -28,24 +28,33 @@ from realtime.pipeline.output import Output, OutputThread
 from realtime.pipeline.output_clock import OutputClock
 from realtime.sinks.base import SinkError
 
-_WAIT = 0.2  # Seconds after which a waiting thread looks whether it should stop.
+_WAIT = 0.2
+"""Seconds after which a waiting thread looks whether it should stop: a run ends without a
+noticeable wait, and looking so seldom costs nothing."""
+
 _BEHIND = 0.1
 """Seconds for which the next frame is not followed while the last one waits to be drawn: it would
 only be replaced, and following it takes computing time from drawing."""
 
 _DRAWING = "Drawing the avatar"
-_POLL = 0.05  # The same for the thread that called `run`.
+"""What the stage is called, in lines for the user too."""
+
+_POLL = 0.05
+"""As `_WAIT`, for the thread that called `run`, which also prints lines and opens recordings."""
+
 _TICK = 0.25
 """Seconds between two looks at the status: more often nobody reads it."""
 
 _ABSENT = 1.0
-"""Seconds without a camera frame after which the avatar eases to its neutral pose."""
+"""Seconds without a camera frame after which the avatar eases to its neutral pose: longer than a
+camera in the dark takes for a frame."""
 
 _EASING = 1 / 30
 """Seconds between two steps toward the neutral pose: as smooth as a camera."""
 
 _BACKOFF = (0.25, 0.5, 1.0)
-"""Seconds before a lost camera is opened again."""
+"""Seconds before a lost camera is opened again, the first, the second and every later time: one
+that starts anew is back soon, one that is unplugged is not worth more."""
 
 _PATIENCE_STAGES = 2.0
 """Seconds that are waited at the end for threads that may hang in a driver."""
@@ -143,7 +152,14 @@ class _Camera:
 
 
 class Pipeline:
-    """One run from a camera to the outputs; `run` may be called once."""
+    """One run from a camera to the outputs; `run` may be called once.
+
+    Attributes:
+        animation: turns camera frames into avatar frames.
+        times: how long the stages take.
+        first_animated: when the first animated frame was written, seconds of
+            `time.perf_counter()`; None before that.
+    """
 
     def __init__(
         self,
@@ -200,7 +216,6 @@ class Pipeline:
         self._error: BaseException | None = None
         self._started = time.perf_counter()
         self.first_animated: float | None = None
-        """When the first animated frame was written, seconds of `time.perf_counter()`."""
 
     def stop(self) -> None:
         """End the run; safe to call from a signal handler or any thread."""

@@ -110,6 +110,11 @@ class Driver:
 def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
     """Find the face in every frame of a clip.
 
+    Args:
+        clip: the driving clip.
+        tracker: follows the face; it is reset before.
+        progress: told about every frame.
+
     Raises:
         UserError: there is none in any of them.
     """
@@ -129,13 +134,23 @@ def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
 
 
 def best_frame(source: Face, faces: list[Face | None]) -> int:
-    """The driving frame whose face is most like the source's in pose and expression."""
+    """The index of the driving frame whose face is most like the source's in pose and expression.
+
+    Args:
+        source: the face in the photo.
+        faces: those of all driving frames; None where there is none, but not everywhere.
+    """
     distances = [np.inf if face is None else difference(source, face) for face in faces]
     return int(np.argmin(distances))
 
 
 def choose_reference(source: Face, faces: list[Face | None], wanted: int | None) -> int:
-    """The index of the reference frame: `wanted`, or the best one if that is None.
+    """The index of the reference frame.
+
+    Args:
+        source: the face in the photo.
+        faces: those of all driving frames; None where there is none.
+        wanted: the index to take; None: the best one.
 
     Raises:
         UserError: there is no frame `wanted`, or no face in it.
@@ -162,8 +177,16 @@ def observations(
 ) -> list[Observation | None]:
     """The observation of every frame, comparable with that of the reference, smoothed without lag.
 
-    None where there is no face, and where it is not made of numbers, which `faults`, if given,
-    counts.
+    Args:
+        clip: the driving clip.
+        driver: the faces in it.
+        reference: the index of the reference frame, which has a face.
+        animator: the backend.
+        progress: told about every frame.
+        faults: counts observations that are not made of numbers.
+
+    Returns:
+        One for each frame; None where there is no face, or the observation cannot be used.
 
     Raises:
         UserError: the backend can do nothing with the reference frame.

@@ -14,10 +14,12 @@ from realtime.mailbox import Mailbox
 from realtime.sinks.base import Sink
 
 RETRY = 1.0
-"""Seconds before an output that failed is opened again."""
+"""Seconds before an output that failed is opened again: soon for whoever waits, seldom for a device
+that is gone for good."""
 
 _WAIT = 0.2
-"""Seconds after which a waiting thread looks whether it should end."""
+"""Seconds after which a waiting thread looks whether it should end: a run ends without a noticeable
+wait, and looking so seldom costs nothing."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +66,13 @@ class _Parcel:
 
 
 class OutputThread:
-    """Writes the newest frame to an open output, opens it again, and closes it at the end."""
+    """Writes the newest frame to an open output, opens it again, and closes it at the end.
+
+    Attributes:
+        output: what is fed.
+        busy_since: since when the sink has been at one frame, seconds of `time.perf_counter()`;
+            None while it waits.
+    """
 
     def __init__(
         self,
@@ -86,14 +94,15 @@ class OutputThread:
         self._box: Mailbox[_Parcel] = Mailbox()
         self._ended = threading.Event()
         self.busy_since: float | None = None
-        """Since when the sink has been at one frame, seconds of `time.perf_counter()`."""
         self._thread = threading.Thread(target=self._work, name=f"to {output.name}", daemon=True)
         self._thread.start()
 
     def put(self, frame: AvatarFrame, repeat: bool = False) -> None:
         """Hand over a frame without waiting. A slow output gets only the newest.
 
-        repeat: the frame shows what the last one showed; it replaces nothing that still waits.
+        Args:
+            frame: what to write.
+            repeat: it shows what the last one showed, and replaces nothing that still waits.
         """
         parcel = _Parcel(frame, time.perf_counter())
         if repeat:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 _LATEST = 0.9
-"""Share of a slot after which the last frame is repeated."""
+"""Share of a slot after which the last frame is repeated: the rest is for writing it before the
+next slot opens."""
 
 _PATIENT = 1.4
 """The same while a new frame is being drawn. A repeat would take the slot from it, and it and all
 that follow would wait for the next ones."""
 
 _LOOK = 1.0
+"""Seconds between two looks at how long frames have waited: enough of them for a median."""
+
 _HOLD = 3.0
+"""Seconds between two moves of the grid: as one is a slot at most (1/30 s), readers see a rate that
+is right within about one per cent."""
+
 _WORTH = 0.002
+"""Seconds of waiting that are not worth a move: little beside what frames differ by."""
 
 
 class OutputClock:
@@ -27,7 +34,12 @@ class OutputClock:
     """
 
     def __init__(self, fps: float, start: float) -> None:
-        """Begin with the slot that opens at `start` (seconds of any steady clock)."""
+        """Begin with the first slot.
+
+        Args:
+            fps: slots a second.
+            start: when it opens, seconds of any steady clock.
+        """
         self._period = 1.0 / fps
         self._start = start
         self._slot = 0
@@ -41,13 +53,21 @@ class OutputClock:
         return self._start + self._slot * self._period
 
     def closes(self, drawing: bool = False) -> float:
-        """When it must be: with the last frame if there is no new one; later if one is drawn."""
+        """When it must be served: with the last frame, if there is no new one.
+
+        Args:
+            drawing: a new one is being drawn, and may be waited for.
+        """
         return self.opens + (_PATIENT if drawing else _LATEST) * self._period
 
     def served(self, now: float, waited: float | None) -> None:
-        """The slot was served at `now` with a frame that had `waited` seconds (None: a repeat).
+        """Go on to the next slot.
 
         Slots missed while a sink was slow are left out, not made up for in a burst.
+
+        Args:
+            now: when this one was served, seconds of the same clock.
+            waited: seconds that its frame had waited; None: it was a repeat.
         """
         if waited is not None:
             self._waits.append(waited)

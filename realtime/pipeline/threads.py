@@ -10,10 +10,13 @@ from models.environment import cores
 
 
 def limit_threads(count: int | None = None) -> None:
-    """Give OpenCV `count` threads; by default one on up to two cores and two on more.
+    """Give OpenCV a few threads.
 
-    The networks are so small that more threads wait for each other longer than they compute, and
+    What it computes is so small that more threads wait for each other longer than they compute, and
     capture, output and the program that shows the camera need cores too.
+
+    Args:
+        count: how many; None: one on up to two cores and two on more.
     """
     cv2.setNumThreads(count or (1 if cores() <= 2 else 2))
 

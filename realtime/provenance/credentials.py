@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 KEY_VARIABLE = "AVATARIFY_SIGN_KEY"
+"""The environment variable that names the user's own key."""
+
 CERTIFICATE_VARIABLE = "AVATARIFY_SIGN_CERT"
+"""The one that names its certificate."""
 
 _YEARS = 10
 """How long a self-made certificate holds: longer than a computer lives."""
@@ -64,6 +67,10 @@ class Credentials:
 
 def choose(key: Path | None, certificate: Path | None) -> Credentials:
     """The user's own key and certificate if they are named, else those of this computer.
+
+    Args:
+        key: the user's key, PEM, without a password.
+        certificate: its certificate, PEM, followed by those above it.
 
     Raises:
         UserError: only one of the two is named, they cannot be used or do not belong together, or

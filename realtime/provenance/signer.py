@@ -17,6 +17,7 @@ from realtime.provenance.verify import Verdict, examine
 SELF_MADE = (
     "with a certificate made on this computer: it shows later changes but proves no identity"
 )
+"""What users are told of this computer's own certificate."""
 
 
 class Signer(Closing):
@@ -24,6 +25,9 @@ class Signer(Closing):
 
     Used around a run: leaving the block waits until everything handed in is signed. A video that
     cannot be signed is kept, and one sentence says so.
+
+    Attributes:
+        credentials: what signs; may be given later, before the first video is handed in.
     """
 
     def __init__(
@@ -37,7 +41,6 @@ class Signer(Closing):
             notify: called with one line for the user.
         """
         self.credentials = credentials
-        """May be given later, before the first video is handed in."""
         self._claim = claim
         self._notify = notify
         self._waiting: queue.SimpleQueue[tuple[Path, Claim] | None] = queue.SimpleQueue()
@@ -47,7 +50,9 @@ class Signer(Closing):
     def add(self, path: Path, claim: Claim | None = None) -> None:
         """Sign this video soon; returns at once, callable from any thread.
 
-        claim: what its manifest says, where that is not what the others say.
+        Args:
+            path: the finished video.
+            claim: what its manifest says; None: what those of the others say.
         """
         if self.credentials is None:
             return
@@ -82,6 +87,11 @@ def prepare(
 ) -> Credentials | None:
     """What recordings will be signed with; None where they cannot be, which one line says.
 
+    Args:
+        key: the user's own, PEM, if any.
+        certificate: likewise.
+        notify: called with that line.
+
     Raises:
         UserError: a key or certificate that the user named cannot be used.
     """
@@ -103,7 +113,15 @@ def prepare(
 
 
 def sign_later(path: Path, key: Path | None, certificate: Path | None) -> str:
-    """Sign a recording of this program that has no manifest yet; returns a line for the user.
+    """Sign a recording of this program that has no manifest yet.
+
+    Args:
+        path: the recording.
+        key: the user's own, PEM, if any.
+        certificate: likewise.
+
+    Returns:
+        A line for the user.
 
     Raises:
         UserError: it is no such recording, or it cannot be signed.

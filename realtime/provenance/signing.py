@@ -17,6 +17,7 @@ from realtime.provenance.credentials import Credentials
 from realtime.version import version
 
 TOOL = "avatarify-like"
+"""What manifests call this program."""
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 """IPTC's word for what we make. Every picture is put together of a photo and of what trained
@@ -24,8 +25,11 @@ networks decide (the motion) or draw (all pixels, with some backends). "trainedA
 would say that no photo is in it, "algorithmicMedia" that nothing was trained."""
 
 MEDIA_TYPE = "video/mp4"
+"""What is signed."""
+
 _SPOOL_MEGABYTES = 8
-"""What the library keeps in memory of what it writes; the rest goes to a temporary file."""
+"""What the library keeps in memory of what it writes; the rest goes to a temporary file. Short
+recordings need no file, and long ones little memory."""
 
 _LEAF_KILOBYTES = 8192
 """The media data is hashed in pieces of this size, so that a large file is never in memory."""
@@ -48,6 +52,7 @@ class Claim:
     badge: bool
 
 
+# What a claim says.
 LIVE = "A photo was animated live with the face in front of a webcam."
 PARTLY_REAL = f"{LIVE} In parts the camera's own picture may be shown."
 RECOVERED = "A photo was animated; signed later, from a recording that was left unsigned."
@@ -64,6 +69,11 @@ def sign(path: Path, credentials: Credentials, claim: Claim) -> None:
 
     The copy grows beside it and takes its name only when it is whole, so that an interruption, a
     full disk or any other fault leaves the file as it was. Memory does not grow with the file.
+
+    Args:
+        path: the finished MP4.
+        credentials: what to sign with.
+        claim: what the manifest says.
 
     Raises:
         SigningError: it was not signed; one sentence says why.
@@ -162,7 +172,13 @@ def _builder(title: str, media_type: str, claim: Claim, *, by_pieces: bool = Fal
 
 
 def manifest(title: str, media_type: str, claim: Claim) -> dict[str, Any]:
-    """What is signed, in the words of C2PA."""
+    """What is signed, in the words of C2PA.
+
+    Args:
+        title: of the file.
+        media_type: such as "video/mp4".
+        claim: what to say about how it was made.
+    """
     tool = {"name": TOOL, "version": version()}
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     created = {

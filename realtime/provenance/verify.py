@@ -14,6 +14,8 @@ from realtime.provenance import credentials as keys
 from realtime.provenance.signing import SOURCE_TYPE
 
 _UNTRUSTED = "signingCredential.untrusted"
+"""C2PA's code for a signer whom no list names, which is no fault of the file."""
+
 _MAX_ANCHORS = 10_000_000
 """Bytes of a list of issuers; that of all that browsers trust has a quarter of a million."""
 
@@ -36,6 +38,7 @@ _SOURCE_TYPES = {
     ),
     "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture": "taken by a camera",
 }
+"""IPTC's words for how a medium was made, and what they mean."""
 
 
 class Verdict(enum.Enum):

@@ -23,7 +23,7 @@ from models.types import Avatar, Face, Image, Photo
 from realtime.session.thumbnails import glimpse, portrait
 
 MAX_UPLOAD = 40_000_000
-"""Bytes of a photo that is added."""
+"""Bytes of a photo that is added: more than a JPEG of `_MAX_PIXELS` usually has."""
 
 _MAX_PIXELS = 50_000_000
 """Of a photo that is added; one of so many takes 150 MB while it is read."""
@@ -127,7 +127,11 @@ class AvatarBuilder:
             return self._of(load_photo(path, self._finder, self._face))
 
     def of_picture(self, image: Image, called: Path) -> tuple[ReadyAvatar, bytes]:
-        """The same of a picture, (H, W, 3), that is not a file yet.
+        """The same of a picture that is not a file yet.
+
+        Args:
+            image: (H, W, 3) RGB.
+            called: what to call it.
 
         Raises:
             UserError: it shows no face that can be animated.
@@ -145,7 +149,11 @@ class AvatarBuilder:
 
 
 class AvatarLibrary:
-    """The list of avatars. All methods may be called by any thread."""
+    """The list of avatars. All methods may be called by any thread.
+
+    Attributes:
+        changed: called, from any thread, after something about the list has changed.
+    """
 
     def __init__(self, builder: AvatarBuilder, source: Path | None, own: Path) -> None:
         """List the photos; nothing is read yet.
@@ -156,7 +164,6 @@ class AvatarLibrary:
             own: the folder for photos that are added; made when it is needed.
         """
         self.changed: Callable[[], None] = lambda: None
-        """Called, from any thread, after something about the list has changed."""
         self._builder = builder
         self._source = source
         self._own = own
@@ -205,7 +212,12 @@ class AvatarLibrary:
         self.changed()
 
     def first(self, photo: Photo, path: Path) -> AvatarEntry:
-        """Make ready, here and now, the photo that the run begins with."""
+        """Make ready, here and now, the photo that the run begins with.
+
+        Args:
+            photo: loaded already.
+            path: where it lies.
+        """
         ready = self._builder.ready(photo)
         with self._work:
             entry = next((entry for entry in self._entries if entry.path == path), None)
@@ -233,9 +245,11 @@ class AvatarLibrary:
             self._thread.join(5.0)
 
     def want(self, identity: str, then: Callable[[AvatarEntry], None]) -> None:
-        """Call `then` with an avatar as soon as it is ready or refused; only the last wish counts.
+        """Have an avatar as soon as it is ready or refused; only the last wish counts.
 
-        Where it is ready already, `then` is called before this returns.
+        Args:
+            identity: its `id`.
+            then: called with it; before this returns where it is ready already.
 
         Raises:
             UserError: there is no such avatar.

@@ -10,8 +10,12 @@ from typing import Any
 class Key:
     """What a key does.
 
-    key: the character that it types, so capitals are with Shift; or Escape or Enter.
-    hold: on the panel, the command holds as long as the key is down.
+    Attributes:
+        key: the character that it types, so capitals are with Shift; or Escape or Enter.
+        command: one of `Session.commands`.
+        value: what the command takes, if anything.
+        help: what it does, in a few words.
+        hold: on the panel, the command holds as long as the key is down.
     """
 
     key: str
@@ -59,6 +63,9 @@ KEYS: tuple[Key, ...] = (
     Key("0", "pass_through", None, "show your real face, after a question"),
     Key("Escape", "quit", None, "end the program"),
 )
+"""All keys, in the order of their list. Zooms are in shares of the picture's side, changes of the
+overlay in shares of full strength: large enough to get there soon, with Shift small enough to
+stop."""
 
 
 def command_of(pressed: str) -> Key | None:

@@ -26,6 +26,8 @@ SMOOTHING = Slider("smoothing", "Smoothing", help="Less tremble, or less delay."
 """The slider that is the live tool's own."""
 
 _SWITCHES = ("mirror_preview", "mirror_output", "blur", "landmarks", "stages")
+"""The settings that a command of the same name turns over."""
+
 _PAN = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 """Keys to the direction in the picture, x to the right and y down."""
 
@@ -33,7 +35,8 @@ _STEP = 0.02
 """Of the picture's sides that one key moves the framing: ten are a fifth."""
 
 _SAVE_EVERY = 1.0
-"""Seconds between two writes while a slider is dragged."""
+"""Seconds between two writes while a slider is dragged: no write for each of its steps, and hardly
+anything is lost when the program is killed."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,15 @@ class Parts:
 
 
 class Session:
-    """What is chosen and set in a run. All methods may be called by any thread."""
+    """What is chosen and set in a run. All methods may be called by any thread.
+
+    Attributes:
+        settings: what is set now.
+        always_badged: every picture of this run had the badge.
+        was_real: the camera's own picture was let through in this run.
+        revision: rises with every change that a page should show.
+        over: set when somebody has asked to end the run.
+    """
 
     def __init__(
         self,
@@ -118,15 +129,11 @@ class Session:
         self._question: Question | None = None
         self._badge = parts.badge
         self.always_badged = parts.badge
-        """Whether every picture of this run had the badge."""
         self.was_real = False
-        """Whether the camera's own picture was let through in this run."""
         self._recording = parts.recording
         self._said: deque[tuple[int, str]] = deque(maxlen=12)
         self.revision = 0
-        """Rises with every change that a page should show."""
         self.over = threading.Event()
-        """Set when somebody has asked to end the run."""
         self._actions: dict[str, tuple[Callable[[Any], Any], Callable[[Any], None]]] = {
             "avatar": (_word, self._choose),
             "number": (_whole, self._number),
@@ -194,6 +201,10 @@ class Session:
 
     def add(self, data: bytes, name: str) -> AvatarEntry:
         """Add a photo to the avatars, without switching to it.
+
+        Args:
+            data: the file.
+            name: what the user calls it.
 
         Raises:
             UserError: it cannot be used; the sentence says why.
@@ -492,7 +503,13 @@ class Session:
 
 
 def _shown(slider: Slider, value: float, usable: bool) -> dict[str, Any]:
-    """A slider for pages. usable: it has an effect now."""
+    """A slider for pages.
+
+    Args:
+        slider: what it is.
+        value: where it stands.
+        usable: it has an effect now.
+    """
     return {**asdict(slider), "value": value, "usable": usable}
 
 

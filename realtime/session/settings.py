@@ -75,11 +75,16 @@ class Settings:
     avatars: dict[str, AvatarSettings] = field(default_factory=dict)
 
     def of(self, avatar: str) -> AvatarSettings:
-        """What is set for an avatar."""
+        """What is set for an avatar, by the name of the photo's file."""
         return self.avatars.get(avatar, AvatarSettings())
 
     def with_avatar(self, avatar: str, **changes: Any) -> Settings:
-        """The same with changes for one avatar."""
+        """The same with changes for one avatar.
+
+        Args:
+            avatar: the name of the photo's file.
+            **changes: fields of `AvatarSettings`.
+        """
         changed = replace(self.of(avatar), **changes)
         return replace(self, avatars={**self.avatars, avatar: changed})
 

@@ -14,6 +14,8 @@ from models.photos import load_image
 from models.types import Image, Photo
 
 _THUMBNAIL = 144
+"""Pixels of a side: the page shows them 96 wide or a little more (static/panel.css), many screens
+with more than one pixel for each."""
 
 
 def portrait(photo: Photo) -> bytes:

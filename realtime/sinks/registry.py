@@ -26,7 +26,12 @@ DEVICES = virtual_camera.KIND
 
 @dataclass(frozen=True)
 class Candidate:
-    """A kind that `auto` considers, and what was found of it."""
+    """A kind that `auto` considers.
+
+    Attributes:
+        kind: of sink.
+        found: what a look around says about it.
+    """
 
     kind: SinkKind
     found: Found
@@ -50,7 +55,14 @@ def explain(every: list[Candidate]) -> str:
 
 
 def parse(choice: str) -> tuple[SinkKind, str | None]:
-    """The kind and the device that an `--output` other than `auto` names."""
+    """The kind and the device that an `--output` other than `auto` names.
+
+    Args:
+        choice: KIND, KIND:DEVICE or DEVICE.
+
+    Returns:
+        The kind, and the device or None.
+    """
     name, colon, device = choice.partition(":")
     if name in SINK_KINDS:
         return SINK_KINDS[name], device or None

@@ -46,7 +46,12 @@ class AudioTrack:
     """
 
     def __init__(self, source: av.container.InputContainer, output: OutputContainer) -> None:
-        """Add a stream to the output, before its header is written. Owns `source` from now on."""
+        """Add a stream to the output.
+
+        Args:
+            source: the clip, which has sound; it belongs to this object now.
+            output: the new video; its header is not written yet.
+        """
         self._source = source
         self._output = output
         self._stream: AudioStream = source.streams.audio[0]
@@ -69,7 +74,12 @@ class AudioTrack:
 
     @classmethod
     def open(cls, path: Path, output: OutputContainer) -> AudioTrack | None:
-        """The track of a clip, or None if it has no sound or cannot be read."""
+        """The track of a clip, or None if it has no sound or cannot be read.
+
+        Args:
+            path: the clip.
+            output: the new video; its header is not written yet.
+        """
         try:
             source = open_media(path)
         except (av.FFmpegError, OSError, ValueError):

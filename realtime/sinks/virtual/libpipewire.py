@@ -3,6 +3,9 @@
 PipeWire's own library is on every desktop that has PipeWire, and its interface has been stable
 since 0.3.0. The other way in, GStreamer's pipewiresink, needs packages that many desktops lack, and
 waits for a free buffer: for ever, if a reader keeps them all.
+
+Numbers are those of PipeWire's headers, by whose names they are called here: pipewire/core.h and
+stream.h, and of SPA, on which it stands, spa/utils/type.h, spa/param/ and spa/buffer/.
 """
 
 from __future__ import annotations
@@ -24,16 +27,31 @@ from fractions import Fraction
 from typing import Any
 
 SONAME = "libpipewire-0.3.so.0"
+"""The library's file."""
 
 ANY = 0xFFFFFFFF
+"""PW_ID_ANY: the session manager decides who reads."""
+
 OUTPUT = 1
+"""PW_DIRECTION_OUTPUT."""
+
 MAP_BUFFERS, DRIVER = 1 << 2, 1 << 3
+"""PW_STREAM_FLAG_MAP_BUFFERS, PW_STREAM_FLAG_DRIVER."""
+
 ERROR, UNCONNECTED, CONNECTING, PAUSED, STREAMING = -1, 0, 1, 2, 3
+"""enum pw_stream_state."""
+
 PARAM_FORMAT = 4
+"""SPA_PARAM_Format."""
+
 META_HEADER = 1
+"""SPA_META_Header."""
 
 STATE_CHANGED = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_int, c_char_p)
+"""Called with the user's data, the old state, the new one and an error's text or NULL."""
+
 PARAM_CHANGED = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_void_p)
+"""Called with the user's data, the parameter's number and its value or NULL."""
 
 
 class Events(Structure):
@@ -157,55 +175,67 @@ def parameters(*pods: bytes) -> Any:
 
 
 def yuy2_format(size: tuple[int, int], fps: float) -> bytes:
-    """The one format on offer: YUY2 of (width, height), limited range, by BT.601."""
+    """The one format on offer: YUY2, limited range, by BT.601.
+
+    Args:
+        size: (width, height) of the pictures; both even.
+        fps: what readers are told about the rate.
+    """
     rate = Fraction(fps).limit_denominator(1001)
     return _object(
-        0x40003,
-        3,
+        0x40003,  # SPA_TYPE_OBJECT_Format
+        3,  # SPA_PARAM_EnumFormat
         {
-            1: _id(2),  # media type: video
-            2: _id(1),  # subtype: raw
-            0x20001: _id(4),  # format: YUY2
-            0x20003: _pair(10, *size),
-            0x20004: _pair(11, rate.numerator, rate.denominator),
-            0x20008: _pair(11, 1, 1),  # square pixels
-            0x2000C: _id(2),  # range: 16 to 235
-            0x2000D: _id(4),  # matrix: BT.601
+            1: _id(2),  # SPA_FORMAT_mediaType: video
+            2: _id(1),  # SPA_FORMAT_mediaSubtype: raw
+            0x20001: _id(4),  # SPA_FORMAT_VIDEO_format: YUY2
+            0x20003: _pair(10, *size),  # SPA_FORMAT_VIDEO_size
+            0x20004: _pair(11, rate.numerator, rate.denominator),  # SPA_FORMAT_VIDEO_framerate
+            0x20008: _pair(11, 1, 1),  # SPA_FORMAT_VIDEO_pixelAspectRatio: square
+            0x2000C: _id(2),  # SPA_FORMAT_VIDEO_colorRange: 16 to 235
+            0x2000D: _id(4),  # SPA_FORMAT_VIDEO_colorMatrix: BT.601
         },
     )
 
 
 def buffers(size: tuple[int, int]) -> bytes:
-    """The buffers that the pictures travel in: memory that we can write to."""
+    """The buffers that the pictures travel in: memory that we can write to.
+
+    Args:
+        size: (width, height) of the pictures.
+    """
     stride = size[0] * 2
     return _object(
-        0x40004,
-        5,
+        0x40004,  # SPA_TYPE_OBJECT_ParamBuffers
+        5,  # SPA_PARAM_Buffers
         {
-            1: _choice(1, 4, 2, 16),  # how many: 4, at least 2, at most 16
-            2: _int(1),
-            3: _int(stride * size[1]),
-            4: _int(stride),
-            6: _choice(4, 1 << 1 | 1 << 2),  # of which kind: plain memory or a memory file
+            1: _choice(1, 4, 2, 16),  # SPA_PARAM_BUFFERS_buffers: 4, at least 2, at most 16
+            2: _int(1),  # SPA_PARAM_BUFFERS_blocks
+            3: _int(stride * size[1]),  # SPA_PARAM_BUFFERS_size
+            4: _int(stride),  # SPA_PARAM_BUFFERS_stride
+            6: _choice(4, 1 << 1 | 1 << 2),  # SPA_PARAM_BUFFERS_dataType: MemPtr or MemFd
         },
     )
 
 
 def header() -> bytes:
     """That every buffer comes with a `Header`."""
+    # SPA_TYPE_OBJECT_ParamMeta, SPA_PARAM_Meta; SPA_PARAM_META_type, SPA_PARAM_META_size.
     return _object(0x40005, 6, {1: _id(META_HEADER), 2: _int(ctypes.sizeof(Header))})
 
 
 def _pod(kind: int, body: bytes) -> bytes:
-    """One value: its length, its type, itself, up to a multiple of eight bytes."""
+    """One value: its length, its type (spa/utils/type.h), itself, up to a multiple of 8 bytes."""
     return struct.pack("=II", len(body), kind) + body + bytes(-len(body) % 8)
 
 
 def _id(value: int) -> bytes:
+    """A number of an enum (3)."""
     return _pod(3, struct.pack("=I", value))
 
 
 def _int(value: int) -> bytes:
+    """A whole number (4)."""
     return _pod(4, struct.pack("=i", value))
 
 
@@ -215,12 +245,13 @@ def _pair(kind: int, one: int, other: int) -> bytes:
 
 
 def _choice(kind: int, *values: int) -> bytes:
-    """A range (1: default, least, most) or flags (4) of whole numbers."""
+    """A choice (19) among whole numbers: a range (1: default, least, most) or flags (4)."""
     head = struct.pack("=IIII", kind, 0, 4, 4)
     return _pod(19, head + struct.pack(f"={len(values)}i", *values))
 
 
 def _object(kind: int, identifier: int, properties: dict[int, bytes]) -> bytes:
+    """An object (15) of a kind, for a parameter, with values by the numbers of their keys."""
     body = struct.pack("=II", kind, identifier)
     for key, value in properties.items():
         body += struct.pack("=II", key, 0) + value

@@ -14,16 +14,30 @@ from realtime.devices.host import join_video_group
 from realtime.sinks.base import SinkError
 
 _FED_WITHIN = 0.4
-"""Seconds in which a device that another program writes to shows a new frame."""
+"""Seconds in which a device that another program writes to shows a new frame: two at 5 frames a
+second. Longer would hold up every start that finds the device shown."""
 
-# Requests of <linux/videodev2.h>; struct v4l2_format has 208 bytes, struct v4l2_streamparm 204.
+# The numbers of <linux/videodev2.h>.
 _G_FMT = 0xC0D05604
+"""VIDIOC_G_FMT: _IOWR('V', 4, struct v4l2_format), 208 bytes."""
+
 _S_FMT = 0xC0D05605
+"""VIDIOC_S_FMT: _IOWR('V', 5, struct v4l2_format)."""
+
 _STREAMON = 0x40045612
+"""VIDIOC_STREAMON: _IOW('V', 18, int)."""
+
 _S_PARM = 0xC0CC5616
+"""VIDIOC_S_PARM: _IOWR('V', 22, struct v4l2_streamparm), 204 bytes."""
+
 _CAPTURE_TYPE = 1
+"""V4L2_BUF_TYPE_VIDEO_CAPTURE."""
+
 _OUTPUT_TYPE = 2
+"""V4L2_BUF_TYPE_VIDEO_OUTPUT."""
+
 _PROGRESSIVE = 1
+"""V4L2_FIELD_NONE: whole pictures, no half ones."""
 
 
 def make_ready(path: str, size: tuple[int, int], fps: float, code: str) -> None:

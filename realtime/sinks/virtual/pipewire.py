@@ -24,13 +24,16 @@ LABEL = "AI avatar"
 """What programs that list cameras show."""
 
 _CONNECT_WITHIN = 3.0
-"""Seconds in which PipeWire takes a new node."""
+"""Seconds in which PipeWire takes a new node, where it takes any; longer would look like a hang."""
 
 
 class PipeWireSink(Closing):
     """Shows avatar frames as a camera of this user's PipeWire session.
 
     Nothing waits: without a reader, or when all readers are slow, a frame is dropped.
+
+    Attributes:
+        name: for the status line.
     """
 
     def __init__(self, size: tuple[int, int], fps: float, label: str = LABEL) -> None:

@@ -29,9 +29,11 @@ from realtime.sinks.base import (
 from realtime.sinks.virtual.loopback import bytes_written, make_ready
 
 _CHECK_EVERY = 1.0
-"""Seconds between looks at whether the device is still there."""
+"""Seconds between looks at whether the device is still there: it fails soon after it is unloaded,
+and no frame is delayed for looking."""
 
-_LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
+_LIMITED_RANGE = 1
+"""FFmpeg's number (`AVCOL_RANGE_MPEG`) for black at 16 and white at 235."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ platform is best served with; some old programs read nothing but YUYV."""
 
 
 class VirtualCameraSink(Closing):
-    """Sends avatar frames to a virtual camera. `write` does not wait: pacing is the caller's."""
+    """Sends avatar frames to a virtual camera. `write` does not wait: pacing is the caller's.
+
+    Attributes:
+        device: what pyvirtualcam calls it, on Linux its path.
+        name: for the status line.
+    """
 
     def __init__(
         self,
@@ -239,7 +246,11 @@ def explain(reason: str, device: str | None) -> str:
 
 
 def nothing_found(reasons: list[str]) -> str:
-    """The sentence for a computer on which no backend found a camera, and why each did not."""
+    """The sentence for a computer on which no backend found a camera.
+
+    Args:
+        reasons: why each did not, a clause without a full stop.
+    """
     return missing_virtual_camera(reasons)
 
 
