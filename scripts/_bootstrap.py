@@ -22,14 +22,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+"""The folder of this checkout."""
+
 sys.path.insert(0, str(ROOT))
 
 from models.locking import exclusive  # noqa: E402
 
 OLDEST = (3, 11)
+"""The oldest Python, as `requires-python` in pyproject.toml says."""
+
 TORCH = ("torch==2.13.0", "onnx==1.23.2")
+"""What `scripts/test --all` adds to the locked packages; no lock file has it."""
+
 _WINDOWS = sys.platform == "win32"
 _LAST_LINES = 12
+"""Of what a failed command printed: pip's reason stands at the end, the rest only hides it."""
 
 
 class SetUpError(Exception):
@@ -40,9 +47,11 @@ class SetUpError(Exception):
 class Environment:
     """An environment of this checkout.
 
-    folder: where it lies. lock: the pinned and hashed requirements that it is made from.
-    keep_pip: whether pip stays in it; without, it is 20 MB smaller.
-    imports: modules that must load for the set-up to be complete.
+    Attributes:
+        folder: where it lies.
+        lock: the pinned and hashed requirements that it is made from.
+        keep_pip: whether pip stays in it; without, it is 20 MB smaller.
+        imports: modules that must load for the set-up to be complete.
     """
 
     folder: Path
@@ -225,7 +234,17 @@ def _say(text: str) -> None:
 
 
 def run_program(arguments: list[str]) -> int:
-    """The program itself; on POSIX it replaces this process, so signals and exit code are its."""
+    """Start the program; on POSIX it replaces this process, so signals and exit code are its.
+
+    Args:
+        arguments: of the program.
+
+    Returns:
+        The program's exit code, on Windows.
+
+    Raises:
+        SetUpError: its environment cannot be made.
+    """
     set_up(RUN)
     # -P: a folder called `models` where the user stands must not shadow ours.
     command = [str(RUN.python), "-P", "-m", "realtime.cli", *arguments]
@@ -247,8 +266,13 @@ def _replace(command: list[str]) -> int:
 def run_checks(arguments: list[str]) -> int:
     """Linter, formatter, types, tests; all of them, and the first failure is the exit code.
 
-    `--all` also installs PyTorch for the tests that are marked `torch`, and says how much of the
-    code the tests ran. Everything else is passed on to pytest.
+    Args:
+        arguments: `--all` also installs PyTorch for the tests that are marked `torch`, says how
+            much of the code the tests ran, and asks for known holes in the packages. Everything
+            else is passed on to pytest.
+
+    Raises:
+        SetUpError: the environment cannot be made.
     """
     with_torch = "--all" in arguments
     arguments = [argument for argument in arguments if argument != "--all"]
@@ -309,7 +333,11 @@ def _install_torch(python: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Dispatch; a `SetUpError` is one sentence and exit code 2."""
+    """Dispatch; a `SetUpError` is one sentence and exit code 2.
+
+    Args:
+        arguments: `run` or `test`, then those of the program or of the tests.
+    """
     try:
         if arguments[:1] == ["test"]:
             return run_checks(arguments[1:])

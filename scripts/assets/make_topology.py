@@ -1,4 +1,4 @@
-"""Write models/face/topology.npz: the triangles and neutral shape of the face mesh.
+"""Writes models/face/topology.npz: the triangles and neutral shape of the face mesh.
 
     python -m scripts.assets.make_topology FACE_LANDMARKER.TASK
 
@@ -22,7 +22,14 @@ OUTPUT = ROOT / "models" / "face" / "topology.npz"
 
 
 def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The (number, value) pairs of one protocol buffer message."""
+    """The fields of one protocol buffer message (its wire format, types 0, 1, 2 and 5).
+
+    Yields:
+        Each field's number, and its value: an int for a varint, else the bytes.
+
+    Raises:
+        IndexError, KeyError: it is not a message.
+    """
 
     def varint(at: int) -> tuple[int, int]:
         value = shift = 0

@@ -24,6 +24,7 @@ from typing import Any
 from scripts.benchmarks.history import append, processor, row
 
 PERCENTILES = (50, 95, 99)
+"""Half of all frames, one in twenty and one in a hundred take longer: usual, late, seldom."""
 
 
 def arguments() -> argparse.Namespace:
@@ -62,7 +63,19 @@ def peak_memory() -> float:
 
 
 def measure(options: argparse.Namespace, full_pace: bool) -> dict[str, Any]:
-    """One run; the figures in milliseconds and frames per second."""
+    """One run.
+
+    Args:
+        options: of the command line.
+        full_pace: the camera gives frames as fast as they are taken, not at `options.fps`.
+
+    Returns:
+        The figures; a name ends with its unit: `_s`, `_ms`, `_fps`. `cpu_cores_used` is processor
+        time by time. None: not measured, as no frame came.
+
+    Raises:
+        UserError: photo, camera or an option cannot be used.
+    """
     began = time.perf_counter()  # The imports count too: a user waits for them.
     from realtime.commands.options import RunChoices
     from realtime.commands.run import build
@@ -115,7 +128,11 @@ def _percentiles(series: Any) -> dict[str, float | None]:
 
 
 def page_cost(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Figures of a real-time run without and with an open page, in turn within one run."""
+    """Figures of a real-time run without and with an open page, in turn within one run.
+
+    Args:
+        options: of the command line; `options.page` rounds with and as many without.
+    """
     from realtime.commands.options import RunChoices
     from realtime.commands.run import build
     from realtime.panel.address import Address
@@ -172,7 +189,11 @@ def page_cost(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def read_page(url: str) -> None:
-    """What an open page does, without a browser: take both pictures, decode them, say so."""
+    """What an open page does, without a browser: take both pictures, decode them, say so.
+
+    Args:
+        url: the panel's, with its key.
+    """
     import cv2
     import numpy as np
     from websockets.sync.client import connect
@@ -193,7 +214,14 @@ def read_page(url: str) -> None:
 
 
 def compare(rounds: list[dict[str, Any]]) -> dict[str, float]:
-    """How the figures with the page stand to those without, by the medians of all rounds."""
+    """How the figures with the page stand to those without, by the medians of all rounds.
+
+    Args:
+        rounds: from `page_cost`.
+
+    Returns:
+        Ratios of rates, and differences of latency in milliseconds.
+    """
 
     def middle(name: str, page: bool) -> float:
         values = [one[name] for one in rounds if one["page"] is page and one[name] is not None]
@@ -208,7 +236,7 @@ def compare(rounds: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def table(title: str, figures: dict[str, Any]) -> None:
-    """Print one run."""
+    """Print one run; `figures` are those of `measure`."""
     from rich.console import Console
     from rich.table import Table
 

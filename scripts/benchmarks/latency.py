@@ -43,8 +43,14 @@ from scripts.rigs.camera_page import CameraPage
 from scripts.rigs.desktop import Desktop
 
 PERCENTILES = (50, 95, 99)
+"""As in `scripts.benchmarks.benchmark`."""
+
 FPS = 30
+"""Of every output: as many as `recorded_webcam` shows, and most webcams give."""
+
 Size: TypeAlias = tuple[int, int]
+"""Width and height in pixels."""
+
 _SETTLE = 3.0
 """Seconds at the start that do not count: first frames wait for memory and compilers."""
 
@@ -142,6 +148,8 @@ PATHS: dict[str, Callable[[Size, float], list[tuple[str, list[int]]]]] = {
     "recording": recording,
     "loopback": loopback,
 }
+"""How each path is measured, given the canvas and the seconds for each figure: parts of the path by
+name ("output", "whole"), with the ages in milliseconds of the pictures that came."""
 
 
 class _session(ExitStack):

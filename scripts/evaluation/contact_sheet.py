@@ -30,7 +30,7 @@ class Keeper:
     """A writer that keeps some frames."""
 
     def __init__(self, wanted: set[int]) -> None:
-        """Keep the frames numbered `wanted`."""
+        """Keep the frames numbered `wanted`, from 0 on."""
         self._wanted = wanted
         self._count = 0
         self.frames: list[Image] = []
@@ -54,7 +54,7 @@ class NoCanvas:
 
 
 def tile(image: Image, side: int) -> Image:
-    """The image in a square, with grey around."""
+    """The image in a square of `side` x `side` pixels, with grey around."""
     height, width = image.shape[:2]
     scale = side / max(height, width)
     small = cv2.resize(
@@ -71,7 +71,18 @@ def tile(image: Image, side: int) -> Image:
 def sheet(
     sources: list[Path], driving: Path, moments: list[int], side: int, options: argparse.Namespace
 ) -> Image:
-    """Animate every source by the clip and lay the results out."""
+    """Animate every source by the clip and lay the results out.
+
+    Args:
+        sources: photos.
+        driving: the clip.
+        moments: numbers of the clip's frames to show.
+        side: of a tile, in pixels.
+        options: of the command line: backend, avatar_size, motion, best_frame and face.
+
+    Raises:
+        UserError: a photo or the clip cannot be used.
+    """
     clip = ClipReader(driving)
     tracker = FaceTracker()
     driver = [tile(image, side) for i, (image, _) in enumerate(clip.frames()) if i in moments]

@@ -59,6 +59,8 @@ _FEWEST = 20  # frames of a clip, where it has them: of a short clip more than e
 _OPENED = (0.05, 0.1, 0.15)  # of the face's height
 _STEADY = 0.15  # of the neutral opening of the lids
 _TILE = 224
+"""Pixels of a side on a sheet: lids and teeth can be told, and ten in a row fit a wide screen."""
+
 RELATIVE = MotionSettings()
 
 
@@ -89,7 +91,15 @@ class Driver:
 
 @dataclass(frozen=True)
 class Judges:
-    """What looks at the results. The networks are None, with the reason, where missing."""
+    """What looks at the results; a network that is not installed is None.
+
+    Attributes:
+        tracker: finds landmarks in them.
+        perceptual: how alike two pictures are.
+        identity: how alike two persons are.
+        keypoints: those of the AKD.
+        missing: why a network is None, by its name.
+    """
 
     tracker: FaceTracker
     perceptual: Perceptual | None
@@ -116,7 +126,7 @@ class Pictures:
     """Pictures in memory that are read as a clip."""
 
     def __init__(self, name: str, pictures: Sequence[Image], fps: float = 10.0) -> None:
-        """Keep the pictures."""
+        """Keep the pictures; `fps` is their rate."""
         self.name, self.fps, self.frame_count = name, fps, len(pictures)
         self._pictures = pictures
 
@@ -128,6 +138,11 @@ class Pictures:
 
 def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator) -> Driver:
     """Follow the face through a clip.
+
+    Args:
+        clip: the driver's.
+        every: keep every n-th frame; of a short clip more.
+        animator: observes the driver.
 
     Raises:
         UserError: the clip shows no face.
@@ -194,9 +209,17 @@ def own_avatar(driver: Driver, animator: MeshAnimator) -> MeshAvatar:
 def self_reenactment(
     avatar: MeshAvatar, driver: Driver, animator: MeshAnimator, judges: Judges
 ) -> tuple[Figures, dict[str, list[Image]]]:
-    """The clip on its own neutral frame: the result, the warp alone and the still, with pictures.
+    """The clip on its own neutral frame, against the warp alone and the still photo.
 
-    The pictures' first list is the real frames.
+    Args:
+        avatar: from `own_avatar`.
+        driver: the clip.
+        animator: draws.
+        judges: look at it.
+
+    Returns:
+        Figures for "result", "warp alone" and "still"; and the pictures of each, after those of
+        "real", which are the clip's own frames.
     """
     neutral = driver.neutral
     height, width = avatar.still.shape[:2]
@@ -296,7 +319,18 @@ class _SelfJudge:
 def cross_reenactment(
     avatar: MeshAvatar, driver: Driver, animator: MeshAnimator, judges: Judges
 ) -> tuple[Figures, list[Image]]:
-    """A photo by a clip: figures and the pictures, one for each of the driver's frames."""
+    """Move a photo by a clip.
+
+    Args:
+        avatar: of the photo.
+        driver: the clip.
+        animator: draws.
+        judges: look at it.
+
+    Returns:
+        Figures: an `Agreement` for every motion, frames that are lost or turned too far, the
+        change of the corners, identity. And the pictures, one for each of the driver's frames.
+    """
     anchor = driver.observed[driver.neutral]
     tracker = judges.tracker
     tracker.reset()
@@ -335,7 +369,11 @@ def lids_can_be_told(
     The mouth is opened, and not one pixel of the eyes changes. Of a statue the tracker then reads
     eyes that close by a quarter, so what it says of its lids is said by the mouth.
 
-    neutral: landmarks of the photo as the tracker finds them.
+    Args:
+        avatar: of the photo.
+        animator: draws.
+        tracker: the one to try.
+        neutral: landmarks of the photo as the tracker finds them, (478, 3) in pixels.
     """
     values = avatar.rest.values
     lids = []
@@ -376,11 +414,21 @@ def stillness(
 ) -> Figures:
     """A still driver before a noisy webcam (standard deviation 3 of 255, 30 fps), as live.
 
-    jitter_px: of landmarks found in the result, at 512; jitter_aimed_px: of the landmarks that
-    the result was drawn for; jitter_unfiltered_px: the same without the filter;
-    the first half second is left out. static_change: the largest change of any pixel outside the
-    moving box. background_change: mean spread of the still background inside the box.
-    repeat_change: the largest change of any pixel between two drawings of the same pose.
+    Args:
+        avatar: of the photo.
+        driver: whose neutral frame the webcam shows.
+        animator: draws.
+        frames: to draw; the first half second is not judged.
+
+    Returns:
+        Figures by name, px at 512 and changes of 255.
+
+        - jitter_px: of landmarks found in the result.
+        - jitter_aimed_px: of the landmarks that the result was drawn for.
+        - jitter_unfiltered_px: the same without the filter.
+        - static_change: the largest change of any pixel outside the moving box.
+        - background_change: mean spread of the still background inside the box.
+        - repeat_change: the largest change of any pixel between two drawings of the same pose.
     """
     rng = np.random.default_rng(0)
     image = driver.frames[driver.neutral]
@@ -393,8 +441,7 @@ def stillness(
     pictures: list[Image] = []
     moved = avatar.crop.half * SIZE / max(avatar.still.shape[:2])
     for number in range(frames):
-        noise = rng.normal(0, 3, image.shape)
-        frame = np.asarray(np.clip(image + noise, 0, 255).round(), np.uint8)
+        frame = _noisy(image, rng)
         face = tracker.track(frame)
         if face is None:
             continue
@@ -414,20 +461,32 @@ def stillness(
         bare = animator.pose(avatar, raw, reference, RELATIVE)
         unfiltered.append(bare.values * moved)
     assert reference is not None
+    again = animator.render(avatar, target)
+    return {
+        "jitter_px": measures.jitter(seen),
+        "jitter_aimed_px": measures.jitter(aimed),
+        "jitter_unfiltered_px": measures.jitter(unfiltered),
+        **_changes(avatar, pictures),
+        "repeat_change": int(np.abs(again.astype(int) - picture).max()),
+    }
+
+
+def _noisy(image: Image, rng: np.random.Generator) -> Image:
+    """A picture as a webcam in a room gives it: noise with a standard deviation of 3 of 255."""
+    return np.asarray(np.clip(image + rng.normal(0, 3, image.shape), 0, 255).round(), np.uint8)
+
+
+def _changes(avatar: MeshAvatar, pictures: list[Image]) -> Figures:
+    """What changes over the pictures of an avatar that should stand still."""
     stack = np.stack(pictures)
     left, top, right, bottom = avatar.person.layers.box
     outside = np.ones(avatar.still.shape[:2], bool)
     outside[top:bottom, left:right] = False
     spread = stack[:, top:bottom, left:right].astype(np.float32).std(axis=0).mean(axis=-1)
     behind = cv2.dilate(avatar.person.layers.matte, np.ones((9, 9), np.uint8)) == 0
-    again = animator.render(avatar, target)
     return {
-        "jitter_px": measures.jitter(seen),
-        "jitter_aimed_px": measures.jitter(aimed),
-        "jitter_unfiltered_px": measures.jitter(unfiltered),
         "static_change": int(np.ptp(stack[:, outside], axis=0).max()) if outside.any() else 0,
         "background_change": float(spread[behind].mean()) if behind.any() else 0.0,
-        "repeat_change": int(np.abs(again.astype(int) - picture).max()),
     }
 
 
@@ -436,6 +495,15 @@ def stillness(
 
 def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path, sheets: Sheets) -> Figures:
     """Self-reenactment of one rendered head in several skins, from light to dark.
+
+    Args:
+        animator: draws.
+        judges: look at it.
+        parts: the folder of the parts of heads.
+        sheets: where pictures go.
+
+    Returns:
+        Figures of the result for every skin.
 
     Raises:
         UserError: the renderer or its parts are not there.
@@ -462,13 +530,15 @@ def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path, sheets: Shee
 def seen_twice(driver: Driver, finder: FaceFinder) -> float | None:
     """How far the landmarks of a real frame and of the same frame with webcam noise are apart.
 
-    In px at 256, as `landmarks_all_px`: what the judge itself adds to that, which differs by skin.
+    What the judge itself adds to `landmarks_all_px`, which differs by skin.
+
+    Returns:
+        The mean over the driver's frames in px at 256, or None if there is a face in none.
     """
     rng = np.random.default_rng(0)
     apart = []
     for frame in driver.frames:
-        noisy = np.clip(frame + rng.normal(0, 3, frame.shape), 0, 255).round().astype(np.uint8)
-        plain, again = (finder.find_faces(image) for image in (frame, noisy))
+        plain, again = (finder.find_faces(image) for image in (frame, _noisy(frame, rng)))
         if plain and again:
             unit = 2 * Crop.around(plain[0]).half / 256
             apart.append(
@@ -494,7 +564,7 @@ def _telling(motion: Mapping[str, list[float]], columns: int) -> list[int]:
 
 
 def write_sheet(path: Path, rows: Sequence[Sequence[Image]]) -> None:
-    """Write rows of pictures as one PNG."""
+    """Write rows of pictures, as many in each, as one PNG."""
     tiled = [np.hstack([tile(picture, _TILE) for picture in row]) for row in rows]
     path.write_bytes(cv2.imencode(".png", np.vstack(tiled)[..., ::-1])[1].tobytes())
 
@@ -515,7 +585,7 @@ class Sheets:
     """Writes contact sheets and clips into a folder, or nothing without one."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Make the folder."""
+        """Make the folder; None: write nothing."""
         self._folder = folder
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
@@ -577,11 +647,20 @@ def _follow(cell: Figures) -> str:
 
 
 def goals(figures: Figures) -> dict[str, tuple[int, int]]:
-    """How many of the goals are met, and of how many, by what they are about.
+    """What the figures reach of what we want.
 
-    follows: correlation and gain of every motion that the driver makes within the limits, of
-    photos other than the driver's own. skin tones: no more than 1.2 times the best. still: jitter
-    under 0.1 px at 512. corners: mean change under 1 of 255. faces: none lost.
+    Args:
+        figures: from `evaluate`.
+
+    Returns:
+        How many are met, and of how many, by name.
+
+        - follows: correlation and gain of every motion that the driver makes within the limits,
+          of photos other than the driver's own.
+        - skin tones: landmarks no more than 1.2 times as far off as in the best.
+        - still: jitter under 0.1 px at 512.
+        - corners: mean change under 1 of 255.
+        - faces: none lost.
     """
     rows = [
         row
@@ -642,7 +721,7 @@ def _self_row(name: str, row: Figures) -> list[str]:
 
 
 def report(figures: Figures) -> None:
-    """Print the tables."""
+    """Print the tables; `figures` are those of `evaluate`."""
     _print(
         "Self-reenactment (px at 256; sharpness 1 = as the real frame)",
         ["clip", *_SELF_COLUMNS],
@@ -700,7 +779,12 @@ def report(figures: Figures) -> None:
 
 
 def defaults(shared: Path, scratch: Callable[[str], Path]) -> tuple[list[Path], list[Path]]:
-    """Clips and photos to evaluate on; those of `shared` only where it is there."""
+    """Clips and photos to evaluate on.
+
+    Args:
+        shared: a folder with `CLIPS` and `SOURCES`; left out where it is not there.
+        scratch: where a file of this name may be written.
+    """
     clips, sources = [asset_path("demo.mp4")], [asset_path("face.jpg")]
     if shared.is_dir():
         clips = [shared / name for name in CLIPS] + clips
@@ -724,6 +808,17 @@ def evaluate(
 ) -> Figures:
     """All figures.
 
+    Args:
+        clips: drivers.
+        sources: photos.
+        every: keep every n-th frame of a clip.
+        sheets: where pictures go.
+        parts: the folder of the parts of heads.
+
+    Returns:
+        As `--json` writes them: "self", "cross", "still_driver" and "skin_tones" by clip, photo and
+        skin (or why there are none), what `goals` gives, and why a judge is "missing".
+
     Raises:
         UserError: a clip or a photo cannot be used.
     """
@@ -743,13 +838,9 @@ def evaluate(
             drivers.append(read_driver(ClipReader(clip), every, animator))
             step(f"following {clip.name}")
         for driver in drivers:
-            own = own_avatar(driver, animator)
-            row, shown = self_reenactment(own, driver, animator, judges)
+            row, across = _by_itself(driver, animator, judges, sheets)
             figures["self"][driver.name] = row
-            sheets.self(driver, shown)
-            # The same person: what is lost here is lost in drawing, not between two faces.
-            row, _ = cross_reenactment(own, driver, animator, judges)
-            figures["cross"].setdefault("itself", {})[driver.name] = row
+            figures["cross"].setdefault("itself", {})[driver.name] = across
             step(f"self-reenactment of {driver.name}")
         for source in sources:
             photo = load_source(source, FaceFinder(), None)
@@ -770,6 +861,18 @@ def evaluate(
         step("skin tones")
     figures["goals"] = goals(figures)
     return figures | {"every": every, "size": SIZE, "seconds": time.perf_counter() - began}
+
+
+def _by_itself(
+    driver: Driver, animator: MeshAnimator, judges: Judges, sheets: Sheets
+) -> tuple[Figures, Figures]:
+    """Both figures of a clip that moves its own frame, as self- and as cross-reenactment."""
+    own = own_avatar(driver, animator)
+    figures, shown = self_reenactment(own, driver, animator, judges)
+    sheets.self(driver, shown)
+    # The same person: what is lost here is lost in drawing, not between two faces.
+    across, _ = cross_reenactment(own, driver, animator, judges)
+    return figures, across
 
 
 def main() -> None:

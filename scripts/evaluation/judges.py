@@ -21,8 +21,13 @@ from models.face.topology import EYES
 from models.types import Floats, Image
 
 _MEAN = np.array([0.498, 0.498, 0.498], np.float32)
+"""Of RGB in 0..1: 127 of 255, the `MEAN_RGB` that EfficientNet-lite was trained with."""
+
 _SPREAD = np.array([0.502, 0.502, 0.502], np.float32)
-_STAGES = (0, 2, 4, 10)  # blocks of the network: 1/2, 1/4, 1/8 and 1/16 of the picture's size
+"""Likewise 128 of 255, its `STDDEV_RGB`."""
+
+_STAGES = (0, 2, 4, 10)
+"""Blocks of the network: 1/2, 1/4, 1/8 and 1/16 of the picture's size."""
 
 
 def _need(module: str, packages: str) -> Any:
@@ -36,8 +41,10 @@ class Perceptual:
     """Distance of two pictures in the features of EfficientNet-lite0 (trained on ImageNet).
 
     As LPIPS (Zhang et al. 2018) without learned weights: features of unit length at every place,
-    mean squared difference, summed over channels, mean over four depths. 0 is equal.
-    network: EfficientNet-lite0.
+    mean squared difference, summed over channels, mean over four depths.
+
+    Attributes:
+        network: EfficientNet-lite0.
     """
 
     def __init__(self) -> None:
@@ -56,7 +63,7 @@ class Perceptual:
             self.network = network.from_pretrained("efficientnet-lite0", weights_path=path).eval()
 
     def __call__(self, a: Image, b: Image) -> float:
-        """The distance of two pictures of one size."""
+        """The distance of two pictures of one size, from 0 on, which is equal."""
         torch = self._torch
         both = (np.stack([a, b]).astype(np.float32) / 255 - _MEAN) / _SPREAD
         with torch.inference_mode():
@@ -89,7 +96,15 @@ class Identity:
         self._net = self._dlib.face_recognition_model_v1(models.face_recognition_model_location())
 
     def embed(self, picture: Image, landmarks: Floats) -> Floats:
-        """The embedding (128,) of the face with (478, 3) landmarks in pixels."""
+        """What tells a person from others.
+
+        Args:
+            picture: with the face.
+            landmarks: of the face, (478, 3) in pixels.
+
+        Returns:
+            The embedding, (128,).
+        """
         # The network was trained on chips of 150 pixels; more only costs time.
         left, right = (landmarks[eye.corners, :2].mean(0) for eye in EYES)
         scale = min(1.0, 80 / max(float(np.linalg.norm(left - right)), 1.0))
@@ -141,7 +156,12 @@ class Keypoints68:
             socket.setdefaulttimeout(patience)
 
     def find(self, picture: Image, landmarks: Floats) -> Floats:
-        """The keypoints (68, 2), in pixels, of the face with (478, 3) landmarks."""
+        """The keypoints of a face, (68, 2) in pixels.
+
+        Args:
+            picture: with the face.
+            landmarks: (478, 3) in pixels; only where they lie is used.
+        """
         box = [*landmarks[:468, :2].min(0), *landmarks[:468, :2].max(0)]
         faces = self._net.get_landmarks_from_image(picture, detected_faces=[box])
         return np.asarray(faces[0], np.float32)

@@ -38,7 +38,6 @@ MOTIONS = {
 """What is compared between driver and result, and the least range (2nd to 98th percentile, in the
 unit given) from which on landmark noise does not decide the comparison."""
 
-
 FOLLOWED = {"yaw": 35.0, "pitch": 25.0}
 """Degrees from the neutral pose up to which a photo is to follow; further turns end softly."""
 
@@ -49,8 +48,10 @@ _HIDES_AN_EYE = 32.0  # degrees of yaw from the camera
 class Agreement:
     """How one motion of the result goes with the driver's.
 
-    correlation: -1..1. gain: slope of the result on the driver. span: the driver's range.
-    Correlation and gain are None where the driver moves too little to tell.
+    Attributes:
+        correlation: -1..1, or None where the driver moves too little to tell.
+        gain: slope of the result on the driver, 1 as the driver; None likewise.
+        span: the driver's range, 2nd to 98th percentile, in the motion's unit.
     """
 
     correlation: float | None
@@ -61,11 +62,20 @@ class Agreement:
 def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
     """The values of `MOTIONS` of one face against the same face's neutral landmarks.
 
-    mouth: the inner lips' gap, of the face's neutral height. lids: opening of the lids, 1 as
-    neutral. gaze: irises toward the right in the neutral pose, in eye widths; NaN where the eyes
-    are too far closed to tell. Both are NaN where the head is turned so far that an eye is hidden.
-    yaw, pitch, roll: of the head since neutral, degrees, about the neutral head's own axes: those
-    of the camera would mix them for a face that is photographed from above or from the side.
+    Args:
+        landmarks: (478, 3) in pixels.
+        neutral: of the same face, likewise.
+
+    Returns:
+        The values by name.
+
+        - mouth: the inner lips' gap, of the face's neutral height.
+        - lids: opening of the lids, 1 as neutral; NaN where the head hides an eye.
+        - gaze: irises toward the right in the neutral pose, in eye widths; NaN where the head hides
+          an eye, or the eyes are too far closed to tell.
+        - yaw, pitch, roll: of the head since neutral, degrees, about the neutral head's own axes:
+          those of the camera would mix them for a face that is photographed from above or from the
+          side.
     """
     head = fit_head(neutral, landmarks)
     axes = fit_head(_frontal(), neutral).rotation
@@ -84,7 +94,7 @@ def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
 
 
 def beyond(motion: Mapping[str, float]) -> bool:
-    """Whether a head is turned further than a photo is to follow."""
+    """Whether a head is turned further than a photo is to follow; `motion` is from `motions`."""
     return any(abs(motion[name]) > most for name, most in FOLLOWED.items())
 
 
@@ -107,7 +117,12 @@ def _openness(eye: Eye, landmarks: Floats) -> float:
 
 
 def irises_show(image: Image, landmarks: Floats) -> bool:
-    """Whether a photo's irises are darker than the white around: those of a statue are not."""
+    """Whether a photo's irises are darker than the white around: those of a statue are not.
+
+    Args:
+        image: the photo.
+        landmarks: of its face, (478, 3) in pixels.
+    """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     for eye in EYES:
         centre, *rim = landmarks[eye.iris, :2]
@@ -128,7 +143,10 @@ def irises_show(image: Image, landmarks: Floats) -> bool:
 def agreement(driver: Sequence[float], result: Sequence[float], least: float) -> Agreement:
     """Compare one motion over many frames; frames where either is NaN are left out.
 
-    least: the range of the driver's motion below which nothing can be told.
+    Args:
+        driver: the motion in each frame.
+        result: likewise, as many.
+        least: the range of the driver's motion below which nothing can be told.
     """
     both: Floats = np.array([driver, result], np.float64).reshape(2, -1)
     both = both[:, np.isfinite(both).all(0)]
@@ -143,7 +161,13 @@ def agreement(driver: Sequence[float], result: Sequence[float], least: float) ->
 
 
 def robust_slope(x: Floats, y: Floats, rounds: int = 20) -> float:
-    """The slope of y on x, (N,) each, by Huber's regression: outliers count less."""
+    """The slope of y on x by Huber's regression: outliers count less.
+
+    Args:
+        x: (N,).
+        y: (N,).
+        rounds: of reweighting.
+    """
     design = np.stack([x, np.ones_like(x)], 1).astype(np.float64)
     weight = np.ones(len(design))
     slope, offset = 0.0, 0.0
@@ -151,20 +175,28 @@ def robust_slope(x: Floats, y: Floats, rounds: int = 20) -> float:
         scaled = design * weight[:, None]
         slope, offset = np.linalg.lstsq(scaled.T @ design, scaled.T @ y, rcond=None)[0]
         error = np.abs(y - slope * x - offset)
+        # 1.345 as Huber (1964) for normal errors; 1.4826 makes their median a standard deviation.
         limit = max(1.345 * 1.4826 * float(np.median(error)), 1e-9)
         weight = limit / np.maximum(error, limit)
     return float(slope)
 
 
 def landmark_distance(a: Floats, b: Floats, unit: float, points: Indices | None = None) -> float:
-    """Mean distance in the picture between two faces' landmarks, in multiples of `unit` pixels."""
+    """Mean distance in the picture between two faces' landmarks.
+
+    Args:
+        a: landmarks of one face, (478, 3) in pixels.
+        b: of the other.
+        unit: pixels that count as 1.
+        points: which landmarks; all but the irises if None.
+    """
     chosen = slice(0, 468) if points is None else points
     apart = np.linalg.norm(a[chosen, :2] - b[chosen, :2], axis=1)
     return float(apart.mean()) / unit
 
 
 def gradient_energy(picture: Image, outline: Floats) -> float:
-    """Mean squared gradient of the brightness inside the convex hull of (N, 2) points."""
+    """Mean squared gradient of the brightness (0..255) inside the convex hull of (N, 2) points."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     energy = cv2.Sobel(grey, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(grey, cv2.CV_32F, 0, 1) ** 2
     mask = np.zeros(grey.shape, np.uint8)
@@ -184,13 +216,17 @@ def corner_change(picture: Image, still: Image) -> float:
 
 
 def jitter(track: Sequence[Floats]) -> float:
-    """Root mean square over landmarks of their spread (standard deviation) in pixels, x and y."""
+    """Root mean square over landmarks of their spread (standard deviation) in pixels, x and y.
+
+    Args:
+        track: of each frame the landmarks, (N, 3) in pixels.
+    """
     places = np.array([points[:, :2] for points in track], np.float64)
     return float(np.sqrt(places.var(axis=0).mean()))
 
 
 def cut(picture: Image, crop: Crop, side: int) -> Image:
-    """The square `crop` of a picture at side x side; its border pixels continue outside."""
+    """The square `crop` of a picture at side x side pixels; its border continues outside."""
     scale = side / (2 * crop.half)
     matrix = np.array(
         [

@@ -9,6 +9,8 @@ import zipfile
 from collections.abc import Iterator
 
 _NUMBERS = (0, 1, 2, 3, 4, 6, 7, 64, 1000, 65535, 2**31 - 1, 2**31, 2**40, 2**62, 2**63 - 1, -1, -7)
+"""For sizes, strides and places: what fits, a bit more, the ends of 16, 32 and 64 bits, below 0."""
+
 _TYPES = (
     *("Half", "Double", "Long", "Int", "Bool", "BFloat16"),
     *("ComplexFloat", "QInt8", "Byte", "Cursed", "cuda.Float"),
@@ -24,8 +26,12 @@ _KEYS = (
     *("jacobian.weight", "jacobian.bias", "kp.weight", "kp.bias", "first.conv.weight"),
     *("first.norm.num_batches_tracked", "a\nb", "", "\u202e\x1b[31m", "x" * 300),
 )
+"""Names of parameters, good ones first; then such as would spoil a terminal or a line."""
+
 _NAMES = ("generator", "kp_detector", "discriminator", "epoch", "optimizer_generator")
 _SHAPES = (((2, 3), (3, 1)), ((6,), (1,)), ((), ()), ((1, 3, 2, 1), (6, 2, 1, 1)), ((0,), (1,)))
+"""Sizes and strides that fit into a storage of six numbers."""
+
 _LOCATIONS = ("cpu", "cuda:0", "meta", "mps", "xla:1", "no\nplace")
 _MEMBERS = ("data/0", "data/1", "byteorder", "version", "data.pkl", ".format_version")
 
@@ -47,7 +53,11 @@ class _Choices:
 
 
 def made(data: bytes) -> bytes:
-    """A checkpoint as PyTorch packs it, whose contents are chosen by these bytes."""
+    """A checkpoint as PyTorch packs it.
+
+    Args:
+        data: chooses the contents, byte by byte; what is missing counts as 0.
+    """
     choose = _Choices(data)
     text = b"\x80\x02}("
     for name in _NAMES[: 2 + choose.below(4)]:

@@ -36,12 +36,25 @@ from scripts.paths import ROOT
 
 SEEDS = ROOT / "scripts" / "fuzz" / "seeds"
 MOST_SECONDS = 2.0
+"""Of work for one input; `models.photos` refuses what its decoders would need longer for."""
+
 MOST_BYTES = 1_000_000_000
+"""Of memory for one input; `models.photos` keeps to the same limit."""
+
 _LONGEST_WORK = 30
+"""Seconds of processor time after which an input's process is ended: far beyond a finding."""
+
 _LONGEST_WAIT = 600
+"""Seconds after which it is ended if it does not work but waits, even on a busy machine."""
+
 _CHUNK = 2000
+"""Inputs for one process: its start is spread over many, and an end costs only so many."""
+
 _EDIT = 8
+"""Bytes of one edit: the size of the fields that `_damaged` unpacks."""
+
 _NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 2**63, -1)
+"""What is written over numbers in a file, give or take two: the ends of 7 to 64 bits."""
 
 Call = Callable[[bytes, Path], None]
 """Reads these bytes as a file in this folder."""
@@ -51,8 +64,12 @@ Call = Callable[[bytes, Path], None]
 class Target:
     """Something that reads files.
 
-    load: imports it and returns the call. make: builds an input out of up to 200 random bytes, for
-    half of all inputs, where edits of the seeds do not get far.
+    Attributes:
+        load: imports it and returns the call.
+        needs: modules without which it is skipped.
+        share: how many of the inputs that were asked for it gets, 0..1.
+        make: builds an input out of up to 200 random bytes, for half of all inputs, where edits of
+            the seeds do not get far.
     """
 
     load: Callable[[], Call]
@@ -202,6 +219,7 @@ TARGETS: dict[str, Target] = {
     "settings": Target(_settings),
     "frame": Target(_frame),
 }
+"""By the name of the folder of their seeds."""
 
 
 def _put(path: Path, data: bytes) -> Path:
@@ -213,7 +231,10 @@ def _put(path: Path, data: bytes) -> Path:
 class Watch:
     """Runs one input after the other and notes what must not happen.
 
-    folder: the only one that may be written to. findings: what happened, by kind.
+    Attributes:
+        folder: the only one that may be written to.
+        ends: how many inputs were read, refused or raised something else.
+        findings: inputs with which something happened, by what it was.
     """
 
     folder: Path
@@ -315,7 +336,7 @@ def _peak() -> int:
 
 
 def seeds(target: str) -> list[bytes]:
-    """What inputs are made from."""
+    """What inputs for this target are made from."""
     return [path.read_bytes() for path in sorted((SEEDS / target).iterdir())]
 
 
@@ -387,7 +408,15 @@ def _atheris(target: str, call: Callable[[bytes], None], inputs: int, seed: int)
 
 
 def work(target: str, engine: str, inputs: int, seed: int, folder: Path) -> None:
-    """OutputThread one target in this process and write report.json into `folder`."""
+    """Feed one target in this process and write report.json into `folder`.
+
+    Args:
+        target: its name.
+        engine: hypothesis or atheris.
+        inputs: how many.
+        seed: of the engine.
+        folder: for all that is written.
+    """
     faulthandler.enable()
     for number in (signal.SIGALRM, signal.SIGPROF):
         faulthandler.register(number, chain=True)
@@ -433,7 +462,18 @@ def work(target: str, engine: str, inputs: int, seed: int, folder: Path) -> None
 
 
 def feed(target: str, engine: str, inputs: int, seed: int, out: Path) -> tuple[int, int]:
-    """OutputThread one target in processes of its own; returns how many inputs and findings."""
+    """Feed one target in processes of its own.
+
+    Args:
+        target: its name.
+        engine: hypothesis or atheris.
+        inputs: how many.
+        seed: of the first process's engine.
+        out: the folder where inputs with findings are kept.
+
+    Returns:
+        How many inputs were fed, and how many findings there are.
+    """
     total = found = 0
     ends: collections.Counter[str] = collections.Counter()
     began = time.perf_counter()
@@ -483,7 +523,7 @@ def feed(target: str, engine: str, inputs: int, seed: int, out: Path) -> tuple[i
 
 
 def main() -> int:
-    """OutputThread the chosen targets."""
+    """Feed the chosen targets; 1 if there are findings, 2 if the engine is not installed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--inputs", type=int, default=1000, help="for each target")
     parser.add_argument("--targets", nargs="*", choices=sorted(TARGETS), default=list(TARGETS))

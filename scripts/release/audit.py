@@ -1,5 +1,7 @@
 """Asks pip-audit for known holes in the locked packages; part of `scripts/test --all`.
 
+    .venv-test/bin/python -m scripts.release.audit
+
 Exit code 1 if there are any. Where the advisory service cannot be reached, or does not know the
 packages, as with a mirror, it says so and ends with 0: nothing was found out then.
 """
@@ -15,10 +17,18 @@ from scripts.paths import ROOT
 
 LOCK = ROOT / "requirements" / "run.txt"
 _SECONDS = 120
+"""For all packages together; a service that takes longer counts as one that cannot be reached."""
 
 
 def judge(report: dict[str, Any]) -> tuple[int, list[str]]:
-    """The exit code and what to say about a report of pip-audit."""
+    """Sum up a report of pip-audit.
+
+    Args:
+        report: what `pip-audit --format json` prints.
+
+    Returns:
+        The exit code, and the lines to print.
+    """
     packages = report.get("dependencies", [])
     known = [package for package in packages if "skip_reason" not in package]
     holes = [

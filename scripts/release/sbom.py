@@ -29,7 +29,7 @@ _APACHE = ("models/face/weights/", "models/face/topology.npz")
 
 
 def locked(text: str) -> list[dict[str, Any]]:
-    """The packages of a lock file as components."""
+    """The packages of a lock file (requirements with hashes) as CycloneDX's components."""
     found: list[dict[str, Any]] = []
     for line in text.splitlines():
         if (pin := _PIN.match(line)) is not None:
@@ -52,7 +52,11 @@ def locked(text: str) -> list[dict[str, Any]]:
 
 
 def embedded() -> list[dict[str, Any]]:
-    """The weights and assets that the release carries itself: those under version control."""
+    """The weights and assets that the release carries itself: those under version control.
+
+    Raises:
+        subprocess.CalledProcessError: this is no checkout.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--", "models", "assets"],
         cwd=ROOT,

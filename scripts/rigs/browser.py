@@ -76,7 +76,11 @@ class Browser:
         self.page = self._context.pages[0]
 
     def open(self, address: str) -> None:
-        """Go to an address and wait until its document is complete."""
+        """Go to an address and wait until its document is complete.
+
+        Raises:
+            playwright.sync_api.Error: it does not come.
+        """
         self.page.goto(address)
 
     def run(self, script: str, patience: float | None = None) -> Any:
@@ -85,12 +89,15 @@ class Browser:
         Args:
             script: an expression whose value can be JSON (or undefined: None).
             patience: seconds to wait for it; None: as the browser was made.
+
+        Raises:
+            playwright.sync_api.Error: it fails, or does not come in time.
         """
         # `page.evaluate` would wait for ever. A list counts as true, whatever is in it.
         return self._first(f"async () => [await ({script})]", patience)[0]
 
     def wait(self, script: str, patience: float | None = None) -> Any:
-        """The first value of a JavaScript expression that counts as true."""
+        """The first value of a JavaScript expression that counts as true; otherwise as `run`."""
         return self._first(f"() => ({script})", patience)
 
     def kill(self) -> None:

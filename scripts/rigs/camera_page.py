@@ -96,7 +96,9 @@ const leave = () => video.srcObject.getTracks().forEach((track) => track.stop())
 class Seen:
     """One picture that the page received.
 
-    at: when, as `timecode.now` counts. code: the time in the picture, or None.
+    Attributes:
+        at: when, in milliseconds as `timecode.now` counts.
+        code: the time in the picture, likewise, or None.
     """
 
     at: int
@@ -142,7 +144,15 @@ class CameraPage(Browser):
         )
 
     def join(self, label: str, size: tuple[int, int], tries: int = 40) -> dict[str, object]:
-        """Open the camera of this name; gives the settings of the track.
+        """Open the camera of this name.
+
+        Args:
+            label: its name for people.
+            size: (width, height) that is asked for.
+            tries: how often, as the first ones may come too early.
+
+        Returns:
+            The settings of the track, its label, and how many attempts there were.
 
         Raises:
             playwright.sync_api.Error: it was not there after all tries.
@@ -153,7 +163,7 @@ class CameraPage(Browser):
         return answer
 
     def keep(self, every: int) -> None:
-        """Keep each so manieth picture from now on; 0: none."""
+        """Keep one of `every` pictures from now on; 0: none."""
         self.run(f"every = {every}, null")
 
     def seen(self) -> list[Seen]:
@@ -166,7 +176,12 @@ class CameraPage(Browser):
         return int(self.run("pictures.length"))
 
     def pictures(self) -> list[tuple[int, Image]]:
-        """What was kept: number among the received (as long as `seen` was not asked), picture."""
+        """What was kept, in order.
+
+        Returns:
+            Each picture, RGB, after its number among the received, which counts from the last call
+            of `seen`.
+        """
         found = []
         for index in range(self.kept()):
             number, text = self.run(f"encoded({index})")

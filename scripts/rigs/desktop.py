@@ -24,10 +24,15 @@ _PATIENCE = 20.0
 """Seconds that a loaded machine may take to start one part."""
 
 _STORE = "org.freedesktop.impl.portal.PermissionStore"
+"""Where the desktop's portal keeps what the user allowed, by its name on D-Bus."""
 
 
 class Desktop:
-    """One session. `environment` is what a program in it needs; `log` keeps what each part says."""
+    """One session.
+
+    Attributes:
+        environment: what a program in it needs.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Start everything; skips the test where a program is missing (fails in CI).
@@ -67,7 +72,13 @@ class Desktop:
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start a program in the session; it ends with the session at the latest."""
+        """Start a program in the session; it ends with the session at the latest.
+
+        Args:
+            command: the program and its arguments; `log` keeps what it says.
+            environment: more than that of the session, or other values.
+            pass_fds: open files that it inherits.
+        """
         with self.log(command[0]).open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -84,8 +95,13 @@ class Desktop:
     def run(self, *command: str, patience: float = _PATIENCE) -> str:
         """What a short command in the session prints.
 
+        Args:
+            command: the program and its arguments.
+            patience: seconds that it may take.
+
         Raises:
             subprocess.CalledProcessError: it failed.
+            subprocess.TimeoutExpired: it took longer.
         """
         done = subprocess.run(
             command,
@@ -103,7 +119,12 @@ class Desktop:
         return self._folder / f"{Path(program).name}.log"
 
     def objects(self) -> list[dict[str, Any]]:
-        """Everything that PipeWire knows of."""
+        """Everything that PipeWire knows of, as `pw-dump` prints it.
+
+        Raises:
+            RuntimeError: it prints no JSON.
+            subprocess.CalledProcessError: PipeWire does not run.
+        """
         for _ in range(10):
             # While things change, it may print two lists, or one that is cut.
             with contextlib.suppress(json.JSONDecodeError):
@@ -116,7 +137,11 @@ class Desktop:
         return {name: int(each["object.serial"]) for name, each in self._cameras().items()}
 
     def camera_node(self, name: str) -> str:
-        """What programs call a camera whose name for people is this."""
+        """What programs call a camera whose name for people is this.
+
+        Raises:
+            KeyError: there is none.
+        """
         return str(self._cameras()[name]["node.name"])
 
     def stop_pipewire(self) -> None:
@@ -126,7 +151,11 @@ class Desktop:
             process.wait()
 
     def start_pipewire(self) -> None:
-        """Start PipeWire, and its session manager once it listens."""
+        """Start PipeWire, and its session manager once it listens.
+
+        Raises:
+            RuntimeError: one of them did not start in time.
+        """
         run = Path(self.environment["XDG_RUNTIME_DIR"])
         (run / "pipewire-0").unlink(missing_ok=True)
         daemon = self.start("pipewire")

@@ -34,8 +34,14 @@ def face(
 ) -> Face:
     """A made-up face around (320, 240) with the few landmarks in place that are measured.
 
-    mouth: the inner lips' gap against the face's height. eyes: opening against width. yaw: degrees.
-    gaze: how far the irises are aside, in eye widths.
+    Args:
+        shift: of its middle, (x, y) in pixels.
+        size: the face's height in pixels.
+        mouth: the inner lips' gap against the face's height.
+        eyes: opening against width.
+        yaw: degrees.
+        gaze: how far the irises are aside, in eye widths.
+        seed: of noise on all landmarks (standard deviation 0.18 pixels); None: no noise.
     """
     rng = np.random.default_rng(1)
     points = np.zeros((478, 3), np.float32)
@@ -70,7 +76,7 @@ def shows_camera(image: Image) -> bool:
 
 
 def keypoints(x: float = 0.0, y: float = 0.0) -> Keypoints:
-    """Five keypoints, moved."""
+    """Five keypoints, (5, 2), moved by x and y."""
     base = np.array([[0, 0], [0.3, 0], [0, 0.3], [-0.3, 0], [0, -0.3]], np.float32)
     return Keypoints((base + np.array([x, y], np.float32)).astype(np.float32))
 

@@ -32,9 +32,16 @@ from realtime.sinks.registry import SinkChoice
 from scripts.rigs.fakes import FakeAnimator, FakeTracker, PlainComposer, avatar, face
 
 SIZE = (320, 240)
+"""Width and height of all pictures: small, as computing is slow there."""
+
 FPS = 10.0
+"""Of cameras and outputs; slow for the same reason."""
+
 OWN, SHARED, WEBCAM = "/dev/video10", "/dev/video11", "/dev/video20"
+"""The devices, see above."""
+
 _VIVID = Path("/sys/bus/platform/drivers/vivid")
+"""Where the kernel lets its test webcam be taken away and given back."""
 
 PATCHES = {
     "black": (0, 0, 0),
@@ -50,7 +57,11 @@ PATCHES = {
 
 
 def shell(command: str) -> str:
-    """What a command printed; it must succeed."""
+    """What a command printed.
+
+    Raises:
+        AssertionError: it failed.
+    """
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
@@ -70,7 +81,12 @@ def load_devices() -> None:
 
 
 def card(number: int = 0, size: tuple[int, int] = SIZE) -> Image:
-    """A test card: patches of known colours above, the bits of `number` below, high one first."""
+    """A test card: patches of known colours above, the bits of `number` below, high one first.
+
+    Args:
+        number: 0..65535.
+        size: (width, height) in pixels.
+    """
     width, height = size
     image = np.zeros((height, width, 3), np.uint8)
     for index, colour in enumerate(PATCHES.values()):
@@ -89,7 +105,18 @@ def number_of(image: Image) -> int:
 
 
 def assert_colours(image: Image, tolerance: float = 5, grey: bool = False) -> None:
-    """Every patch has its colour; away from the edges, where chroma is shared with neighbours."""
+    """Every patch of a card has its colour.
+
+    They are looked at away from their edges, where chroma is shared with neighbours.
+
+    Args:
+        image: RGB.
+        tolerance: how far a channel may be off, of 255.
+        grey: only the brightness has to be right, as of a device without colour.
+
+    Raises:
+        AssertionError: one has not.
+    """
     height, width = image.shape[:2]
     for index, (name, colour) in enumerate(PATCHES.items()):
         x = int((index + 0.5) * width / 8)
@@ -102,6 +129,7 @@ class Writer:
     """Writes test cards with rising numbers to a sink, from a thread of its own.
 
     Attributes:
+        sink: where they go; closed at the end.
         error: why it writes no longer, or None.
     """
 
@@ -153,7 +181,11 @@ def reader(device: str) -> Iterator[cv2.VideoCapture]:
 
 
 def pictures(capture: cv2.VideoCapture, count: int, skip: int = 0) -> list[Image]:
-    """The next pictures, as RGB, after some that are thrown away."""
+    """The next pictures, as RGB, after some that are thrown away.
+
+    Raises:
+        AssertionError: there is none.
+    """
     images = []
     for index in range(count + skip):
         ok, picture = capture.read()
@@ -175,7 +207,11 @@ def through_pyav(device: str, count: int) -> list[Image]:
 
 
 def eventually(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until the condition is met; it must be within this time."""
+    """Wait until the condition is met.
+
+    Raises:
+        AssertionError: it was not within this time.
+    """
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"
@@ -219,6 +255,7 @@ class Run:
     """The program's loop with everything real but the networks, in a thread of its own.
 
     Attributes:
+        pipeline: the loop.
         error: what ended the loop, or None.
     """
 

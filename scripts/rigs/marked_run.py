@@ -20,6 +20,7 @@ from realtime.sinks.recording.recorder import Recorder
 from scripts.rigs import timecode
 
 _REMEMBERED = 100
+"""Camera pictures: those of three seconds at 30 fps, far longer than one takes to the output."""
 
 
 def mark() -> None:

@@ -101,6 +101,10 @@ class Client:
     def request(self, kind: str, **data: Any) -> dict[str, Any]:
         """Send a request and give the answer's data.
 
+        Args:
+            kind: a request type of obs-websocket 5, such as "GetVersion".
+            data: its fields.
+
         Raises:
             ObsError: it was refused, or no answer came in time.
         """
@@ -119,7 +123,11 @@ class Client:
         return dict(found.get("responseData") or {})
 
     def screenshot(self, source: str, form: str = "png") -> Image:
-        """What a source shows now, in the size that it has; form: png, or jpg, which is faster.
+        """What a source shows now, in the size that it has, as RGB.
+
+        Args:
+            source: its name.
+            form: png, or jpg, which is faster.
 
         Raises:
             ObsError: there is no such source, or it has no picture yet.
@@ -158,7 +166,13 @@ class Client:
 
 
 def answer(password: str, salt: str, challenge: str) -> str:
-    """What proves to OBS that one knows the password."""
+    """What proves to OBS that one knows the password, as obs-websocket 5 wants it.
+
+    Args:
+        password: OBS's.
+        salt: from OBS's first message.
+        challenge: likewise.
+    """
 
     def digest(text: str) -> str:
         return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -167,7 +181,13 @@ def answer(password: str, salt: str, challenge: str) -> str:
 
 
 class Obs:
-    """One OBS in a session, with a camera of this session in its only scene."""
+    """One OBS in a session, with a camera of this session in its only scene.
+
+    Attributes:
+        client: the connection to it.
+        version: of OBS.
+        source: how it sees the camera, `PIPEWIRE` or `V4L2`.
+    """
 
     def __init__(
         self,
@@ -211,7 +231,11 @@ class Obs:
             raise
 
     def screenshot(self, form: str = "png") -> Image:
-        """What the camera shows in OBS now."""
+        """What the camera shows in OBS now, as RGB; `form` as for `Client.screenshot`.
+
+        Raises:
+            ObsError: it has no picture.
+        """
         assert self.client is not None
         return self.client.screenshot(self.source, form)
 

@@ -12,7 +12,12 @@ REQUIRED = "AVATARIFY_REQUIRE_DEVICES"
 
 
 def needs_programs(*names: str) -> None:
-    """Skip the test where one of these programs is missing; fail it where CI must have it."""
+    """Skip the test where one of these programs is missing; fail it where CI must have it.
+
+    Raises:
+        unittest.SkipTest: one is missing.
+        RuntimeError: CI must have it.
+    """
     missing = [name for name in names if shutil.which(name) is None]
     if missing:
         absent(f"needs {', '.join(missing)}")

@@ -24,8 +24,14 @@ from scripts.evaluation.measures import MOTIONS, agreement, motions
 from scripts.rigs import timecode
 from scripts.rigs.desktop import Desktop
 
-NAME, SIZE = "Recorded webcam", (640, 480)
+NAME = "Recorded webcam"
+"""The camera's name for people."""
+
+SIZE = (640, 480)
+"""Width and height in pixels: VGA, which every webcam has."""
+
 FPS = 30.0
+"""Pictures a second, as most webcams give."""
 
 
 def clip(frames: int = 240) -> list[Image]:
@@ -41,7 +47,15 @@ def clip(frames: int = 240) -> list[Image]:
 
 @contextmanager
 def shown(sink: Sink, pictures: list[Image]) -> Iterator[dict[int, int]]:
-    """Write pictures in turn, 30 a second, each with the time; gives time -> picture's number."""
+    """Write pictures in turn, `FPS` a second, each with the time.
+
+    Args:
+        sink: where they go.
+        pictures: (H, W, 3) of the sink's size, at least 512 wide.
+
+    Yields:
+        The number of each picture shown so far, by the time in it.
+    """
     log: dict[int, int] = {}
     stop = threading.Event()
 
@@ -67,7 +81,7 @@ def shown(sink: Sink, pictures: list[Image]) -> Iterator[dict[int, int]]:
 
 @contextmanager
 def webcam(pictures: list[Image]) -> Iterator[dict[int, int]]:
-    """The camera; gives what `shown` gives. The session is that of our own environment."""
+    """The camera, in the session of our own environment; the arguments are those of `shown`."""
     with PipeWireSink(SIZE, FPS, NAME) as sink, shown(sink, pictures) as log:
         yield log
 
@@ -113,7 +127,12 @@ def _followed(pictures: list[Image]) -> list[dict[str, float] | None]:
 
 
 def start_tool(desktop: Desktop, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start `avatarify-like run` on the camera, with codes passed on; `desktop.log("pw-v4l2")`."""
+    """Start `avatarify-like run` on the camera, with codes passed on.
+
+    Args:
+        desktop: its session; `desktop.log("pw-v4l2")` is what it says.
+        arguments: further ones of `run`.
+    """
     words = ("pw-v4l2", sys.executable, "-m", "scripts.rigs.marked_run", "run")
     own = {key: os.environ.get(key, "") for key in ("HOME", "XDG_CACHE_HOME")}
     return desktop.start(
@@ -130,6 +149,11 @@ def start_tool(desktop: Desktop, *arguments: str) -> subprocess.Popen[bytes]:
 
 def wait_for_avatar(desktop: Desktop, tool: subprocess.Popen[bytes], label: str) -> None:
     """Wait until the tool has made its camera.
+
+    Args:
+        desktop: the session.
+        tool: from `start_tool`.
+        label: the camera's name for people.
 
     Raises:
         RuntimeError: it ended, or took more than a minute.

@@ -1,4 +1,4 @@
-"""Hours of unplugging on real devices, in a virtual machine: `scripts/soak/guest.py`.
+"""Hours of unplugging on real devices, in a virtual machine: starts `scripts.soak.guest` there.
 
     python -m scripts.soak.devices --minutes 60 --json soak.json
 

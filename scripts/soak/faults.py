@@ -1,4 +1,4 @@
-"""Cameras, backends and outputs that fail on command, for tests and for scripts/soak/soak.py."""
+"""Cameras, backends and outputs that fail on command, for tests and `scripts.soak.soak`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from realtime.sinks.base import SinkError, require_avatar_frame
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that can go wrong. line: what the user is told, as a regular expression.
+    """One thing that can go wrong.
 
-    stops: whether no animated frame comes while it lasts.
+    Attributes:
+        name: the part that is at fault, and how.
+        line: what the user is told, as a regular expression; "" for nothing.
+        stops: whether no animated frame comes while it lasts.
     """
 
     name: str
@@ -85,7 +88,7 @@ class Board:
         return name in self._on
 
     def hang(self, name: str, longest: float = 60.0) -> None:
-        """Return when a fault is over."""
+        """Return when a fault is over, or after `longest` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: name not in self._on, longest)
 
@@ -247,15 +250,17 @@ class FaultyAnimator:
 
 
 class FaultySink(_Part):
-    """An output that hands each frame to a function; `stamps` are the times of its frames.
-
-    Only the output that the board's faults are meant for is given the board.
-    """
+    """An output that hands each frame to a function."""
 
     def __init__(
         self, name: str, keep: Callable[[AvatarFrame], None], board: Board | None = None
     ) -> None:
         """Open it.
+
+        Args:
+            name: of the output.
+            keep: is given each frame.
+            board: says which faults there are; None: never any.
 
         Raises:
             SinkError: it is gone.

@@ -1,4 +1,6 @@
-"""Hours of real devices, inside the virtual machine; `scripts/soak/devices.py` starts it there.
+"""Hours of real devices, inside the virtual machine; `scripts.soak.devices` starts it there.
+
+    python -m scripts.soak.guest --seconds 3600 --json /mnt/soak.json
 
 The program's loop runs with a stub animator while, in random order, the webcam is unplugged and
 plugged in again, the virtual camera vanishes and is loaded anew, and readers come and go. After
@@ -28,7 +30,11 @@ has started, which takes a minute (tried with version 156)."""
 
 
 def moves(device: str) -> None:
-    """The picture has its colours and its number rises."""
+    """The picture of a device has its colours and its number rises.
+
+    Raises:
+        AssertionError: it has not, or does not.
+    """
     with vm.reader(device) as capture:
         first = vm.pictures(capture, 1, skip=2)[0]
         vm.assert_colours(first)

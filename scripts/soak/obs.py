@@ -38,7 +38,11 @@ from scripts.rigs.obs import V4L2, Obs, ObsError
 from scripts.soak.pipewire import judge, use_of
 
 CANVAS = (1280, 720)
+"""Width and height in pixels, as `run` has them unless it is told otherwise."""
+
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0), (200, 120, 90))
+"""RGB that are compared: the ends of all channels, and skin."""
+
 PICTURES = 90
 """How many are compared with the driver."""
 
@@ -67,7 +71,13 @@ class Visits:
     """What OBS and the tool do; each gives the times in the pictures that OBS showed."""
 
     def __init__(self, desktop: Desktop, tool: Tool, command: Sequence[str]) -> None:
-        """Act on this tool in this session. command: what starts OBS."""
+        """Act on this tool in this session.
+
+        Args:
+            desktop: the session.
+            tool: what OBS sees.
+            command: what starts OBS.
+        """
         self._desktop = desktop
         self._tool = tool
         self._command = command
@@ -126,7 +136,21 @@ def soak(
     order: random.Random,
     folder: Path | None,
 ) -> dict[str, Any]:
-    """All of it, and what came of it; screenshots go into the folder."""
+    """All of it, and what came of it.
+
+    Args:
+        desktop: the session.
+        command: what starts OBS.
+        seconds: of OBS that comes and goes.
+        order: chooses the visits.
+        folder: where two screenshots go, or None.
+
+    Returns:
+        As `--json` writes it; "troubles" is empty if all was well.
+
+    Raises:
+        ObsError: OBS does not start.
+    """
     done: Counter[str] = Counter()
     usage: list[dict[str, float]] = []
     report, seen = colours(desktop, command)
@@ -194,7 +218,17 @@ def misread(colours: Floats) -> Floats:
 def motion(
     visits: Visits, driver: list[Image], shown: dict[int, int]
 ) -> tuple[dict[str, Any], Image]:
-    """Whether the face in OBS moves like the driver's, how old it is, and a picture of it."""
+    """Whether the face in OBS moves like the driver's.
+
+    Args:
+        visits: open OBS.
+        driver: what the webcam shows.
+        shown: from `recorded_webcam.webcam`.
+
+    Returns:
+        Pictures, faces, correlations, ages in milliseconds (p50, p95, p99) and troubles; and one
+        of the pictures.
+    """
     with visits.begin() as obs:
         _codes(obs)  # The tool calibrates meanwhile.
         time.sleep(5)

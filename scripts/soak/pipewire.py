@@ -35,6 +35,8 @@ from scripts.rigs.camera_page import CameraPage
 from scripts.rigs.desktop import Desktop
 
 CANVAS = (1280, 720)
+"""Width and height in pixels, as `run` has them unless it is told otherwise."""
+
 ENOUGH = 10
 """Pictures that a visit must get."""
 
@@ -129,7 +131,15 @@ def main() -> None:
 
 
 def soak(folder: Path, seconds: float) -> dict[str, object]:
-    """Visits one after another for this time, and what came of them."""
+    """Visits one after another.
+
+    Args:
+        folder: an empty folder with a short path.
+        seconds: how long.
+
+    Returns:
+        As `--json` writes it; "troubles" is empty if all was well.
+    """
     visits: Counter[str] = Counter()
     troubles: list[str] = []
     usage: list[dict[str, float]] = []
@@ -170,7 +180,12 @@ def soak(folder: Path, seconds: float) -> dict[str, object]:
 
 
 def judge(visit: Callable[[], list[int]], shown: dict[int, int]) -> str:
-    """What was wrong with a visit, or ""."""
+    """What was wrong with a visit, or "".
+
+    Args:
+        visit: gives the times in the pictures that a reader got.
+        shown: from `recorded_webcam.webcam`.
+    """
     begun = timecode.now()
     try:
         codes = visit()
@@ -190,7 +205,7 @@ def judge(visit: Callable[[], list[int]], shown: dict[int, int]) -> str:
 
 
 def use_of(process: int) -> dict[str, float]:
-    """Memory in MB, open files and threads of the tool, which is the only child that matters."""
+    """Memory in MB (1000 KiB), open files and threads of a process, by its number."""
     place = Path("/proc") / str(process)
     status = dict(
         line.split(":", 1) for line in (place / "status").read_text().splitlines() if ":" in line

@@ -61,7 +61,10 @@ from scripts.soak.faults import (
 from scripts.soak.leak import THRESHOLD, Detector, mark
 
 LIMIT_GAP = 0.1
+"""Seconds between two frames of an output: two in a row may be missing at 30 fps."""
+
 LIMIT_RECOVERY = 2.0
+"""Seconds from a fault's end to the next animated frame: a lost camera is tried once a second."""
 
 
 def arguments() -> argparse.Namespace:
@@ -82,7 +85,12 @@ def arguments() -> argparse.Namespace:
 
 @dataclass
 class Kept:
-    """What an output was given: when, and which frames were new."""
+    """What an output was given; of hours only the end.
+
+    Attributes:
+        stamps: when it was given a frame, seconds of `time.perf_counter()`.
+        new: when this was a new animated one.
+    """
 
     stamps: deque[float] = field(default_factory=lambda: deque(maxlen=200_000))
     new: deque[float] = field(default_factory=lambda: deque(maxlen=200_000))
@@ -95,18 +103,38 @@ class Kept:
             self.new.append(now)
 
     def longest_gap(self, begin: float, end: float) -> float:
-        """The longest time between two frames, of those with an end in a span of time."""
+        """The longest time between two frames, of those with an end in a span of time.
+
+        Args:
+            begin: of the span, seconds of `time.perf_counter()`.
+            end: likewise.
+        """
         inside = [at for at in list(self.stamps) if begin - 1 < at < end]
         gaps = [b - a for a, b in zip(inside, inside[1:], strict=False) if b > begin]
         return max([*gaps, end - inside[-1] if inside else end - begin])
 
     def first_new(self, after: float) -> float:
-        """Seconds until a new animated frame came after a moment; infinite if none did."""
+        """Seconds until a new animated frame came after a moment; infinite if none did.
+
+        Args:
+            after: the moment, seconds of `time.perf_counter()`.
+        """
         return next((at - after for at in list(self.new) if at > after), float("inf"))
 
 
 class Bench:
-    """The program as it is put together for a user, small, with parts that fail on command."""
+    """The program as it is put together for a user, small, with parts that fail on command.
+
+    Attributes:
+        board: says which faults there are.
+        lines: what the user was told.
+        size: of the canvas, (width, height).
+        pictures: those of the camera.
+        live: the run.
+        pipeline: its pipeline.
+        session: its session.
+        failure: what ended it, or None.
+    """
 
     def __init__(
         self,
@@ -219,7 +247,7 @@ def driving_pictures(marked: bool) -> list[Image]:
 
 
 def run_faults(options: argparse.Namespace) -> int:
-    """Measure the output's gaps and the recovery for every fault."""
+    """Measure the output's gaps and the recovery for every fault; 1 if a limit was passed."""
     failures = 0
     print(f"{'fault':26} {'longest gap':>12} {'undisturbed':>12} {'recovery':>9}  what is said")
     for fault in (fault for fault in FAULTS if options.only in fault.name):
@@ -230,7 +258,13 @@ def run_faults(options: argparse.Namespace) -> int:
 
 
 def try_fault(fault: Fault, seconds: float, folder: Path) -> bool:
-    """Let one fault happen and print what came of it; whether a limit was passed."""
+    """Let one fault happen and print what came of it; whether a limit was passed.
+
+    Args:
+        fault: what happens.
+        seconds: how long; and before, how long nothing does.
+        folder: an empty one.
+    """
     kept, own = Kept(), Kept()
 
     def outputs(bench: Bench) -> list[Output]:
@@ -256,7 +290,15 @@ def try_fault(fault: Fault, seconds: float, folder: Path) -> bool:
 
 
 def report_fault(fault: Fault, gap: float, calm: float, recovery: float, lines: list[str]) -> bool:
-    """Print one line of the table; whether a limit was passed."""
+    """Print one line of the table; whether a limit was passed.
+
+    Args:
+        fault: what happened.
+        gap: the output's longest during the fault and after it, seconds.
+        calm: the same before.
+        recovery: seconds from the fault's end to the next animated frame.
+        lines: what the user was told.
+    """
     told = next((line for line in lines if fault.line and re.search(fault.line, line)), "")
     # On a machine that is busy with other things, no fault is to be blamed for its pauses.
     bad = (
@@ -273,12 +315,21 @@ def report_fault(fault: Fault, gap: float, calm: float, recovery: float, lines: 
 
 
 class Guard:
-    """An output that looks for the mark in every frame."""
+    """An output that looks for the mark in every frame.
+
+    Attributes:
+        frames: how many there were.
+        pictures: how many of them differed from the one before.
+        leaks: frames with the mark that must not have it.
+        passed: frames with the mark that may have it.
+        highest: correlation of those that must not, 0..1.
+    """
 
     def __init__(self, allowed: Callable[[], bool] = lambda: False) -> None:
         """Start at zero.
 
-        allowed: whether the camera's picture may be seen at this moment.
+        Args:
+            allowed: whether the camera's picture may be seen at this moment.
         """
         self._allowed = allowed
         self._detector = Detector()
@@ -302,7 +353,11 @@ class Guard:
 
 
 def run_leak(options: argparse.Namespace) -> int:
-    """Let faults, switches and commands happen at random, and look at all that goes out."""
+    """Let faults, switches and commands happen at random, and look at all that goes out.
+
+    Returns:
+        1 if the mark was found where it must not be, or never where it may be.
+    """
     chance = random.Random(options.seed)
     consent = Consents()
     guard = Guard(consent.covers)
@@ -338,7 +393,14 @@ def run_leak(options: argparse.Namespace) -> int:
 
 
 def hunt(bench: Bench, guard: Guard, frames: int, chance: random.Random) -> None:
-    """Watch some frames of a run in which nobody agrees to show the real face."""
+    """Watch some frames of a run in which nobody agrees to show the real face.
+
+    Args:
+        bench: the run.
+        guard: its output.
+        frames: until it has seen so many.
+        chance: decides what happens.
+    """
     began, told = time.perf_counter(), 0
     while guard.frames < frames:
         disturb(bench, chance)
@@ -350,7 +412,11 @@ def hunt(bench: Bench, guard: Guard, frames: int, chance: random.Random) -> None
 
 @dataclass
 class Consents:
-    """A user who agrees now and then that the real face is shown. given: how often."""
+    """A user who agrees now and then that the real face is shown.
+
+    Attributes:
+        given: how often.
+    """
 
     given: int = 0
     _now: bool = False
@@ -407,7 +473,15 @@ def describe_leak(guard: Guard, began: float) -> str:
 
 
 def search(record: Path, most: int) -> tuple[int, int, float]:
-    """Frames of a recording that were searched, those with the mark, and the best correlation."""
+    """Look for the mark in a recording.
+
+    Args:
+        record: its file.
+        most: frames to look at, evenly spaced.
+
+    Returns:
+        Frames that were searched, those with the mark, and the highest correlation.
+    """
     detector, values = Detector(), []
     every = (ClipReader(record).frame_count or 0) // most + 1
     for number, (image, _) in enumerate(ClipReader(record).frames()):
@@ -420,8 +494,13 @@ def search(record: Path, most: int) -> tuple[int, int, float]:
 class Sample:
     """The state of the process at one moment.
 
-    minutes: since the start. memory: resident, MB. files: open file descriptors.
-    latency: p50, p95 and p99 of the last ten seconds, ms. fps: animated frames per second.
+    Attributes:
+        minutes: since the start.
+        memory: resident, MB (10^6 bytes).
+        threads: how many.
+        files: open file descriptors.
+        latency: p50, p95 and p99 of the last ten seconds, ms.
+        fps: animated frames per second.
     """
 
     minutes: float
@@ -433,7 +512,7 @@ class Sample:
 
 
 def sample(pipeline: Pipeline, began: float) -> Sample:
-    """Look at this process (Linux)."""
+    """Look at this process (Linux); `began` is the start, seconds of `time.perf_counter()`."""
     latency = pipeline.times["latency"]
     p50, p95, p99 = ((latency.recent(percent) or 0.0) * 1e3 for percent in (50, 95, 99))
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -448,7 +527,11 @@ def sample(pipeline: Pipeline, began: float) -> Sample:
 
 
 def run_long(options: argparse.Namespace) -> int:
-    """Run everything at full pace, with a page open and commands all the time, and watch."""
+    """Run everything at full pace, with a page open and commands all the time, and watch.
+
+    Returns:
+        1 if something has grown, failed or ended the run.
+    """
     samples: list[Sample] = []
     with tempfile.TemporaryDirectory(prefix="avatarify-soak-") as name, ExitStack() as stack:
         folder = Path(name)
@@ -496,7 +579,7 @@ def run_long(options: argparse.Namespace) -> int:
 
 
 def visit(panel: Panel, over: threading.Event) -> None:
-    """Be a page: look at both pictures, and send a command now and then."""
+    """Be a page: look at both pictures, and send a command every two seconds, until `over`."""
     host = panel.url.split("/")[2]
     chance = random.Random(1)
     commands: list[tuple[str, Any]] = [
@@ -539,7 +622,15 @@ def describe_sample(one: Sample) -> str:
 
 
 def judge(samples: list[Sample], faults: int) -> int:
-    """Print what has grown; 1 if something has that must not."""
+    """Print what has grown between the first and the last sixth, after five minutes to settle.
+
+    Args:
+        samples: in order.
+        faults: of the run.
+
+    Returns:
+        1 if memory has grown by more than 2 %, or threads or files at all, or there were faults.
+    """
     settled = [one for one in samples if one.minutes >= 5] or samples[len(samples) // 3 :]
     share = max(len(settled) // 6, 1)
     first, last = settled[:share], settled[-share:]
@@ -590,7 +681,14 @@ def draw(samples: list[Sample], path: Path) -> None:
 
 
 def plot(part: Image, title: str, minutes: list[float], lines: list[list[float]]) -> None:
-    """Draw curves over time into a picture, from zero up."""
+    """Draw curves over time, from zero up.
+
+    Args:
+        part: the picture that is drawn into.
+        title: stands above.
+        minutes: of all curves.
+        lines: values of each curve, as many as minutes.
+    """
     height, width = part.shape[:2]
     left, right, top, bottom = 60, width - 20, 30, height - 26
     font, grey = cv2.FONT_HERSHEY_SIMPLEX, (110, 110, 110)

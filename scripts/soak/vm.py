@@ -70,7 +70,12 @@ sleep 60
 
 @dataclass(frozen=True)
 class Guest:
-    """What QEMU boots: a kernel and its first file system."""
+    """What QEMU boots.
+
+    Attributes:
+        kernel: the file of the kernel.
+        initrd: its first file system, with what starts the rest.
+    """
 
     kernel: Path
     initrd: Path

@@ -21,6 +21,7 @@ _POINTS = np.array([
     473, 474, 475, 476, 477,
 ])
 # fmt: on
+"""The landmarks that the network takes, in its order: MediaPipe's `face_blendshapes_graph.cc`."""
 
 
 class Blendshapes:
@@ -32,7 +33,14 @@ class Blendshapes:
         self._net = cv2.dnn.readNetFromTFLite(buffer)
 
     def of(self, landmarks: Floats) -> Floats:
-        """ARKit's 52 face units in MediaPipe's order, 0..1, of (478, 3) landmarks in pixels."""
+        """How much each face unit is moved.
+
+        Args:
+            landmarks: (478, 3) in pixels.
+
+        Returns:
+            (52,), 0..1: ARKit's units in MediaPipe's order.
+        """
         self._net.setInput(np.ascontiguousarray(landmarks[_POINTS, :2][None]))
         (units,) = self._net.forward(["StatefulPartitionedCall:0"])
         return np.asarray(units, np.float32).ravel()

@@ -31,6 +31,7 @@ _IR_VERSION, _OPSET = 8, 17
 
 _SAME = 0  # TFLite's Padding
 _TO_NCHW, _TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+"""Orders of axes: TFLite has the channels last, ONNX second."""
 
 
 def to_onnx(data: bytes, outputs: Mapping[str, str]) -> ModelProto:

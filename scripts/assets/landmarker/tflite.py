@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-_TYPES = {0: np.float32, 1: np.float16, 2: np.int32}  # the kinds whose constants are read
+_TYPES = {0: np.float32, 1: np.float16, 2: np.int32}
+"""The kinds whose constants are read, by the schema's TensorType."""
 
 
 class Table:
     """A flatbuffer table: numbered fields, each at an offset that a vtable holds.
 
-    The fields' numbers are those of TensorFlow Lite's schema. Reading beyond the file raises
-    struct.error, ValueError or IndexError.
+    The fields' numbers are those of TensorFlow Lite's schema (`schema.fbs`), from 0 on in the order
+    in which it declares them. Reading beyond the file raises struct.error, ValueError or
+    IndexError.
     """
 
     def __init__(self, data: bytes, position: int) -> None:
@@ -33,7 +35,13 @@ class Table:
         return cls(data, struct.unpack_from("<I", data, 0)[0])
 
     def number(self, field: int, kind: str = "i", default: int = 0) -> int:
-        """A scalar; `kind` is its letter in the struct module."""
+        """A scalar.
+
+        Args:
+            field: its number.
+            kind: its letter in the struct module.
+            default: what it is where the table leaves it out.
+        """
         at = self._at(field)
         return self._unpack(kind, at) if at else default
 
@@ -81,7 +89,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value of the graph. data: the constant it holds, or None if an operator computes it."""
+    """A value of the graph.
+
+    Attributes:
+        name: the file's name for it.
+        shape: its axes in TFLite's order; a picture is (N, H, W, C).
+        data: the constant it holds, or None if an operator computes it.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -90,7 +104,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """A step of the graph. code: TFLite's BuiltinOperator; inputs, outputs: tensors' indices."""
+    """A step of the graph.
+
+    Attributes:
+        code: TFLite's BuiltinOperator.
+        inputs: tensors' indices.
+        outputs: tensors' indices.
+        options: the table of the operator's own options, if it has any.
+    """
 
     code: int
     inputs: tuple[int, ...]
@@ -98,13 +119,19 @@ class Operator:
     options: Table | None
 
     def option(self, field: int, kind: str = "i", default: int = 0) -> int:
-        """A scalar of the operator's own options."""
+        """A scalar of the operator's own options; the arguments are those of `Table.number`."""
         return default if self.options is None else self.options.number(field, kind, default)
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A network: operators in the order to run them; inputs: tensors' indices."""
+    """A network.
+
+    Attributes:
+        tensors: all values.
+        operators: in the order to run them.
+        inputs: tensors' indices.
+    """
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
