@@ -351,14 +351,6 @@ def lab_to_linear(lab: Sequence[float]) -> Colour:
     return red, green, blue
 
 
-def linear_to_ita(colour: Sequence[float]) -> float:
-    """Individual typology angle (degrees) of a linear sRGB colour."""
-    matrix = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
-    xyz = np.array(matrix) @ np.array(colour) / (0.9505, 1.0, 1.089)
-    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
-    return float(np.degrees(np.arctan2(116 * f[1] - 66, 200 * (f[1] - f[2]))))
-
-
 def sample(seed: int, number: int, frames: int, tracks: Sequence[FloatArray] = ()) -> Plan:
     """Draw an identity and its frames.
 
