@@ -14,6 +14,7 @@ incisors' edge 2 mm below the line between closed lips, their front 7 mm behind 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,56 @@ from scripts.paths import ROOT
 
 OUTPUT = ROOT / "models" / "mesh" / "mouth.npz"
 SHAPES = ("teeth_base", "teeth_shape02", "teeth_shape04")
-WIDTH, HEIGHT = 448, 128  # of an unrolled jaw
-SAMPLES = 2  # across and down for each pixel
+
+WIDTH, HEIGHT = 448, 128
+"""Pixels of an unrolled jaw: 40 a centimetre, more than most photos have of a mouth."""
+
+SAMPLES = 2
+"""Points across and down that are drawn for each pixel, so that edges are smooth."""
+
 SPAN = np.radians(165.0)
-AXIS_Z = 0.95  # dm, the axis of the unrolling in MakeHuman's coordinates
-GRID = (25, 5)  # points across and down
-EDGE_Y, FRONT_Z = -4.52, 4.72  # where the upper incisors' edge goes in the face mesh's frame
+"""Angle of the arch that is unrolled: further back no mouth shows teeth."""
+
+AXIS_Z = 0.95
+"""Where the axis of the unrolling stands, dm toward the viewer in MakeHuman's coordinates: in the
+middle of the arch, so that teeth are seen from the front everywhere."""
+
+GRID = (25, 5)
+"""Points across and down: two hundred triangles a row, which the live tool draws in every frame."""
+
+EDGE_Y, FRONT_Z = -4.52, 4.72
+"""Where the upper incisors' edge and front go in the face mesh's frame, cm: the anatomical average
+of 2 mm below the line between closed lips and 7 mm behind it."""
+
+_TOOTH = 200
+"""Vertices of a connected part of the mesh, below which it is a tooth; above, it is gum."""
+
+_BITE = (6.222, 1.31, 0.165)
+"""The plane on which the mesh's upper and lower rows meet: its height and place in dm, and how much
+it rises for each dm toward the back."""
 
 Array = NDArray[np.floating]
+Faces = list[list[tuple[int, int]]]
 
 
-def load_obj(path: Path) -> tuple[Array, Array, list[list[tuple[int, int]]]]:
+@dataclass(frozen=True)
+class Teeth:
+    """Teeth and gums of both jaws.
+
+    Attributes:
+        vertices: (N, 3), dm in MakeHuman's coordinates.
+        uvs: (M, 2) texture coordinates, v upwards.
+        faces: (vertex, texture) numbers of each face's corners.
+        texture: (h, w, 3), RGB.
+    """
+
+    vertices: Array
+    uvs: Array
+    faces: Faces
+    texture: Array
+
+
+def load_obj(path: Path) -> tuple[Array, Array, Faces]:
     """Vertices (N, 3), texture coordinates (M, 2) and faces as (vertex, texture) numbers."""
     vertices, uvs, faces = [], [], []
     for line in path.read_text().splitlines():
@@ -50,73 +90,33 @@ def load_obj(path: Path) -> tuple[Array, Array, list[list[tuple[int, int]]]]:
     return np.array(vertices), np.array(uvs), faces
 
 
-def unroll(
-    vertices: Array, uvs: Array, faces: list[list[tuple[int, int]]], texture: Array, upper: bool
-) -> tuple[Array, Array, Array]:
-    """One jaw as picture (HEIGHT, WIDTH, 4), distances (HEIGHT, WIDTH) and (low, high) in y."""
-    radius = np.hypot(vertices[:, 0], vertices[:, 2] - AXIS_Z)
-    angle = np.arctan2(vertices[:, 0], vertices[:, 2] - AXIS_Z)
-    # Upper and lower rows meet on a plane that rises toward the back.
-    bite = vertices[:, 1] - (6.222 + (1.31 - vertices[:, 2]) * 0.165)
-    tooth_like = {i: False for i in range(len(vertices))}
-    component = _components(len(vertices), faces)
-    for members in component:
-        for i in members:
-            tooth_like[i] = len(members) < 200
-    chosen = []
-    for members in component:
-        if len(members) < 200 and (bite[members].mean() > 0) == upper:
-            chosen.extend(members)
-    teeth_y = vertices[chosen, 1]
+def unroll(teeth: Teeth, upper: bool) -> tuple[Array, Array, Array]:
+    """Unroll one jaw.
+
+    Args:
+        teeth: both jaws.
+        upper: which of them.
+
+    Returns:
+        the picture (HEIGHT, WIDTH, 4), distances from the axis (HEIGHT, WIDTH) in dm, and the least
+        and the greatest height in it, dm.
+    """
+    own, teeth_y = _jaw(teeth, upper)
     low = teeth_y.min() - (0.004 if upper else 0.05)
     high = teeth_y.max() + (0.05 if upper else 0.004)
+    angle = np.arctan2(teeth.vertices[:, 0], teeth.vertices[:, 2] - AXIS_Z)
     wide, tall = WIDTH * SAMPLES, HEIGHT * SAMPLES
-    picture = np.zeros((tall, wide, 4))
-    depth = np.zeros((tall, wide))
-    keep = set(chosen)
-    for face in faces:
-        ids = [v for v, _ in face]
-        if tooth_like[ids[0]]:
-            if ids[0] not in keep:
-                continue
-        elif (bite[ids].mean() > (0.035 if upper else -0.035)) != upper:
-            continue
-        p = np.stack(
-            [
-                (angle[ids] / SPAN + 0.5) * (wide - 1),
-                (high - vertices[ids, 1]) / (high - low) * (tall - 1),
-            ],
-            axis=1,
-        )
-        normal = np.cross(vertices[ids[1]] - vertices[ids[0]], vertices[ids[2]] - vertices[ids[0]])
-        normal /= np.linalg.norm(normal) + 1e-12
-        for a, b, c in [(0, k, k + 1) for k in range(1, len(face) - 1)]:
-            tri = p[[a, b, c]]
-            if np.ptp(tri[:, 0]) > wide / 3:
-                continue
-            x0, y0 = np.maximum(np.floor(tri.min(0)).astype(int), 0)
-            x1, y1 = np.minimum(np.ceil(tri.max(0)).astype(int), [wide - 1, tall - 1])
-            if x1 < x0 or y1 < y0:
-                continue
-            ys, xs = np.mgrid[y0 : y1 + 1, x0 : x1 + 1]
-            matrix = np.vstack([tri.T, np.ones(3)])
-            if abs(np.linalg.det(matrix)) < 1e-9:
-                continue
-            w = np.linalg.solve(matrix, np.stack([xs.ravel(), ys.ravel(), np.ones(xs.size)]))
-            inside = (w >= -1e-6).all(0)
-            r = (radius[[ids[a], ids[b], ids[c]]] @ w)[inside]
-            px, py = xs.ravel()[inside], ys.ravel()[inside]
-            near = r > depth[py, px]
-            px, py, r, w = px[near], py[near], r[near], w[:, inside][:, near]
-            uv = uvs[[face[a][1], face[b][1], face[c][1]]].T @ w
-            tx = np.clip(uv[0] * texture.shape[1], 0, texture.shape[1] - 1).astype(int)
-            ty = np.clip((1 - uv[1]) * texture.shape[0], 0, texture.shape[0] - 1).astype(int)
-            middle = (angle[ids[a]] + angle[ids[b]] + angle[ids[c]]) / 3
-            facing = abs(normal[0] * np.sin(middle) + normal[2] * np.cos(middle))
-            light = 0.55 + 0.45 * facing
-            picture[py, px, :3] = texture[ty, tx] * light
-            picture[py, px, 3] = 255
-            depth[py, px] = r
+    places = np.stack(
+        [
+            (angle / SPAN + 0.5) * (wide - 1),
+            (high - teeth.vertices[:, 1]) / (high - low) * (tall - 1),
+        ],
+        axis=1,
+    )
+    picture, depth = np.zeros((tall, wide, 4)), np.zeros((tall, wide))
+    for face in own:
+        for k in range(1, len(face) - 1):
+            _draw(picture, depth, teeth, places, face, (0, k, k + 1))
     # Where teeth stand apart the light does not reach: darken what lies behind its neighbours.
     around = cv2.GaussianBlur(depth, (0, 0), 5 * SAMPLES)
     hollow = np.clip((around - depth) / 0.012, 0, 1)
@@ -130,7 +130,84 @@ def unroll(
     return picture.clip(0, 255), depth[::SAMPLES, ::SAMPLES], np.array([low, high])
 
 
-def _components(count: int, faces: list[list[tuple[int, int]]]) -> list[list[int]]:
+def _jaw(teeth: Teeth, upper: bool) -> tuple[Faces, Array]:
+    """The faces of one jaw, and the heights of its teeth's vertices (without gums)."""
+    height, place, rise = _BITE
+    vertices = teeth.vertices
+    bite = vertices[:, 1] - (height + (place - vertices[:, 2]) * rise)
+    tooth_like = np.zeros(len(vertices), bool)
+    own: list[int] = []
+    for members in _components(len(vertices), teeth.faces):
+        if len(members) < _TOOTH:
+            tooth_like[members] = True
+            if (bite[members].mean() > 0) == upper:
+                own.extend(members)
+    keep = set(own)
+    faces = []
+    for face in teeth.faces:
+        ids = [v for v, _ in face]
+        if tooth_like[ids[0]]:
+            if ids[0] in keep:
+                faces.append(face)
+        elif (bite[ids].mean() > (0.035 if upper else -0.035)) == upper:
+            faces.append(face)
+    return faces, vertices[own, 1]
+
+
+def _draw(
+    picture: Array,
+    depth: Array,
+    teeth: Teeth,
+    places: Array,
+    face: list[tuple[int, int]],
+    corners: tuple[int, int, int],
+) -> None:
+    """Draw one triangle where it is the nearest.
+
+    Args:
+        picture: (h, w, 4), drawn into.
+        depth: (h, w), distances from the axis, drawn into.
+        teeth: both jaws.
+        places: (N, 2), where their vertices are in the picture.
+        face: (vertex, texture) numbers of a face's corners.
+        corners: which three of them.
+    """
+    tall, wide = depth.shape
+    ids = [face[k][0] for k in corners]
+    tri = places[ids]
+    if np.ptp(tri[:, 0]) > wide / 3:
+        return
+    x0, y0 = np.maximum(np.floor(tri.min(0)).astype(int), 0)
+    x1, y1 = np.minimum(np.ceil(tri.max(0)).astype(int), [wide - 1, tall - 1])
+    if x1 < x0 or y1 < y0:
+        return
+    ys, xs = np.mgrid[y0 : y1 + 1, x0 : x1 + 1]
+    matrix = np.vstack([tri.T, np.ones(3)])
+    if abs(np.linalg.det(matrix)) < 1e-9:
+        return
+    across, ahead = teeth.vertices[ids, 0], teeth.vertices[ids, 2] - AXIS_Z
+    w = np.linalg.solve(matrix, np.stack([xs.ravel(), ys.ravel(), np.ones(xs.size)]))
+    inside = (w >= -1e-6).all(0)
+    r = (np.hypot(across, ahead) @ w)[inside]
+    px, py = xs.ravel()[inside], ys.ravel()[inside]
+    near = r > depth[py, px]
+    px, py, r, w = px[near], py[near], r[near], w[:, inside][:, near]
+    uv = teeth.uvs[[face[k][1] for k in corners]].T @ w
+    texture = teeth.texture
+    tx = np.clip(uv[0] * texture.shape[1], 0, texture.shape[1] - 1).astype(int)
+    ty = np.clip((1 - uv[1]) * texture.shape[0], 0, texture.shape[0] - 1).astype(int)
+    first, second, third = (teeth.vertices[face[k][0]] for k in range(3))
+    normal = np.cross(second - first, third - first)
+    normal /= np.linalg.norm(normal) + 1e-12
+    middle = np.arctan2(across, ahead).sum() / 3
+    facing = abs(normal[0] * np.sin(middle) + normal[2] * np.cos(middle))
+    picture[py, px, :3] = texture[ty, tx] * (0.55 + 0.45 * facing)
+    picture[py, px, 3] = 255
+    depth[py, px] = r
+
+
+def _components(count: int, faces: Faces) -> list[list[int]]:
+    """Vertices that hang together."""
     parent = list(range(count))
 
     def root(i: int) -> int:
@@ -149,7 +226,12 @@ def _components(count: int, faces: list[list[tuple[int, int]]]) -> list[list[int
 
 
 def grid(depth: Array, span: Array) -> Array:
-    """(rows, columns, 3) places of the grid's points in centimetres, MakeHuman's origin."""
+    """(rows, columns, 3) places of the grid's points in centimetres, MakeHuman's origin.
+
+    Args:
+        depth: (HEIGHT, WIDTH), distances from the axis, dm.
+        span: (2,), the least and the greatest height, dm.
+    """
     columns, rows = GRID
     angles = (np.linspace(0, 1, columns) - 0.5) * SPAN
     heights = np.linspace(span[1], span[0], rows)
@@ -172,10 +254,10 @@ def main() -> None:
     texture = np.asarray(cv2.imread(str(folder / "teeth" / "teeth.jpg")), np.float64)[..., ::-1]
     arrays: dict[str, Any] = {}
     for number, shape in enumerate(SHAPES):
-        vertices, uvs, faces = load_obj(folder / "teeth" / shape / f"{shape}.obj")
+        teeth = Teeth(*load_obj(folder / "teeth" / shape / f"{shape}.obj"), texture)
         shift = np.zeros(3)
         for upper in (True, False):
-            picture, depth, span = unroll(vertices, uvs, faces, texture, upper)
+            picture, depth, span = unroll(teeth, upper)
             places = grid(depth, span)
             if upper:
                 # The front teeth's edge and face give the place of both rows.

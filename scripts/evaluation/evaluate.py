@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from models.errors import UserError
+from models.face.topology import OUTER_LIPS
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.tracker_gain import opened
@@ -252,7 +253,7 @@ class _SelfJudge:
             ):
                 apart = measures.landmark_distance(found.landmarks, truth, unit, points)
                 rows.setdefault(f"landmarks_{name}_px", []).append(apart)
-            for name, outline in (("face", np.arange(468)), ("mouth", measures.OUTER_LIPS)):
+            for name, outline in (("face", np.arange(468)), ("mouth", OUTER_LIPS)):
                 for which, image, face in (
                     ("own", picture, found.landmarks),
                     ("real", real, truth),

@@ -20,9 +20,6 @@ from scripts.heads.scene import Colour, FloatArray
 TRACKS = Path(__file__).resolve().parent / "tracks.npz"
 """Real motion, written by `tracks.py`."""
 
-TONES = 10
-"""Bands of skin tone in the table of what was rendered."""
-
 _ITA = (64.0, -62.0)
 """Individual typology angle of the lightest and the darkest skin, degrees: a little beyond the ends
 of Chardon's scale (very light above 55, dark below -30), so that both are learnt from."""
