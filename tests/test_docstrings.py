@@ -13,7 +13,11 @@ import pytest
 
 from tests.paths import ROOT
 
-NOT_YET: tuple[str, ...] = ("models/mesh", "scripts/heads", "scripts/training")
+NOT_YET: tuple[str, ...] = (
+    "models/mesh/tracker_gain.py",
+    "models/mesh/motion.py",
+    "models/mesh/backend.py",
+)
 """Folders and files that are left out for now."""
 
 _ENTRY = re.compile(r" {4}(\w+)(?: \([^)]*\))?: *\S")

@@ -14,17 +14,24 @@ from numpy.typing import NDArray
 from models.mesh.paint import fill, over
 from models.types import Floats, Image
 
-_WHITE = 1.15  # radii of the iris from its middle to where the white begins
-_CORNER = 0.38  # eye widths from the middle; beyond, the white may be skin
+_WHITE = 1.15
+"""Radii of the iris from its middle to where the white surely begins: nearer, its soft rim would be
+taken for white; further, narrow eyes have none left."""
+
+_CORNER = 0.38
+"""Eye widths from the middle, beyond which the white may be the skin of a corner: further, and a
+glance aside uncovers pink; nearer, and less white is known."""
 
 
 @dataclass(frozen=True)
 class Eyeball:
     """One eye of a photo without its lids, as pictures of the same size.
 
-    white: (h, w, 3), without an iris. iris: (h, w, 4), RGB premultiplied by the matte: the whole
-    disc. seen: (h, w, 3), the eye as it looks in the photo, continued behind the lids. lashes:
-    (h, w, 4), RGB premultiplied by the matte: the dark edges of the lids.
+    Attributes:
+        white: (h, w, 3), without an iris.
+        iris: (h, w, 4), RGB premultiplied by the matte: the whole disc.
+        seen: (h, w, 3), the eye as it looks in the photo, continued behind the lids.
+        lashes: (h, w, 4), RGB premultiplied by the matte: the dark edges of the lids.
     """
 
     white: Image
@@ -34,32 +41,35 @@ class Eyeball:
 
     @classmethod
     def cut(cls, picture: Image, outline: Floats, corners: Floats, rim: Floats) -> Eyeball:
-        """Take an eye apart.
+        """Take an eye apart; all places are pixels of the picture.
 
-        picture: (h, w, 3), around the eye. outline: (N, 2), the lids' edges. corners: (2, 2) of
-        the lids. rim: (5, 2), the iris: its middle, then four points around. All in pixels.
+        Args:
+            picture: (h, w, 3), around the eye.
+            outline: (N, 2), the lids' edges.
+            corners: (2, 2) of the lids.
+            rim: (5, 2), the iris: its middle, then four points around.
         """
         inside = np.zeros(picture.shape[:2], np.uint8)
         middle = outline.mean(0)
         # The lids' edges are lashes, not eye.
         fill(inside, middle + (outline - middle) * np.array([0.97, 0.86]))
-        lens = _Lens(picture.shape[:2], corners, rim[0], _radius(picture, inside, rim))
-        sigma = max(lens.width * 0.015, 0.5)
+        eye = _EyeCoordinates(picture.shape[:2], corners, rim[0], _radius(picture, inside, rim))
+        sigma = max(eye.width * 0.015, 0.5)
         sure = cv2.GaussianBlur(np.asarray(inside > 0, np.float32), (0, 0), sigma)[..., None]
         sure = np.clip(sure * 2 - 0.5, 0, 1)
         colours = picture.astype(np.float32)
         edge = np.zeros(picture.shape[:2], np.uint8)
         fill(edge, middle + (outline - middle) * 1.1)
-        below = colours[(edge == 0) & (lens.down[..., 0] > 0.1) & (lens.down[..., 0] < 0.35)]
+        below = colours[(edge == 0) & (eye.down[..., 0] > 0.1) & (eye.down[..., 0] < 0.35)]
         skin = float(np.median(below)) if len(below) else 0.0
-        white = _white(colours, inside > 200, skin, lens)
+        white = _white(colours, inside > 200, skin, eye)
         # Of what is seen beside the iris, lashes and shadows of the lid would stay behind it.
         lightness = _level(colours) / np.maximum(_level(white), 1)
-        known = sure * np.clip((lens.away - _WHITE) / 0.1 + 0.5, 0, 1)
-        known *= np.maximum(_ramp(lightness, 0.6, 0.85), _ramp(np.abs(lens.along), _CORNER, 0.45))
+        known = sure * np.clip((eye.away - _WHITE) / 0.1 + 0.5, 0, 1)
+        known *= np.maximum(_ramp(lightness, 0.6, 0.85), _ramp(np.abs(eye.along), _CORNER, 0.45))
         white = colours * known + white * (1 - known)
-        iris = _whole_iris(colours, sure * _belongs(colours, white, lens), lens)
-        matte = lens.disc
+        iris = _whole_iris(colours, sure * _belongs(colours, white, eye), eye)
+        matte = eye.disc
         behind = white * (1 - matte) + iris * matte
         seen = colours * sure + behind * (1 - sure)
         edges = np.asarray(edge, np.float32)[..., None] / 255 * (1 - sure)
@@ -72,8 +82,10 @@ class Eyeball:
     def draw(self, place: Floats, shift: Floats, size: tuple[int, int]) -> Image:
         """(h, w, 3): the eye brought to its place, with its iris moved.
 
-        place: (2, 3), from this eye's pixels to those drawn. shift: (2,), of the iris, in pixels
-        that are drawn. size: width and height.
+        Args:
+            place: (2, 3), from this eye's pixels to those drawn.
+            shift: (2,), of the iris, in pixels that are drawn.
+            size: width and height.
         """
         turned = place.copy()
         turned[:, 2] += shift
@@ -93,12 +105,15 @@ class Eyeball:
         return over(lashes, np.asarray(eye, np.uint8))
 
 
-class _Lens:
-    """Where each pixel lies. All but `width` are (h, w, 1).
+class _EyeCoordinates:
+    """Where each pixel lies.
 
-    along: from the middle of the eye towards its second corner, in eye widths. down: from the
-    iris's middle, in eye widths. away: the distance from there, in radii of the iris. disc: 1
-    within the iris, with a soft edge.
+    Attributes:
+        width: of the eye in pixels.
+        along: (h, w, 1), from the middle of the eye towards its second corner, in eye widths.
+        down: (h, w, 1), from the iris's middle, in eye widths.
+        away: (h, w, 1), the distance from there, in radii of the iris.
+        disc: (h, w, 1), 1 within the iris, with a soft edge.
     """
 
     def __init__(
@@ -122,6 +137,11 @@ def _radius(picture: Image, inside: Image, rim: Floats) -> float:
     """The iris's radius in pixels: where, near the landmarks' guess, it gets light on both sides.
 
     As in Daugman 1993, the largest change of the mean brightness along arcs left and right.
+
+    Args:
+        picture: (h, w, 3), around the eye.
+        inside: (h, w), 255 between the lids.
+        rim: (5, 2), the iris: its middle, then four points around.
     """
     guess = max(float(np.linalg.norm(rim[1:] - rim[0], axis=1).mean()), 0.5)
     shares = np.arange(0.85, 1.5, 0.05)
@@ -142,12 +162,16 @@ def _radius(picture: Image, inside: Image, rim: Floats) -> float:
     return guess * float(shares[1 + best]) if change[best] > 6 else guess
 
 
-def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, lens: _Lens) -> Floats:
+def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, eye: _EyeCoordinates) -> Floats:
     """(h, w, 3): the white of the eye everywhere, from what is seen of it at the same height.
 
-    inside: (h, w), where the eye is seen. skin: how light the skin around is, 0..255.
+    Args:
+        colours: (h, w, 3), 0..255.
+        inside: (h, w), where the eye is seen.
+        skin: how light the skin around is, 0..255.
+        eye: where each pixel lies.
     """
-    usable = inside[..., None] & (lens.away > _WHITE) & (np.abs(lens.along) < _CORNER)
+    usable = inside[..., None] & (eye.away > _WHITE) & (np.abs(eye.along) < _CORNER)
     if usable.sum() < 6:
         usable = inside[..., None]  # Hardly any white is seen: the whole eye is its colour.
     if not usable.any():
@@ -158,15 +182,15 @@ def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, lens: _Lens)
     typical = float(np.quantile(level[usable], 0.6))
     share *= np.maximum(_ramp(level / max(typical, 1.0), 0.55, 0.85), 1e-3)
     # What lies behind the upper lid is in its shadow when the lid parts from it.
-    shadow = 1 - 0.2 * _ramp(-lens.down, 0.0, 0.15)
-    place = lens.along.reshape(-1)[int(np.argmin(lens.away))]
-    for aside in (place - lens.along, lens.along - place):
+    shadow = 1 - 0.2 * _ramp(-eye.down, 0.0, 0.15)
+    place = eye.along.reshape(-1)[int(np.argmin(eye.away))]
+    for aside in (place - eye.along, eye.along - place):
         if (usable & (aside > 0)).sum() < 4:
             # A side that shows no white lies in shadow, mostly that of the nose or the brow.
             shadow *= 1 - 0.2 * _ramp(aside, 0.0, 0.15)
     total, weight = np.zeros_like(colours), np.zeros(share.shape, np.float32)
     for spread, trust in ((0.06, 1.0), (0.2, 1e-2), (0.6, 1e-4)):
-        across, down = spread * lens.width, 0.35 * spread * lens.width
+        across, down = spread * eye.width, 0.35 * spread * eye.width
         total += trust * cv2.GaussianBlur(
             colours * share, (0, 0), sigmaX=max(across, 0.8), sigmaY=max(down, 0.5)
         )
@@ -179,16 +203,21 @@ def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, lens: _Lens)
     return np.asarray(white * dim * shadow, np.float32)
 
 
-def _belongs(colours: Floats, white: Floats, lens: _Lens) -> Floats:
+def _belongs(colours: Floats, white: Floats, eye: _EyeCoordinates) -> Floats:
     """(h, w, 1), 0..1: 0 for what is as light as the white at the rim of the iris's disc.
 
     The disc is a guess and may reach over lids and white. In the middle such is a catchlight.
+
+    Args:
+        colours: (h, w, 3), 0..255.
+        white: (h, w, 3), the white of the eye everywhere.
+        eye: where each pixel lies.
     """
-    middle = lens.away < 0.8
+    middle = eye.away < 0.8
     typical = float(np.median(_level(colours)[middle])) if middle.any() else 0.0
     contrast = np.maximum(_level(white) - typical, 1)
     light = _ramp((_level(colours) - typical) / contrast, 0.35, 0.6)
-    return np.asarray(1 - light * _ramp(lens.away, 0.5, 0.7), np.float32)
+    return np.asarray(1 - light * _ramp(eye.away, 0.5, 0.7), np.float32)
 
 
 def _level(colours: Floats) -> Floats:
@@ -200,17 +229,23 @@ def _ramp(values: Floats, low: float, high: float) -> Floats:
     return np.asarray(np.clip((values - low) / (high - low), 0, 1), np.float32)
 
 
-def _whole_iris(colours: Floats, sure: Floats, lens: _Lens) -> Floats:
-    """(h, w, 3): the iris with what the lids hide of it, which looks as it does left and right."""
-    known = sure * (lens.away < 1.1)
-    rings = np.minimum((lens.away * 8).astype(int), 9)[..., 0]
+def _whole_iris(colours: Floats, sure: Floats, eye: _EyeCoordinates) -> Floats:
+    """(h, w, 3): the iris with what the lids hide of it, which looks as it does left and right.
+
+    Args:
+        colours: (h, w, 3), 0..255.
+        sure: (h, w, 1), 0..1, where these are of the eye.
+        eye: where each pixel lies.
+    """
+    known = sure * (eye.away < 1.1)
+    rings = np.minimum((eye.away * 8).astype(int), 9)[..., 0]
     weight = np.bincount(rings.ravel(), known.ravel(), 10)
     seen = np.flatnonzero(weight > 0.5)
     if not len(seen):
         return colours
     lit = (colours * known).reshape(-1, 3).T
     sums = [np.bincount(rings.ravel(), channel, 10) for channel in lit]
-    at = np.clip(lens.away[..., 0] * 8 - 0.5, seen[0], seen[-1])
+    at = np.clip(eye.away[..., 0] * 8 - 0.5, seen[0], seen[-1])
     ringed = np.dstack([np.interp(at, seen, total[seen] / weight[seen]) for total in sums])
     return np.asarray(colours * known + ringed * (1 - known), np.float32)
 

@@ -16,18 +16,24 @@ from models.mesh.paint import blend, box, fill, similarity, smooth_line, soft
 from models.types import Floats, Image
 
 _TALLEST = 0.6
-"""Share of its height by which an eye grows at most when its lids part."""
+"""Share of its height by which an eye grows at most when its lids part: without, an eye widened in
+surprise is white all around its iris; more would stretch the iris visibly."""
 
 
 @dataclass(frozen=True)
 class EyeLayer:
-    """One eye of the photo.
+    """One eye of the photo; places are the photo's pixels.
 
-    eye: which points. ball: what is behind the lids.
-    skin: (h, w, 3), the lid's skin over the whole eye, for when it closes.
-    lash: (3,) float, the colour of the line between closed lids.
-    origin: left, top of the pictures in the photo. corners: (2, 2), upper: (7, 2) the upper lid's
-    edge and iris: (2,), photo pixels. gap: the lids' distance in pixels.
+    Attributes:
+        eye: which points.
+        ball: what is behind the lids.
+        skin: (h, w, 3), the lid's skin over the whole eye, for when it closes.
+        lash: (3,) 0..255, the colour of the line between closed lids.
+        origin: (2,) left and top of the pictures.
+        corners: (2, 2), of the lids.
+        upper: (7, 2), the upper lid's edge.
+        iris: (2,), its middle.
+        gap: the lids' distance.
     """
 
     eye: Eye
@@ -42,7 +48,12 @@ class EyeLayer:
 
 
 def cut_eyes(photo: Image, landmarks: Floats) -> list[EyeLayer]:
-    """The eyeballs of a photo with (478, 3) landmarks in pixels; closed eyes give none."""
+    """The eyes of a photo; closed ones give none.
+
+    Args:
+        photo: (H, W, 3).
+        landmarks: (478, 3) in its pixels.
+    """
     layers = []
     for eye in EYES:
         outline = landmarks[eye.opening, :2]
@@ -114,7 +125,13 @@ def _lash_colour(picture: Image, edge: Floats, width: float) -> Floats:
 
 
 def draw_eye(out: Image, layer: EyeLayer, target: Floats) -> None:
-    """Draw one eyeball into `out`, within the lids at (478, 2) target pixels of `out`."""
+    """Draw one eyeball within the lids.
+
+    Args:
+        out: (H, W, 3), drawn into.
+        layer: the eye.
+        target: (478, 2) landmarks in pixels of `out`.
+    """
     eye = layer.eye
     outline = target[eye.opening]
     left, top, right, bottom = box(outline, 3, out)
@@ -133,7 +150,13 @@ def draw_eye(out: Image, layer: EyeLayer, target: Floats) -> None:
 
 
 def _taller(move: Floats, corners: Floats, factor: float) -> Floats:
-    """A (2, 3) map that also stretches, across the line through two (2,) points."""
+    """A map that also stretches across a line, (2, 3).
+
+    Args:
+        move: (2, 3), the map.
+        corners: (2, 2), two points of the line.
+        factor: 1 leaves it as it is.
+    """
     along = corners[1] - corners[0]
     across = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-6)
     stretch = np.eye(2) + (factor - 1) * np.outer(across, across)
@@ -143,10 +166,15 @@ def _taller(move: Floats, corners: Floats, factor: float) -> Floats:
 
 
 def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
-    """Draw the skin and the lashes of a closing upper lid into `out`.
+    """Draw the skin and the lashes of a closing upper lid.
 
     The lid's own skin is folded away in the photo: it takes the colours around the eye, between
     where the edge was in the photo and where it is now.
+
+    Args:
+        out: (H, W, 3), drawn into.
+        layer: the eye.
+        target: (478, 2) landmarks in pixels of `out`.
     """
     eye = layer.eye
     move = similarity(layer.corners, target[eye.corners])

@@ -14,18 +14,22 @@ from models.face.topology import OVAL
 from models.mesh.rings import NECK
 from models.types import Floats, Image
 
-_SIDE = 192  # working resolution of the segmentation
+_SIDE = 192
+"""Pixels of the longer side at which person and background are told apart: the time of GrabCut
+grows with its square, and the guided filter finds the fine edge again."""
 
 
 @dataclass(frozen=True)
 class Layers:
     """The part of the photo that moves, taken apart.
 
-    box: left, top, right, bottom of that part in the photo; all else never moves.
-    person: (h, w, 3) uint8, the person's own colours, extended beyond the silhouette.
-    matte: (h, w) uint8, 255 where the person is, soft at hair.
-    background: (H, W, 3) uint8, the whole photo, completed behind the person inside the box.
     matte * person + (1 - matte) * background gives the photo back.
+
+    Attributes:
+        box: left, top, right, bottom of that part in the photo; all else never moves.
+        person: (h, w, 3), the person's own colours, extended beyond the silhouette.
+        matte: (h, w), 255 where the person is, soft at hair.
+        background: (H, W, 3), the whole photo, completed behind the person inside the box.
     """
 
     box: tuple[int, int, int, int]
@@ -35,7 +39,12 @@ class Layers:
 
 
 def separate(photo: Image, landmarks: Floats) -> Layers:
-    """Take `photo` (H, W, 3) apart, given the face's (478, 3) landmarks in pixels."""
+    """Take a photo apart.
+
+    Args:
+        photo: (H, W, 3).
+        landmarks: (478, 3) of the face in its pixels.
+    """
     box = _moving_box(photo, landmarks)
     left, top, right, bottom = box
     image = np.ascontiguousarray(photo[top:bottom, left:right])
@@ -89,7 +98,12 @@ def _moving_box(photo: Image, landmarks: Floats) -> tuple[int, int, int, int]:
 
 
 def _segment(small: Image, points: Floats) -> Image:
-    """A 0/1 mask of the person by GrabCut (Rother et al. 2004), seeded by the face."""
+    """A 0/1 mask (h, w) of the person by GrabCut (Rother et al. 2004), seeded by the face.
+
+    Args:
+        small: (h, w, 3).
+        points: (478, 2) landmarks in its pixels.
+    """
     height, width = small.shape[:2]
     oval = points[OVAL]
     centre = oval.mean(0)
@@ -141,7 +155,12 @@ def _segment(small: Image, points: Floats) -> Image:
     cv2.grabCut(small, mask, (0, 0, 1, 1), model_b, model_f, 4, cv2.GC_INIT_WITH_MASK)
     person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
     person = cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    # One piece, without holes: islands and gaps would move on their own.
+    return _one_piece(np.asarray(person, np.uint8), centre)
+
+
+def _one_piece(person: Image, centre: Floats) -> Image:
+    """The piece of a mask (h, w) at a place (2,), without holes: others would move on their own."""
+    height, width = person.shape
     _, labels = cv2.connectedComponents(person)
     seed = labels[min(max(_at(centre)[1], 0), height - 1), min(max(_at(centre)[0], 0), width - 1)]
     person = (labels == seed).astype(np.uint8) if seed else person
@@ -155,7 +174,12 @@ def _at(point: Floats) -> tuple[int, int]:
 
 
 def _refine(image: Image, mask: Image) -> Floats:
-    """A soft matte 0..1 at full size that follows the picture's edges (guided filter, He 2010)."""
+    """A soft matte (H, W) 0..1 that follows the picture's edges (guided filter, He 2010).
+
+    Args:
+        image: (H, W, 3).
+        mask: (h, w), 0 or 1.
+    """
     height, width = image.shape[:2]
     coarse = cv2.resize(mask.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
@@ -178,9 +202,13 @@ def _refine(image: Image, mask: Image) -> Floats:
 
 
 def _fill_behind(image: Image, small: Image, mask: Image, neck: int) -> Floats:
-    """The background continued behind the person; smooth, since only its rim is ever seen.
+    """The background continued behind the person, (H, W, 3); smooth: only its rim is ever seen.
 
-    neck: the row of `small` from which on clothes may be seen on both sides.
+    Args:
+        image: (H, W, 3).
+        small: (h, w, 3), the same at the segmentation's size.
+        mask: (h, w), 1 where the person is.
+        neck: the row of `small` from which on clothes may be seen on both sides.
     """
     height, width = image.shape[:2]
     hole = cv2.dilate(mask, np.ones((13, 13), np.uint8))
@@ -199,6 +227,12 @@ def _fill_collar(filled: Floats, small: Image, mask: Image, neck: int) -> Floats
     """Continue what is the same on both sides of the neck behind it: a collar goes around.
 
     Its ends are too narrow for `inpaint`, which has to stay clear of the person's soft edge.
+
+    Args:
+        filled: (h, w, 3), the background as `inpaint` continued it.
+        small: (h, w, 3), the picture.
+        mask: (h, w), 1 where the person is.
+        neck: the first row.
     """
     person = cv2.dilate(mask, np.ones((5, 5), np.uint8)) > 0
     wanted, share = filled.copy(), np.zeros(mask.shape, np.float32)
@@ -217,10 +251,15 @@ def _fill_collar(filled: Floats, small: Image, mask: Image, neck: int) -> Floats
 
 
 def _strands(image: Image, behind: Floats, matte: Floats) -> Floats:
-    """Loose hair around the silhouette: what differs from the background toward the person.
+    """The matte with loose hair around the silhouette: what differs from the background.
 
     Near the edge a pixel is taken as a mixture of the nearest sure colours of the person and the
     colour behind; its share is trusted as far as the two differ.
+
+    Args:
+        image: (H, W, 3).
+        behind: (H, W, 3), the background continued behind the person.
+        matte: (H, W) 0..1, without loose hair.
     """
     spread = _spread(image.astype(np.float32), (matte > 0.97).astype(np.float32))
     difference = spread - behind
@@ -253,7 +292,12 @@ def _own_colours(image: Floats, background: Floats, matte: Floats) -> Floats:
 
 
 def _spread(colours: Floats, known: Floats) -> Floats:
-    """Known colours stay near; elsewhere the mean of the known ones around, at growing distance."""
+    """Known colours stay near; elsewhere the mean of the known ones around, at growing distance.
+
+    Args:
+        colours: (h, w, 3).
+        known: (h, w) 0..1.
+    """
     total, weight = np.zeros_like(colours), np.zeros_like(known)
     for sigma, trust in ((2.0, 1.0), (8.0, 1e-3), (32.0, 1e-6)):
         weight += trust * cv2.GaussianBlur(known, (0, 0), sigma)

@@ -19,6 +19,7 @@ from models.face import measures
 from models.face.topology import (
     INNER_LIPS,
     LOWER_LIP,
+    OUTER_LIPS,
     STABLE,
     UPPER_LIP,
     Indices,
@@ -29,26 +30,36 @@ from models.mesh.pose import Similarity, fit
 from models.mesh.raster import draw
 from models.types import Floats, Image
 
-# fmt: off
-_OUTER_LIPS = np.array(
-    [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
-)
 _CHEEKS = np.array([50, 101, 118, 205, 280, 330, 347, 425])
-# fmt: on
-_CHIN, _LOWER_LIP = np.array([200, 199, 152]), np.array([17, 18])
-_ENAMEL = np.array([1.0, 0.96, 0.87], np.float32)  # teeth are never bluish
-_GRIN = 0.065  # face heights by which a grin lowers the chin's skin, for each mouth width it adds
-_TEXELS_PER_CM = 43.0  # of the unrolled teeth at their front
+"""Points of the cheeks, whose colour tells the light."""
+
+_CHIN, _BELOW_LIP = np.array([200, 199, 152]), np.array([17, 18])
+"""Points of the chin, and of the skin at the lower lip's edge."""
+
+_ENAMEL = np.array([1.0, 0.96, 0.87], np.float32)
+"""Red, green and blue of teeth in white light: a little yellow, since bluish ones look painted."""
+
+_GRIN = 0.065
+"""Face heights by which a grin lowers the chin's skin, for each mouth width that it adds: less, and
+grins of closed teeth open the jaw; more, and laughter does not."""
+
+_TEXELS_PER_CM = 43.0
+"""Of the unrolled teeth at their front: `make_mouth.WIDTH` over an arc of 165 degrees whose radius
+is 3.5 to 3.9 cm."""
 
 
 @dataclass(frozen=True)
 class Part:
     """A row of teeth or the tongue: a grid of points with a picture on it.
 
-    points: (N, 3) in the photo's pixels. swing: (N, 1), how far each goes with the chin: the jaw
-    turns about its joint, so the back goes less. colours: (h, w, 4) premultiplied. uv: (N, 2)
-    pixels of `colours`. triangles: (T, 3). columns: of the grid of a row of teeth, which fades
-    where it turns away; 0 for the tongue.
+    Attributes:
+        points: (N, 3) in the photo's pixels.
+        swing: (N, 1) 0..1, how far each goes with the chin: the jaw turns about its joint, so the
+            back goes less.
+        colours: (h, w, 4), RGB premultiplied by the matte.
+        uv: (N, 2) pixels of `colours`.
+        triangles: (T, 3).
+        columns: of the grid of a row of teeth, which fades where it turns away; 0 for the tongue.
     """
 
     points: Floats
@@ -59,9 +70,12 @@ class Part:
     columns: int
 
     def draw(self, inside: Image, points: Floats, field: Floats) -> None:
-        """Draw the part into `inside` with its points at (N, 3) pixels of it.
+        """Draw the part.
 
-        field: (h, w, 2), where each pixel of `inside` is in `colours`.
+        Args:
+            inside: (h, w, 3), drawn into.
+            points: (N, 3), where its points are, pixels of `inside`.
+            field: (h, w, 2), where each pixel of `inside` is in `colours`.
         """
         drawn = cv2.remap(self.colours, field, None, cv2.INTER_LINEAR)
         if self.columns:
@@ -83,9 +97,12 @@ class Part:
 
 
 def _fields(parts: Sequence[Part], places: Sequence[Floats], shape: tuple[int, ...]) -> Floats:
-    """(parts, h, w, 2): where each pixel of a picture (h, w) is in the colours of each part.
+    """(parts, h, w, 2): where each pixel of a picture is in the colours of each part.
 
-    places: (N, 3) each, the parts' points in pixels of the picture.
+    Args:
+        parts: rows and tongue.
+        places: (N, 3) each, their points in pixels of the picture.
+        shape: height and width of the picture.
     """
     height, width = shape
     field = np.full((len(parts) * height, width, 2), -9, np.float32)
@@ -103,12 +120,17 @@ def _fields(parts: Sequence[Part], places: Sequence[Floats], shape: tuple[int, .
 
 @dataclass(frozen=True)
 class Mouth:
-    """The inside of one photo's mouth.
+    """The inside of one photo's mouth; places are the photo's pixels.
 
-    upper, lower, tongue: what is drawn. deep: (3,), the colour of the dark behind.
-    middle, across: (3,), a point between the teeth and the unit vector to the person's left.
-    width: of the photo's own opening, in pixels.
-    gap: the photo's own opening in pixels.
+    Attributes:
+        upper: the upper teeth.
+        lower: the lower teeth.
+        tongue: behind these.
+        deep: (3,) 0..255, the colour of the dark behind.
+        middle: (3,), a point between the teeth.
+        across: (3,), the unit vector to the person's left.
+        width: between the corners of the photo's own opening.
+        gap: how far the photo's own lips are apart.
     """
 
     upper: Part
@@ -122,9 +144,12 @@ class Mouth:
 
 
 def build(photo: Image, landmarks: Floats, teeth: int | None = None) -> Mouth:
-    """The mouth for a photo with (478, 3) landmarks in pixels.
+    """The mouth for a photo.
 
-    teeth: which set, 0..2; None lets the face's shape choose, so that one face keeps its teeth.
+    Args:
+        photo: (H, W, 3).
+        landmarks: (478, 3) in its pixels.
+        teeth: which set, 0..2; None lets the face's shape choose, so that one face keeps its teeth.
     """
     if teeth is None:
         teeth = _own_set(landmarks)
@@ -135,7 +160,7 @@ def build(photo: Image, landmarks: Floats, teeth: int | None = None) -> Mouth:
     if gap > 0.06 * width:
         fill(visible, outline)
     lips = np.zeros(photo.shape[:2], np.uint8)
-    fill(lips, landmarks[_OUTER_LIPS, :2])
+    fill(lips, landmarks[OUTER_LIPS, :2])
     lip = np.array(cv2.mean(photo, lips)[:3], np.float32)
     light = _light(photo, landmarks, visible)
     place = _placement(landmarks)
@@ -168,9 +193,14 @@ def build(photo: Image, landmarks: Floats, teeth: int | None = None) -> Mouth:
 
 
 def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Similarity) -> None:
-    """Draw the mouth's inside into `out`, between the lips of (478, 3) target landmarks.
+    """Draw the mouth's inside between the lips.
 
-    source: (478, 3) the photo's landmarks; head: the skull's motion from source to target.
+    Args:
+        out: (H, W, 3), drawn into.
+        mouth: what is inside.
+        source: (478, 3) the photo's landmarks in pixels.
+        target: (478, 3) landmarks in pixels of `out`.
+        head: the skull's motion from source to target.
     """
     flat = target[:, :2]
     gap, width = _gap(flat), max(float(np.linalg.norm(flat[78] - flat[308])), 1.0)
@@ -192,7 +222,7 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
     # A mouth drawn wide shows more of the row's sides than the row has: it is drawn wider too.
     wider = float(np.linalg.norm(target[78] - target[308])) / (head.scale * mouth.width)
     stretch = max(wider - 1, 0.0)
-    chin, lip = ((head.inverse(target[at]) - source[at]).mean(0) for at in (_CHIN, _LOWER_LIP))
+    chin, lip = ((head.inverse(target[at]) - source[at]).mean(0) for at in (_CHIN, _BELOW_LIP))
     # Teeth hide behind the lower lip, but a grin draws the lip off closed teeth.
     jaw = chin + (lip - chin) * max(0.4 - 1.6 * stretch, 0.0)
     jaw = _without_grin(jaw, source, stretch)
@@ -221,7 +251,10 @@ def _gap(flat: Floats) -> float:
 def _without_grin(jaw: Floats, source: Floats, stretch: float) -> Floats:
     """The jaw's shift without what a grin, which pulls the chin's skin down, adds to it.
 
-    stretch: by how much the mouth is wider than in the photo, of its width.
+    Args:
+        jaw: (3,), the shift in the photo's pixels.
+        source: (478, 3) the photo's landmarks in pixels.
+        stretch: by how much the mouth is wider than in the photo, of its width.
     """
     down = measures.down(source)
     tall = max(float(np.linalg.norm(down)), 1e-6)
@@ -245,7 +278,13 @@ def _own_set(landmarks: Floats) -> int:
 
 
 def _own_edge(row: Part, photo: Image, landmarks: Floats) -> Floats:
-    """(3,): the way down from the upper row's edge to that of the photo's own upper teeth."""
+    """(3,): the way down from the upper row's edge to that of the photo's own upper teeth.
+
+    Args:
+        row: the upper teeth.
+        photo: (H, W, 3).
+        landmarks: (478, 3) in its pixels.
+    """
     grey = cv2.GaussianBlur(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), (0, 0), 1.0)
     steps = np.linspace(0.1, 0.95, 24, dtype=np.float32)
     ends = []
@@ -266,7 +305,13 @@ def _own_edge(row: Part, photo: Image, landmarks: Floats) -> Floats:
 
 
 def _widened(row: Part, across: Floats, landmarks: Floats) -> Part:
-    """A row as wide as a smile that shows its teeth."""
+    """A row as wide as a smile that shows its teeth.
+
+    Args:
+        row: the teeth.
+        across: (3,), the unit vector to the person's left.
+        landmarks: (478, 3) in the photo's pixels.
+    """
     corners = landmarks[[78, 308]]
     line = row.points.reshape(-1, row.columns, 3)[2] @ across
     wide = 0.94 * abs(float((corners[1] - corners[0]) @ across)) / max(float(np.ptp(line)), 1e-6)
@@ -285,7 +330,14 @@ def _uncovered(visible: Image, row: Part) -> Image:
 
 
 def _own_teeth(row: Part, photo: Image, visible: Image, gap: float) -> Part:
-    """The row with the photo's own teeth on it, where the photo shows the inside."""
+    """The row with the photo's own teeth on it, where the photo shows the inside.
+
+    Args:
+        row: the teeth.
+        photo: (H, W, 3).
+        visible: (H, W), 255 where it shows the row.
+        gap: how far the lips are apart in pixels.
+    """
     field = np.full((*row.colours.shape[:2], 2), -9, np.float32)
     draw(field, row.triangles, row.uv, row.points[:, :2])
     sure = soft(cv2.erode(visible, np.ones((3, 3), np.uint8)), max(0.7, 0.05 * gap))
@@ -305,8 +357,11 @@ def _own_teeth(row: Part, photo: Image, visible: Image, gap: float) -> Part:
 def _longer(colours: Image, own: Image, shown: Floats, more: float) -> Image:
     """A row's picture with the photo's teeth laid over, which go on under the upper lip.
 
-    colours, own: (h, w, 4), premultiplied; shown: (h, w), 0..1, where `own` is seen; more: rows
-    by which teeth are longer than what is seen of them.
+    Args:
+        colours: (h, w, 4), RGB premultiplied by the matte.
+        own: the same of the photo's teeth.
+        shown: (h, w), 0..1, where `own` is seen.
+        more: rows by which teeth are longer than what is seen of them.
     """
     height, width = shown.shape
     level = own[..., :3].astype(np.float32).sum(2) * (shown > 0.6)
@@ -324,7 +379,13 @@ def _longer(colours: Image, own: Image, shown: Floats, more: float) -> Image:
 
 
 def _lip_shadow(mask: Image, width: float, gap: float) -> Floats:
-    """Less light under the lips, most under the upper one: (h, w), 0..1."""
+    """Less light under the lips, least under the upper one: (h, w), 0..1.
+
+    Args:
+        mask: (h, w), 255 between the lips.
+        width: of the mouth in pixels.
+        gap: how far the lips are apart in pixels.
+    """
     sigma = max(0.8, min(0.07 * width, 0.16 * gap, WIDEST))
     lowered = np.zeros_like(mask)
     drop = max(1, round(sigma * 0.5))
@@ -339,7 +400,10 @@ def _lip_shadow(mask: Image, width: float, gap: float) -> Floats:
 def _light(photo: Image, landmarks: Floats, visible: Image) -> Floats:
     """(3,): how white teeth look in the photo's light, 0..1 each channel.
 
-    visible: (h, w), 255 where the photo shows the inside of the mouth.
+    Args:
+        photo: (H, W, 3).
+        landmarks: (478, 3) in its pixels.
+        visible: (H, W), 255 where it shows the inside of the mouth.
     """
     seen = photo[visible > 200].astype(np.float32)
     if len(seen) > 30:
@@ -377,7 +441,16 @@ def _placement(landmarks: Floats) -> Similarity:
 def _row(
     png: Image, grid: Floats, upper: bool, place: Similarity, light: Floats, lip: Floats
 ) -> Part:
-    """One row of teeth: its picture at about the photo's resolution, in the photo's light."""
+    """One row of teeth: its picture at about the photo's resolution, in the photo's light.
+
+    Args:
+        png: the unrolled row, coded.
+        grid: (rows, columns, 3), its points in centimetres of the neutral face.
+        upper: whether it is the upper row.
+        place: from the neutral face to the photo's pixels.
+        light: (3,) 0..1, of white teeth.
+        lip: (3,) 0..255, colour of the lips.
+    """
     picture = cv2.cvtColor(cv2.imdecode(png, cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
     matte = picture[..., 3:].astype(np.float32) / 255
     rows, columns = grid.shape[:2]
@@ -410,7 +483,13 @@ def _row(
 
 
 def _tongue(place: Similarity, light: Floats, lip: Floats) -> Part:
-    """A tongue at rest behind the lower teeth: a dome with a groove, soft at its rim."""
+    """A tongue at rest behind the lower teeth: a dome with a groove, soft at its rim.
+
+    Args:
+        place: from the neutral face's centimetres to the photo's pixels.
+        light: (3,) 0..1, of white teeth.
+        lip: (3,) 0..255, colour of the lips.
+    """
     rows, columns = 6, 9
     v, u = np.mgrid[0:rows, 0:columns] / np.array([rows - 1, columns - 1])[:, None, None]
     across = (u - 0.5) * 2

@@ -10,14 +10,21 @@ import numpy as np
 from models.types import Floats, Image
 
 SHIFT = 4
-"""Fractional bits of OpenCV's polygon coordinates."""
+"""Fractional bits of OpenCV's polygon coordinates: a sixteenth of a pixel, finer than is seen."""
 
 WIDEST = 12.0
-"""The widest blur in pixels: landmarks gone wild must not make one that takes seconds."""
+"""The widest blur in pixels: landmarks gone wild must not make one that takes seconds, and soft
+edges of a face of any usual size are narrower."""
 
 
 def box(points: Floats, margin: float, image: Image) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the points with a margin, inside the image."""
+    """Left, top, right, bottom of points with a margin, inside an image.
+
+    Args:
+        points: (N, 2), pixels.
+        margin: pixels.
+        image: (H, W, ...).
+    """
     height, width = image.shape[:2]
     low = np.floor(points.min(0) - margin).astype(int).tolist()
     high = np.ceil(points.max(0) + margin + 1).astype(int).tolist()
@@ -25,7 +32,12 @@ def box(points: Floats, margin: float, image: Image) -> tuple[int, int, int, int
 
 
 def fill(mask: Image, outline: Floats) -> None:
-    """Fill a polygon, (N, 2) in pixels, with 255; its edge is anti-aliased."""
+    """Fill a polygon with 255; its edge is anti-aliased.
+
+    Args:
+        mask: (h, w), drawn into.
+        outline: (N, 2), pixels.
+    """
     points = np.rint(np.asarray(outline) * (1 << SHIFT)).astype(np.int32)
     cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, SHIFT)
 
@@ -36,7 +48,13 @@ def soft(mask: Image, sigma: float) -> Image:
 
 
 def blend(below: Image, above: Image, matte: Image) -> None:
-    """Lay `above` over `below` in place, where the matte says; for small regions only."""
+    """Lay one picture over another in place, where the matte says; for small regions only.
+
+    Args:
+        below: (h, w, 3), changed.
+        above: (h, w, 3).
+        matte: (h, w), 255 where only `above` is seen.
+    """
     weight = matte[..., None].astype(np.float32) / 255
     mixed = below + (above.astype(np.float32) - below) * weight
     np.rint(mixed, out=mixed)
@@ -75,7 +93,7 @@ def smooth_line(points: Floats) -> Floats:
 
 
 def similarity(source: Floats, target: Floats) -> Floats:
-    """(2, 3): turn, scale and shift that bring two points onto two others."""
+    """(2, 3): turn, scale and shift that bring two points onto two others, (2, 2) each."""
     # Plain numbers: for so few, NumPy's calls would take longer than the sums.
     (sx, sy), (sx2, sy2) = source.tolist()
     (tx, ty), (tx2, ty2) = target.tolist()

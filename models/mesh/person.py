@@ -16,21 +16,38 @@ from models.mesh.raster import draw
 from models.mesh.skin import Skin, complete
 from models.types import Floats, Image
 
-_COARSE = 4  # the field around the face is drawn at this fraction of the size and enlarged
-_JUMP = 9.0  # source pixels between neighbours at half the size; smooth motion stays below
+_COARSE = 4
+"""The field around the face is drawn at this fraction of the size and enlarged: hair and neck move
+so smoothly that it is not seen, and a sixteenth of the pixels is drawn."""
+
+_JUMP = 9.0
+"""Source pixels between neighbours at half the size, above which the field jumps from one surface
+to another. Smooth motion stays below; a smaller one would blur skin that is merely spread out."""
+
 _NOWHERE = np.float32(-1e6)
+"""What the field says where there is no face: no place in any picture."""
+
 _SUM = np.ones((1, 2), np.float32)
+"""Adds up the two components of a field."""
+
 _NEAR = np.ones((3, 3), np.uint8)
+"""A pixel and its neighbours."""
 
 
 @dataclass(frozen=True)
 class Person:
     """What moves of a photo, and what stays.
 
-    landmarks: (478, 3) in pixels of the photo. colours: (h, w, 4) the moving box, RGB
-    premultiplied by the matte. still: (H, W, 3), the photo as its layers give it. moving: numbers
-    of the vertices of `rings` that are drawn. coarse: (ch, cw, 2) the identity field of
-    the box with one cell more on every side, at 1 / `_COARSE` of its size.
+    Attributes:
+        landmarks: (478, 3) in pixels of the photo.
+        layers: person and background.
+        rings: how hair, ears and neck move.
+        skin: the face's.
+        colours: (h, w, 4) the moving box, RGB premultiplied by the matte.
+        still: (H, W, 3), the photo as its layers give it.
+        moving: numbers of the vertices of `rings` that are drawn.
+        coarse: (ch, cw, 2) the identity field of the box with one cell more on every side, at
+            1 / `_COARSE` of its size.
     """
 
     landmarks: Floats
@@ -44,7 +61,12 @@ class Person:
 
     @classmethod
     def of(cls, photo: Image, landmarks: Floats) -> Person:
-        """Take `photo` (H, W, 3) apart, given the face's (478, 3) landmarks in pixels."""
+        """Take a photo apart.
+
+        Args:
+            photo: (H, W, 3).
+            landmarks: (478, 3) of the face in its pixels.
+        """
         layers = separate(photo, landmarks)
         left, top, right, bottom = layers.box
         colours = _premultiplied(layers.person, layers.matte)
@@ -63,7 +85,12 @@ class Person:
         )
 
     def warp(self, head: Similarity, target: Floats) -> Image:
-        """(H, W, 3): the person with its landmarks at `target` (478, 3) and its skull at `head`."""
+        """(H, W, 3): the person in another pose.
+
+        Args:
+            head: the skull's motion from the photo.
+            target: (478, 3), where the landmarks go, pixels.
+        """
         out = self.still.copy()
         self._lay_surroundings(out, head, target)
         self._lay_face(out, head, target)

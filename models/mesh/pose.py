@@ -13,7 +13,13 @@ from models.types import Floats
 
 @dataclass(frozen=True)
 class Similarity:
-    """p -> scale * rotation @ p + shift, in 3-D."""
+    """p -> scale * rotation @ p + shift, in 3-D.
+
+    Attributes:
+        scale: above 0.
+        rotation: (3, 3).
+        shift: (3,).
+    """
 
     scale: float
     rotation: Floats
@@ -54,8 +60,8 @@ def _determinant(matrix: Floats) -> float:
 def fit_head(source: Floats, target: Floats) -> Similarity:
     """The motion of the skull from source to target, (478, 3) landmarks each.
 
-    Two rounds: the second trusts the points less that the first could not explain (a raised brow
-    wrinkles the forehead).
+    Two rounds: the second leaves out the three tenths of the points that the first explained worst
+    (a raised brow wrinkles the forehead).
     """
     a, b = source[STABLE], target[STABLE]
     first = fit(a, b)
@@ -98,6 +104,13 @@ def own_yaw(landmarks: Floats) -> float:
 
 
 def turned(landmarks: Floats, yaw: float, pitch: float, roll: float) -> Floats:
-    """The landmarks with the head turned, radians about the picture's axes."""
+    """The landmarks with the head turned about the middle of its skull.
+
+    Args:
+        landmarks: (478, 3).
+        yaw: radians with the sign of `euler`, as the next two.
+        pitch: radians.
+        roll: radians.
+    """
     centre = pivot(landmarks)
     return np.asarray((landmarks - centre) @ from_euler(yaw, pitch, roll).T + centre, np.float32)

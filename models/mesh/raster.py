@@ -7,7 +7,9 @@ import numpy as np
 from models.face.topology import Indices
 from models.types import Floats
 
-_MOST_LAYERS = 4  # how many times over a canvas may be covered
+_MOST_LAYERS = 4
+"""How many times over a canvas may be covered. A face covers its box about once; landmarks gone
+wild hundreds of times, which would hold up the next frames."""
 
 
 def draw(
@@ -19,73 +21,95 @@ def draw(
 ) -> None:
     """Draw triangles, interpolating values linearly; later triangles cover earlier ones.
 
-    canvas: (H, W, 2) float32, drawn into. triangles: (T, 3) vertex numbers in drawing order.
-    places: (N, 2) x, y in canvas pixels, pixel centres at whole numbers. values: (N, 2).
     A pixel belongs to the one triangle that holds its centre, so shared edges leave no gap.
-    bands: (T,) each, the first row of the canvas that a triangle may touch, and that after the
-    last: so several pictures one below the other take one call.
+
+    Args:
+        canvas: (H, W, 2) float32, drawn into.
+        triangles: (T, 3) vertex numbers in drawing order.
+        places: (N, 2) x, y in canvas pixels, pixel centres at whole numbers.
+        values: (N, 2), of the vertices.
+        bands: (T,) each, the first row of the canvas that a triangle may touch, and that after the
+            last: so several pictures one below the other take one call.
     """
     height, width = canvas.shape[:2]
     px, py = np.ascontiguousarray(places.T, np.float32)
-
-    # Each triangle's vertices from top to bottom: a long edge on one side, two short on the other.
-    top, mid, low = np.ascontiguousarray(triangles.T)
-    top, mid = _sorted(top, mid, py)
-    mid, low = _sorted(mid, low, py)
-    top, mid = _sorted(top, mid, py)
-    xa, xb, xc = px[top], px[mid], px[low]
-    ya, yb, yc = py[top], py[mid], py[low]
-    first, middle, last = (_whole(y, height) for y in (ya, yb, yc))
+    corners = _from_top(triangles, py)
+    x, y = [px[corner] for corner in corners], [py[corner] for corner in corners]
+    rows = [_whole(value, height) for value in y]
     if bands is not None:
-        first, middle, last = (np.clip(row, *bands) for row in (first, middle, last))
-    ab_x, ab_y, ac_x, ac_y = xb - xa, yb - ya, xc - xa, yc - ya
+        rows = [np.clip(row, *bands) for row in rows]
+    ab_x, ab_y, ac_x, ac_y = x[1] - x[0], y[1] - y[0], x[2] - x[0], y[2] - y[0]
     area = ab_x * ac_y - ab_y * ac_x
     flat = np.abs(area) <= 1e-6
-    middle[flat] = last[flat] = first[flat]
+    rows[1][flat] = rows[2][flat] = rows[0][flat]
     area[flat] = 1
-
-    # Edges as x = start + slope * y; shared ones give the same numbers in both triangles. What
-    # divides by nothing belongs to edges and triangles without rows.
-    slopes, starts = np.empty((2, len(top), 2), np.float32)
-    with np.errstate(all="ignore"):
-        long_slope = ac_x / ac_y
-        long_start = xa - long_slope * ya
-        slopes[:, 0], slopes[:, 1] = ab_x / ab_y, (xc - xb) / (yc - yb)
-        starts[:, 0], starts[:, 1] = xa - slopes[:, 0] * ya, xb - slopes[:, 1] * yb
-
-    # One span for each row of each triangle.
-    rows = last - first
-    short = _repeated(np.stack([middle - first, last - middle], axis=1).ravel())
-    if short.size == 0:
+    owner, row, begin, length = _spans(x, y, rows, width)
+    if owner.size == 0:
         return
-    owner = short >> 1
-    y = np.arange(owner.size, dtype=np.int32) - (np.cumsum(rows, dtype=np.int32) - last)[owner]
-    row_y = y.astype(np.float32)
-    one = starts.ravel()[short] + slopes.ravel()[short] * row_y
-    other = long_start[owner] + long_slope[owner] * row_y
-    begin = _whole(np.minimum(one, other), width)
-    length = _whole(np.maximum(one, other), width) - begin
     length = _affordable(length, _MOST_LAYERS * (height + 16) * (width + 16))
 
     # One pixel for each step of each span.
     span = _repeated(length)
     before = np.cumsum(length, dtype=np.int32) - length
     along = np.arange(span.size, dtype=np.int32) - before[span]
-    place = (y * np.int32(width) + begin)[span] + along
-    steps, from_x = along.astype(np.float32), begin.astype(np.float32)
+    place = (row * np.int32(width) + begin)[span] + along
+    steps, from_x, row_y = (value.astype(np.float32) for value in (along, begin, row))
     found = np.empty((span.size, 2), np.float32)
     for k in range(2):
         # A value is affine in x and y over a triangle: value = at0 + per_x * x + per_y * y.
         value = np.ascontiguousarray(values[:, k], np.float32)
-        va = value[top]
-        ab, ac = (value[mid] - va) / area, (value[low] - va) / area
+        a, b, c = (value[corner] for corner in corners)
+        ab, ac = (b - a) / area, (c - a) / area
         per_x, per_y = ab * ac_y - ac * ab_y, ac * ab_x - ab * ac_x
-        at0 = va - per_x * xa - per_y * ya
+        at0 = a - per_x * x[0] - per_y * y[0]
         step = per_x[owner]
         start = at0[owner] + per_y[owner] * row_y + step * from_x
         np.add(start[span], step[span] * steps, out=found[:, k])
     # One 8-byte copy a pixel is far cheaper than two strided ones.
     canvas.reshape(-1, 2).view(np.complex64)[place, 0] = found.view(np.complex64)[:, 0]
+
+
+def _from_top(triangles: Indices, py: Floats) -> tuple[Indices, Indices, Indices]:
+    """Each triangle's vertices from top to bottom, (T,) each.
+
+    So a long edge is on one side, two short ones are on the other.
+    """
+    top, mid, low = np.ascontiguousarray(triangles.T)
+    top, mid = _sorted(top, mid, py)
+    mid, low = _sorted(mid, low, py)
+    top, mid = _sorted(top, mid, py)
+    return top, mid, low
+
+
+def _spans(
+    x: list[Floats], y: list[Floats], rows: list[Indices], width: int
+) -> tuple[Indices, Indices, Indices, Indices]:
+    """One span for each row of each triangle: its triangle, row, first pixel and length.
+
+    Args:
+        x: (T,) each, of the top, middle and lowest vertex.
+        y: the same.
+        rows: the first row of the canvas at or below these.
+        width: of the canvas.
+    """
+    (xa, xb, xc), (ya, yb, yc), (first, middle, last) = x, y, rows
+    # Edges as x = start + slope * y; shared ones give the same numbers in both triangles. What
+    # divides by nothing belongs to edges and triangles without rows.
+    slopes, starts = np.empty((2, len(xa), 2), np.float32)
+    with np.errstate(all="ignore"):
+        long_slope = (xc - xa) / (yc - ya)
+        long_start = xa - long_slope * ya
+        slopes[:, 0], slopes[:, 1] = (xb - xa) / (yb - ya), (xc - xb) / (yc - yb)
+        starts[:, 0], starts[:, 1] = xa - slopes[:, 0] * ya, xb - slopes[:, 1] * yb
+    short = _repeated(np.stack([middle - first, last - middle], axis=1).ravel())
+    owner = short >> 1
+    before = np.cumsum(last - first, dtype=np.int32) - last
+    row = np.arange(owner.size, dtype=np.int32) - before[owner]
+    row_y = row.astype(np.float32)
+    one = starts.ravel()[short] + slopes.ravel()[short] * row_y
+    other = long_start[owner] + long_slope[owner] * row_y
+    begin = _whole(np.minimum(one, other), width)
+    return owner, row, begin, _whole(np.maximum(one, other), width) - begin
 
 
 def _whole(values: Floats, most: int) -> Indices:

@@ -12,27 +12,45 @@ from models.face.topology import JAW, OVAL, Indices
 from models.mesh.pose import Similarity, euler, from_euler
 from models.types import Floats, Image
 
-_REACH = (0.7, 1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)  # the first lies under the face
-_HAIR = (0.45, 0.8, 1.0, 1.15)  # rings 2..5 where hair is: shares of the way to its outline
-_LEAST_HAIR, _MOST_HAIR = 1.06, 2.0  # where that outline is looked for
-_ROUND = 0.75  # how far the outline of the hair stays in place when the head turns below it
-_LEFT_EAR, _RIGHT_EAR = 8, 28  # spokes
+_REACH = (0.7, 1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)
+"""How far out the rings are, the face's oval being 1. The first lies under the face, the last
+beyond all that moves; they are dense where motion ends, within hair and neck."""
+
+_HAIR = (0.45, 0.8, 1.0, 1.15)
+"""Rings 2 to 5 where hair is: shares of the way to its outline, the last just outside it."""
+
+_LEAST_HAIR, _MOST_HAIR = 1.06, 2.0
+"""Where that outline is looked for, the face's oval being 1: nearer is no hair, and further is
+something else that the matte holds for the person."""
+
+_ROUND = 0.75
+"""How far the outline of the hair stays in place when the head turns below it: 1 would be a ball, 0
+would shift hair and skull aside like a flat picture."""
+
+_LEFT_EAR, _RIGHT_EAR = 8, 28
+"""The spokes of the ears, as numbers in `OVAL`."""
+
 _JAW_SPOKES = np.flatnonzero(np.isin(OVAL, JAW))
-NECK = 0.75  # face heights below the chin where the body no longer moves
+"""The spokes of the jaw."""
+
+NECK = 0.75
+"""Face heights below the chin where the body no longer moves: further down shoulders would follow
+the head, further up the neck would fold."""
 
 
 @dataclass(frozen=True)
 class Rings:
-    """The vertices, spoke by spoke around the face oval.
+    """The vertices of R rings, spoke by spoke around the face oval.
 
-    points: (R * 36, 3) in the photo's pixels; the second 36 are the oval itself, but along the
-        jaw as far back as the neck begins. The first lie inside it, so that the motion around the
-        face goes on under its border.
-    oval: (36, 3), the oval itself.
-    head: (R * 36,) how much of the head's motion each vertex takes, 0..1.
-    skin: (R * 36,) how much of the oval's expression (a dropped jaw) it takes, 0..1.
-    round: (R * 36,) how much it is outline, 0..1: that of a round head stays where it is.
-    triangles: (T, 3), outermost first, without those that never move.
+    Attributes:
+        points: (R * 36, 3) in the photo's pixels; the second 36 are the oval itself, but along the
+            jaw as far back as the neck begins. The first lie inside it, so that the motion around
+            the face goes on under its border.
+        oval: (36, 3), the oval itself.
+        head: (R * 36,) how much of the head's motion each vertex takes, 0..1.
+        skin: (R * 36,) how much of the oval's expression (a dropped jaw) it takes, 0..1.
+        round: (R * 36,) how much it is outline, 0..1: that of a round head stays where it is.
+        triangles: (T, 3), outermost first, without those that never move.
     """
 
     points: Floats
@@ -43,7 +61,12 @@ class Rings:
     triangles: Indices
 
     def move(self, head: Similarity, oval: Floats) -> Floats:
-        """The vertices' new places (R * 36, 2), given the head's motion and the oval's (36, 3)."""
+        """The vertices' new places (R * 36, 2) in pixels.
+
+        Args:
+            head: the skull's motion from the photo.
+            oval: (36, 3), where the face's oval goes.
+        """
         pivot = (self.oval[_LEFT_EAR] + self.oval[_RIGHT_EAR]) / 2
         flat = head.scale * from_euler(0.0, 0.0, euler(head.rotation)[2])
         outline = (self.points - pivot) @ flat.T + head(pivot[None])
@@ -55,9 +78,12 @@ class Rings:
 
 
 def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
-    """Rings around the face of (478, 3) landmarks in pixels.
+    """Rings around a face.
 
-    matte: (h, w), 255 where the person is; corner: left, top of it in the photo.
+    Args:
+        landmarks: (478, 3) in pixels of the photo.
+        matte: (h, w), 255 where the person is.
+        corner: (2,) left and top of it in the photo.
     """
     oval = landmarks[OVAL]
     spokes = len(OVAL)
@@ -76,22 +102,15 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
     beside = _smooth((rise + 0.35) / 0.35)  # 0 at the chin, 1 from the ears on
     hair = _outline(oval[:, :2] - corner, centre[:2] - corner, matte)
     hair = np.maximum(hair, _LEAST_HAIR + 0.35 * upper**2)  # There is a skull above the forehead.
-    above = np.setdiff1d(np.arange(spokes), _JAW_SPOKES)
 
     points, head, skin, outline = [], [], [], []
-    for number, fixed in enumerate(_REACH):
-        reach = np.full(spokes, fixed, np.float32)
-        share = np.full(spokes, (fixed - 1.0) / 0.6, np.float32)
-        if 2 <= number < 2 + len(_HAIR):
-            reach[above] = 1 + (hair[above] - 1) * _HAIR[number - 2]
-            share[above] = _HAIR[number - 2]
-        elif number >= 2 + len(_HAIR):
-            reach[above] = np.maximum(reach[above], reach[above] * hair[above] / 1.45)
-        share = np.clip(share, 0, 1)
+    for number in range(len(_REACH)):
+        reach, share = _ring(number, hair)
         ring = base.copy()
         ring[:, :2] = centre[:2] + (oval[:, :2] - centre[:2]) * reach[:, None]
         # Hair curves back like a ball; elsewhere the way to the depth of the ears is shorter.
-        back = np.where(np.isin(np.arange(spokes), above), 1 - np.sqrt(1 - share**2), share**1.5)
+        back = 1 - np.sqrt(1 - share**2)
+        back[_JAW_SPOKES] = share[_JAW_SPOKES] ** 1.5
         ring[:, 2] = base[:, 2] * (1 - back) + np.maximum(ears, base[:, 2]) * back
         below = (ring[:, :2] - landmarks[CHIN, :2]) @ down / tall
         neck = 1.0 - _smooth((below + 0.12) / (NECK + 0.12))
@@ -107,23 +126,47 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
     # The oval is the face mesh's own border and moves exactly as that does.
     head[0][:] = head[1][:] = 1.0
 
-    triangles = []
-    for ring_number in range(len(_REACH) - 1, 0, -1):
-        inner, outer = (ring_number - 1) * spokes, ring_number * spokes
-        for k in range(spokes):
-            n = (k + 1) % spokes
-            triangles.append((inner + k, outer + k, outer + n))
-            triangles.append((inner + k, outer + n, inner + n))
     moves = (np.concatenate(head) > 1e-3) | (np.concatenate(skin) > 1e-3)
-    faces = np.array(triangles)
+    triangles = _triangles(spokes)
     return Rings(
         np.concatenate(points).astype(np.float32),
         oval.astype(np.float32),
         np.concatenate(head).astype(np.float32),
         np.concatenate(skin).astype(np.float32),
         np.concatenate(outline).astype(np.float32),
-        faces[moves[faces].any(1)],
+        triangles[moves[triangles].any(1)],
     )
+
+
+def _ring(number: int, hair: Floats) -> tuple[Floats, Floats]:
+    """How far out a ring is at each spoke, the oval being 1, and its share of the way to the ears.
+
+    Args:
+        number: of the ring.
+        hair: (36,), how far out the hair's outline is.
+    """
+    spokes = len(hair)
+    reach = np.full(spokes, _REACH[number], np.float32)
+    share = np.full(spokes, (_REACH[number] - 1.0) / 0.6, np.float32)
+    above = np.setdiff1d(np.arange(spokes), _JAW_SPOKES)
+    if 2 <= number < 2 + len(_HAIR):
+        reach[above] = 1 + (hair[above] - 1) * _HAIR[number - 2]
+        share[above] = _HAIR[number - 2]
+    elif number >= 2 + len(_HAIR):
+        reach[above] = np.maximum(reach[above], reach[above] * hair[above] / 1.45)
+    return reach, np.clip(share, 0, 1)
+
+
+def _triangles(spokes: int) -> Indices:
+    """(T, 3): the triangles between the rings, outermost first."""
+    found = []
+    for number in range(len(_REACH) - 1, 0, -1):
+        inner, outer = (number - 1) * spokes, number * spokes
+        for k in range(spokes):
+            n = (k + 1) % spokes
+            found.append((inner + k, outer + k, outer + n))
+            found.append((inner + k, outer + n, inner + n))
+    return np.array(found)
 
 
 def behind_jaw(landmarks: Floats) -> Floats:
@@ -139,7 +182,13 @@ def behind_jaw(landmarks: Floats) -> Floats:
 
 
 def _outline(oval: Floats, centre: Floats, matte: Image) -> Floats:
-    """(36,): how far out the person goes along each spoke, the face's oval being 1."""
+    """(36,): how far out the person goes along each spoke, the face's oval being 1.
+
+    Args:
+        oval: (36, 2), pixels of the matte.
+        centre: (2,), the same.
+        matte: (h, w), 255 where the person is.
+    """
     height, width = matte.shape
     steps = np.arange(1.0, _MOST_HAIR, 0.02, dtype=np.float32)
     places = centre + (oval - centre)[:, None] * steps[:, None]

@@ -16,37 +16,50 @@ import numpy as np
 
 from models.face import measures
 from models.face.measures import CHIN, FOREHEAD
-from models.face.topology import EYES, JAW, Indices, mirrored, triangles
+from models.face.topology import EYES, JAW, OUTER_LIPS, Indices, mirrored, triangles
 from models.mesh.layers import Layers
 from models.mesh.raster import draw
 from models.mesh.rings import behind_jaw
 from models.types import Floats, Image
 
-_STEEP = np.radians(45.0)  # seen flatter than this, the surface is spread out
-_SEEN, _WELL_SEEN = 0.12, 0.38  # cosine between the surface and the camera
-_OWN_LIGHT = 0.7  # how much the mirrored half takes of the light around the place it fills
-_SHADOW = np.array([0.18, 0.25, 0.28], np.float32)  # what it takes of red, green and blue
-_FACE = 468
+_STEEP = np.radians(45.0)
+"""The surface is spread out where it is seen flatter than this: from smaller angles on, more of the
+picture would be enlarged; from larger ones on, the rim would get too few pixels."""
 
-# fmt: off
-_LIPS_AND_NOSE = np.array([
-    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
-    129, 98, 97, 2, 326, 327, 358, 168,
-])
+_SEEN, _WELL_SEEN = 0.12, 0.38
+"""Cosines between the surface and the camera (83 and 68 degrees): below the first the photo
+shows nothing of use, above the second it is trusted fully. Smaller ones bring smeared cheeks."""
+
+_OWN_LIGHT = 0.7
+"""How much the mirrored half takes of the light around the place it fills: 0 brings that of the
+other side along, 1 leaves it flat."""
+
+_SHADOW = np.array([0.18, 0.25, 0.28], np.float32)
+"""What the shadow under the jaw takes of red, green and blue: least of red, so it stays warm."""
+
+_FACE = 468
+"""Landmarks of the face mesh; those of the irises follow."""
+
+_LIPS_AND_NOSE = np.concatenate([OUTER_LIPS, [129, 98, 97, 2, 326, 327, 358, 168]])
+"""Their hull is no plain skin."""
+
 _BROWS = (
     np.array([46, 53, 52, 65, 55, 107, 66, 105, 63, 70]),
     np.array([276, 283, 282, 295, 285, 336, 296, 334, 293, 300]),
 )
-# fmt: on
+"""Nor are these: the right one and the left."""
 
 
 @dataclass(frozen=True)
 class Skin:
     """The completed skin.
 
-    picture: (h, w, 3). places: (468 + K, 2), pixels of `picture`, of the face's landmarks and of
-    the strip's far edge. back: (K, 3) that edge in the photo's pixels; it follows `JAW`.
-    triangles: (T, 3) of them.
+    Attributes:
+        picture: (h, w, 3).
+        places: (468 + K, 2), pixels of `picture`, of the face's landmarks and of the far edge of
+            the strip behind the jaw.
+        back: (K, 3) that edge in the photo's pixels; it follows `JAW`.
+        triangles: (T, 3) of them.
     """
 
     picture: Image
@@ -55,17 +68,25 @@ class Skin:
     triangles: Indices
 
     def vertices(self, target: Floats, rigid_back: Floats, rigid_jaw: Floats) -> Floats:
-        """(468 + K, 3): the landmarks `target` (478, 3) with the strip's far edge.
+        """(468 + K, 3): the landmarks with the strip's far edge.
 
-        rigid_back, rigid_jaw: (K, 3), that edge and the jaw's as the skull alone moves them; what
-        the jaw adds (an open mouth) moves the strip as well.
+        Args:
+            target: (478, 3), where the landmarks go.
+            rigid_back: (K, 3), that edge as the skull alone moves it.
+            rigid_jaw: (K, 3), the jaw as the skull alone moves it; what the jaw adds (an open
+                mouth) moves the strip as well.
         """
         back = rigid_back + (target[JAW] - rigid_jaw)
         return np.concatenate([target[:_FACE], back]).astype(np.float32)
 
 
 def complete(layers: Layers, landmarks: Floats) -> Skin:
-    """The skin of a photo's person with (478, 3) landmarks in pixels of the photo."""
+    """The skin of a photo's person.
+
+    Args:
+        layers: the photo, taken apart.
+        landmarks: (478, 3) in pixels of the photo.
+    """
     back = behind_jaw(landmarks)
     points = np.concatenate([landmarks[:_FACE], back]).astype(np.float32)
     faces = _with_strip()
@@ -108,10 +129,14 @@ def _centre(landmarks: Floats) -> Floats:
 
 
 def _spread_out(points: Floats, landmarks: Floats) -> Floats:
-    """(N, 2): where points (N, 3) of the photo go in the picture, before it is cut.
+    """(N, 2): where points of the photo go in the picture, before it is cut.
 
     As seen from the head's middle, the angle to the camera's direction tells how far out: up to
     `_STEEP` by its sine, as in the photo, beyond that in even steps.
+
+    Args:
+        points: (N, 3), pixels of the photo.
+        landmarks: (478, 3), the same.
     """
     centre = _centre(landmarks)
     offset = points - centre
@@ -126,7 +151,13 @@ def _spread_out(points: Floats, landmarks: Floats) -> Floats:
 
 
 def _visibility(points: Floats, faces: Indices, landmarks: Floats) -> Floats:
-    """(N,) 0..1: how well the photo shows the surface at each point."""
+    """(N,) 0..1: how well the photo shows the surface at each point.
+
+    Args:
+        points: (N, 3), pixels of the photo.
+        faces: (T, 3), triangles of them.
+        landmarks: (478, 3), pixels of the photo.
+    """
     centre = _centre(landmarks)
     a, b, c = (points[faces[:, k]] for k in range(3))
     normal = np.cross(b - a, c - a)
@@ -141,7 +172,13 @@ def _visibility(points: Floats, faces: Indices, landmarks: Floats) -> Floats:
 
 
 def _unhidden(points: Floats, faces: Indices, landmarks: Floats) -> Floats:
-    """(N,) 1 where nothing nearer, such as the nose, hides a point; else 0."""
+    """(N,) 1 where nothing nearer, such as the nose, hides a point; else 0.
+
+    Args:
+        points: (N, 3), pixels of the photo.
+        faces: (T, 3), triangles of them.
+        landmarks: (478, 3), pixels of the photo.
+    """
     low = points[:, :2].min(0)
     span = np.ptp(points[:, :2], axis=0)
     step = max(float(span.max()) / 120, 1e-3)
@@ -162,7 +199,19 @@ def _look(
     seen: Floats,
     shape: tuple[int, int],
 ) -> tuple[Floats, Floats]:
-    """What the photo shows of the surface: colours (h, w, 3) and how well it is seen (h, w)."""
+    """What the photo shows of the surface.
+
+    Args:
+        layers: the photo, taken apart.
+        places: (N, 2), where the surface's points are in the picture.
+        faces: (T, 3), triangles of them.
+        points: (N, 3), where the photo shows them, pixels.
+        seen: (N,) 0..1, how well it does.
+        shape: height and width of the picture.
+
+    Returns:
+        colours (h, w, 3) and how well they are seen (h, w) 0..1.
+    """
     field = np.full((*shape, 2), -1e4, np.float32)
     draw(field, faces, places, points[:, :2] - np.array(layers.box[:2], np.float32))
     share = np.zeros((*shape, 2), np.float32)
@@ -176,7 +225,13 @@ def _look(
 
 
 def _shade(places: Floats, faces: Indices, shape: tuple[int, int]) -> Floats:
-    """(h, w): how much shadow there is, 0..1: under the jaw, and so its line stays."""
+    """(h, w): how much shadow there is, 0..1: under the jaw, and so its line stays.
+
+    Args:
+        places: (N, 2), where the surface's points are in the picture.
+        faces: (T, 3), triangles of them.
+        shape: height and width of the picture.
+    """
     behind = np.zeros((len(places), 2), np.float32)
     behind[_FACE:, 0] = 1
     below = np.sin(np.linspace(0, np.pi, len(JAW), dtype=np.float32))
@@ -188,10 +243,15 @@ def _shade(places: Floats, faces: Indices, shape: tuple[int, int]) -> Floats:
 
 
 def _match(other: Floats, own: Floats, smooth: Floats, both: Floats) -> Floats:
-    """The mirrored half in the light of this half.
+    """The mirrored half in the light of this half, (h, w, 3).
 
-    smooth: this half's colours, continued; both: (h, w), how well both halves are seen. Far from
-    where both are seen, more and more of the mirrored half's own light and shadow is dropped.
+    Far from where both are seen, more and more of its own light and shadow is dropped.
+
+    Args:
+        other: (h, w, 3), the mirrored half.
+        own: (h, w, 3), this half.
+        smooth: (h, w, 3), this half's colours, continued.
+        both: (h, w) 0..1, how well both halves are seen.
     """
     side = max(own.shape[:2])
     ratio = np.log((own + 12) / (other + 12)) * both[..., None]
@@ -206,7 +266,12 @@ def _match(other: Floats, own: Floats, smooth: Floats, both: Floats) -> Floats:
 
 
 def _spread(colours: Floats, known: Floats) -> Floats:
-    """Colours smoothed, and continued to where they are not known by the nearest that are."""
+    """Colours smoothed, and continued to where they are not known by the nearest that are.
+
+    Args:
+        colours: (h, w, 3).
+        known: (h, w) 0..1.
+    """
     side = max(known.shape)
     total = np.zeros_like(colours)
     weight = np.full(known.shape, 1e-12, np.float32)
@@ -218,7 +283,13 @@ def _spread(colours: Floats, known: Floats) -> Floats:
 
 
 def _grain(colours: Floats, trusted: Floats, places: Floats) -> Floats:
-    """The fine detail of the known skin, mirrored outward past its rim."""
+    """The fine detail of the known skin, mirrored outward past its rim, (h, w, 3).
+
+    Args:
+        colours: (h, w, 3).
+        trusted: (h, w) 0..1, how well they are known.
+        places: (N, 2), where the surface's points are in the picture.
+    """
     detail = np.clip(colours - _blur(colours, 3.0), -16, 16) * trusted[..., None]
     features = np.zeros(trusted.shape, np.uint8)
     for part in (_LIPS_AND_NOSE, *_BROWS, *(eye.opening for eye in EYES)):

@@ -26,6 +26,7 @@ from models.animator import MotionSettings
 from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.face.moment import Moment
+from models.face.topology import OUTER_LIPS
 from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
@@ -282,7 +283,7 @@ class _SelfJudge:
             ):
                 apart = measures.landmark_distance(found.landmarks, truth, unit, points)
                 rows.setdefault(f"landmarks_{name}_px", []).append(apart)
-            for name, outline in (("face", np.arange(468)), ("mouth", measures.OUTER_LIPS)):
+            for name, outline in (("face", np.arange(468)), ("mouth", OUTER_LIPS)):
                 for which, image, face in (
                     ("own", picture, found.landmarks),
                     ("real", real, truth),

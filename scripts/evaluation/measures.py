@@ -15,16 +15,10 @@ import numpy as np
 
 from models.face import measures
 from models.face.irises import gaze
-from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, Indices
+from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, OUTER_LIPS, UPPER_LIP, Eye, Indices
 from models.mesh.pose import euler, fit_head
 from models.types import Crop, Floats, Image
 
-# fmt: off
-OUTER_LIPS: Indices = np.array(
-    [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
-)
-"""The outer edge of the lips as a loop, in MediaPipe's numbering."""
-# fmt: on
 LIPS: Indices = np.concatenate([OUTER_LIPS, INNER_LIPS])
 LIDS_AND_IRISES: Indices = np.concatenate([np.append(eye.opening, eye.iris) for eye in EYES])
 

@@ -75,7 +75,7 @@ class HeadLandmarks:
         middle = seen[:468, 2].mean()
         scale = size * camera.distance / camera.height / middle  # Pixels for a dm
         marks = np.asarray(np.c_[seen[:, :2], (seen[:, 2] - middle) * scale], np.float32)
-        part_crossed(marks)
+        uncross(marks)
         return marks
 
     def closing(self, head: Head) -> tuple[float, float]:
@@ -103,7 +103,7 @@ class HeadLandmarks:
         return np.asarray(points, np.float32)
 
 
-def part_crossed(marks: FloatArray) -> None:
+def uncross(marks: FloatArray) -> None:
     """Let lids and lips that were pushed through each other meet halfway, in place (478, 3)."""
     pairs = [(eye.upper, eye.lower) for eye in EYES]
     pairs.append((INNER_LIPS[1:10], INNER_LIPS[:10:-1]))

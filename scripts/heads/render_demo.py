@@ -234,6 +234,7 @@ def looks_of(head: Head) -> Looks:
     )
 
 
+# Lamps: azimuth and height in degrees, light, width and height; set by eye for a soft portrait.
 PHOTO_SHOT = Shot(
     looks=looks_of(SOURCE),
     light=Lighting(
@@ -255,6 +256,7 @@ PHOTO_SHOT = Shot(
     height=3.3,
     points=3,
 )
+# By eye too: a lamp beside the screen and a dim room, as most webcams see their users.
 CLIP_SHOT = Shot(
     looks=looks_of(DRIVER),
     light=Lighting(

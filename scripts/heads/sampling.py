@@ -20,9 +20,6 @@ from scripts.heads.scene import Colour, FloatArray
 TRACKS = Path(__file__).resolve().parent / "tracks.npz"
 """Real motion, written by `tracks.py`."""
 
-TONES = 10
-"""Bands of skin tone in the table of what was rendered."""
-
 _ITA = (64.0, -62.0)
 """Individual typology angle of the lightest and the darkest skin, degrees: a little beyond the ends
 of Chardon's scale (very light above 55, dark below -30), so that both are learnt from."""
@@ -47,10 +44,11 @@ _HAIR_ODDS = (0.28, 0.28, 0.07, 0.25, 0.06, 0.06)
 """How often each of `HAIRS` is worn: three are rare, since their fringes hide an eye."""
 
 EYES = ("blue", "bluegreen", "brown", "brownlight", "green", "grey", "ice", "lightblue")
+# Names of textures and parts in the folder of CC0 parts.
 BROWS = tuple(f"eyebrow{i:03d}" for i in range(1, 13))
-LASHES = tuple(f"eyelashes{i:02d}" for i in range(1, 5))
+LASHES = tuple(f"eyelashes{i:02d}" for i in range(1, 5))  # as above
 TEETH = ("teeth_base", *(f"teeth_shape{i:02d}" for i in range(1, 6)))
-"""These and the above: names of textures and parts in the folder of CC0 parts."""
+"""Sets of teeth in the folder of CC0 parts."""
 
 _HAIR: tuple[tuple[Colour, float], ...] = (
     ((0.010, 0.008, 0.007), 4),
@@ -349,14 +347,6 @@ def lab_to_linear(lab: Sequence[float]) -> Colour:
     matrix = ((3.2406, -1.5372, -0.4986), (-0.9689, 1.8758, 0.0415), (0.0557, -0.2040, 1.0570))
     red, green, blue = np.clip(np.array(matrix) @ xyz, 0.002, 0.95).tolist()
     return red, green, blue
-
-
-def linear_to_ita(colour: Sequence[float]) -> float:
-    """Individual typology angle (degrees) of a linear sRGB colour."""
-    matrix = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
-    xyz = np.array(matrix) @ np.array(colour) / (0.9505, 1.0, 1.089)
-    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
-    return float(np.degrees(np.arctan2(116 * f[1] - 66, 200 * (f[1] - f[2]))))
 
 
 def sample(seed: int, number: int, frames: int, tracks: Sequence[FloatArray] = ()) -> Plan:

@@ -92,7 +92,6 @@ class Samples:
         scalars: (N, 2), what fills the last two planes.
         plain: (N, 3, S, S) the person without drawn eyes, only of held-out heads, else (0, ...).
         identity: (N,), the head's number.
-        frame: (N,), the number of its driving frame.
     """
 
     images: Bytes
@@ -102,7 +101,6 @@ class Samples:
     scalars: Floats
     plain: Bytes
     identity: NDArray[np.int64]
-    frame: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -198,7 +196,7 @@ class _Collector:
     """Samples of one head, as they come."""
 
     def __init__(self) -> None:
-        self._rows: list[tuple[Bytes, int, Floats, Bytes | None, int]] = []
+        self._rows: list[tuple[Bytes, int, Floats, Bytes | None]] = []
         self._photos: list[Bytes] = []
         self._skins: list[Floats] = []
 
@@ -211,15 +209,15 @@ class _Collector:
         return len(self._photos) - 1
 
     def add(
-        self, region: EyeRegion, source: EyeSource, photo: int, frame: _Frame, plain: Image | None
+        self, region: EyeRegion, source: EyeSource, photo: int, wanted: Image, plain: Image | None
     ) -> None:
-        """Add what the network sees, and the driving frame as what it should make of it.
+        """Add what the network sees, and what it should make of it.
 
         Args:
             region: the eye as it is drawn.
             source: the eye in the photo.
             photo: the photo's number.
-            frame: the driving frame.
+            wanted: (H, W, 3), the driving frame.
             plain: (H, W, 3), the person without drawn eyes, or None.
         """
         if region.prior.max() < 0.05:  # Nothing to learn, or out of sight.
@@ -227,10 +225,10 @@ class _Collector:
         images = np.empty((_CHANNELS, SIDE, SIDE), np.uint8)
         images[_DRAWN] = _bytes(region.planes[0:3], source.skin)
         images[_MASKS] = np.rint(region.planes[[6, 8, 9]] * 255)
-        images[_TARGET] = self._cut(frame.image, region, source)
+        images[_TARGET] = self._cut(wanted, region, source)
         images[_PRIOR] = np.rint(region.prior * 255)
         bare = None if plain is None else self._cut(plain, region, source)
-        self._rows.append((images, photo, region.planes[10:12, 0, 0], bare, frame.number))
+        self._rows.append((images, photo, region.planes[10:12, 0, 0], bare))
 
     @staticmethod
     def _cut(picture: Image, region: EyeRegion, source: EyeSource) -> Bytes:
@@ -240,9 +238,7 @@ class _Collector:
     def arrays(self, identity: int) -> dict[str, Any]:
         """Everything, by the names in the file."""
         shape = (0, 3, SIDE, SIDE)
-        images, photo, scalars, plain, frame = zip(*self._rows, strict=True) if self._rows else (
-            (), (), (), (), ()
-        )  # fmt: skip
+        images, photo, scalars, plain = zip(*self._rows, strict=True) if self._rows else [()] * 4
         kept = [bare for bare in plain if bare is not None]
         return {
             "images": np.array(images, np.uint8).reshape(-1, _CHANNELS, *shape[2:]),
@@ -252,7 +248,6 @@ class _Collector:
             "scalars": np.array(scalars, np.float32).reshape(-1, 2),
             "plain": np.array(kept, np.uint8).reshape(-1, *shape[1:]),
             "identity": np.full(len(images), identity, np.int64),
-            "frame": np.array(frame, np.int64),
         }
 
 
@@ -312,7 +307,7 @@ def _cut_head(folder: Path, tracker: FaceTracker, animator: MeshAnimator) -> dic
             plain = animator.warp(avatar, pose) if held_out(identity) else None
             for eye, source, place, gate in zip(EYES, sources, places, gates, strict=True):
                 seen = eye_region(drawn, eye, source, target, gate)
-                samples.add(seen, source, place, frame, plain)
+                samples.add(seen, source, place, frame.image, plain)
     return samples.arrays(identity)
 
 

@@ -95,7 +95,9 @@ class Training:
         self.critic = Critic().to(device)
         self._features = Features().to(device) if plan.perceptual else None
         self._optimizer = torch.optim.AdamW(self.net.parameters(), plan.rate, weight_decay=1e-3)
-        self._opponent = torch.optim.AdamW(self.critic.parameters(), plan.rate / 4, (0.5, 0.9))
+        self._critic_optimizer = torch.optim.AdamW(
+            self.critic.parameters(), plan.rate / 4, (0.5, 0.9)
+        )
 
     def advance(self, samples: Samples) -> dict[str, float]:
         """One step; the losses by name."""
@@ -108,7 +110,7 @@ class Training:
         out = refined(planes, prior, self.net(planes))
         found = losses(out, wanted, planes, prior, self._features)
         if self.step >= _CRITIC_FROM * self.plan.steps:
-            found["critic"] = self._argue(out, wanted, planes, prior)
+            found["critic"] = self._train_critic(out, wanted, planes, prior)
         total: torch.Tensor = sum(
             (WEIGHTS[name] * value for name, value in found.items()), torch.zeros(())
         )
@@ -119,17 +121,24 @@ class Training:
         self.step += 1
         return {name: float(value.detach()) for name, value in found.items()}
 
-    def _argue(
+    def _train_critic(
         self, out: torch.Tensor, wanted: torch.Tensor, planes: torch.Tensor, prior: torch.Tensor
     ) -> torch.Tensor:
-        """Train the critic one step, then hear what it says of the result."""
+        """Train the critic one step, then ask it about the result.
+
+        Args:
+            out: (B, 3, S, S), the refined picture.
+            wanted: (B, 3, S, S), the real one.
+            planes: (B, 12, S, S), what the network saw.
+            prior: (B, 1, S, S).
+        """
         inside = (prior * 4).clamp(max=1)
         real = wanted * inside + planes[:, :3] * (1 - inside)
         verdicts = self.critic(real, planes), self.critic(out.detach(), planes)
         loss = (verdicts[0] - 1).square().mean() + verdicts[1].square().mean()
-        self._opponent.zero_grad()
+        self._critic_optimizer.zero_grad()
         loss.backward()
-        self._opponent.step()
+        self._critic_optimizer.step()
         return (self.critic(out, planes) - 1).square().mean()
 
     def _set_rate(self) -> None:
@@ -148,7 +157,7 @@ class Training:
                 "net": self.net.state_dict(),
                 "critic": self.critic.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
-                "opponent": self._opponent.state_dict(),
+                "critic_optimizer": self._critic_optimizer.state_dict(),
                 "random": torch.get_rng_state(),
             },
             part,
@@ -162,7 +171,7 @@ class Training:
         self.net.load_state_dict(state["net"])
         self.critic.load_state_dict(state["critic"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._opponent.load_state_dict(state["opponent"])
+        self._critic_optimizer.load_state_dict(state["critic_optimizer"])
         torch.set_rng_state(state["random"].cpu())
 
     @torch.inference_mode()
