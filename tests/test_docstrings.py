@@ -13,13 +13,6 @@ import pytest
 
 from tests.paths import ROOT
 
-NOT_YET: tuple[str, ...] = (
-    "models/mesh/tracker_gain.py",
-    "models/mesh/motion.py",
-    "models/mesh/backend.py",
-)
-"""Folders and files that are left out for now."""
-
 _ENTRY = re.compile(r" {4}(\w+)(?: \([^)]*\))?: *\S")
 """The line that begins an entry of a section, as Google's style has it."""
 
@@ -119,18 +112,11 @@ def _comments(source: str) -> dict[int, bool]:
 
 
 def _sources() -> list[Path]:
-    """The files of models, realtime and scripts that are not left out."""
-    out = [ROOT / name for name in NOT_YET]
     return [
         path
         for top in ("models", "realtime", "scripts")
         for path in sorted((ROOT / top).rglob("*.py"))
-        if not any(path.is_relative_to(place) for place in out)
     ]
-
-
-def test_what_is_left_out_exists() -> None:
-    assert [name for name in NOT_YET if not (ROOT / name).exists()] == []
 
 
 def test_every_field_of_a_public_dataclass_is_described() -> None:

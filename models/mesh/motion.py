@@ -28,14 +28,14 @@ from models.mesh.tracker_gain import USUAL_GAZE, TrackerGain
 from models.types import Floats
 
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners
-_YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
+_YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])  # further, what is guessed is seen
 _LEAST = 0.4  # share of the limit that is left to a face that is turned as far as that already
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 # How far lids are open that the tracker reads as so far open, both relative to calibration. It
 # never reads closed ones as touching, and half closed ones as more open than they are; measured on
 # drawn faces.
 _READ = (0.16, 0.4, 0.65, 0.8, 0.9, 1.0, 1.28)
-_OPEN = (0.0, 0.27, 0.5, 0.68, 0.84, 1.0, 1.35)
+_OPEN = (0.0, 0.27, 0.5, 0.68, 0.84, 1.0, 1.35)  # read beside `_READ`
 _EDGEWISE = 0.25  # narrower than the other eye by this share: its iris cannot be read
 _SLEEPY = 0.7  # lids read as lower where the eye looks aside: so much for an eye's width
 _FAR_ASIDE = 0.25  # of the eye's width: as far as that was seen

@@ -18,7 +18,7 @@ from models.face.topology import EYES, LOWER_LIP, UPPER_LIP, Indices
 from models.mesh.pose import euler, fit_head, own_yaw, turned
 from models.types import Floats
 
-_LIP_CORNERS = (78, 308)
+_LIP_CORNERS = (78, 308)  # inner corners of the mouth, MediaPipe's numbering
 _SAME_FACE = 0.2  # of the face's height
 _GLANCES = (0.1, 0.2)  # of the eye's width
 _GAPS = (0.05, 0.1)  # of the face's height
@@ -28,6 +28,7 @@ _UPPER: Indices = np.array([
     0, 11, 12, 13, 37, 38, 39, 40, 41, 42, 72, 73, 74, 80, 81, 82, 191, 267, 268, 269, 270, 271,
     272, 302, 303, 304, 310, 311, 312, 415,
 ])
+"""Both edges of the upper lip and what lies between them, in MediaPipe's numbering."""
 # fmt: on
 
 _USUAL = 0.72  # of a drawn glance is read, on an average face
@@ -35,24 +36,26 @@ USUAL_GAZE = 1.17
 """What the glances of an average face need for reading as its driver's."""
 
 _TRUST = 0.6  # a few still poses predict so much of what is read in motion
-_GAZE_LIMITS = (1.0, 1.9)
+_GAZE_LIMITS = (1.0, 1.9)  # beyond, an iris would often have to leave the eye
 _LIP_TRUST, _MOUTH_LIMITS = 0.35, (0.9, 1.1)  # what is drawn of lips is nearer to the truth
 _UNREADABLE, _READABLE = 0.2, 0.3  # shares of a glance; a statue's is less
 _CROSSED = 0.5  # eyes whose shares differ by more: one of them cannot be seen
-_YAWS = tuple(math.radians(angle) for angle in (6, 8, 12))
-_FROM_THE_SIDE = math.radians(15)
+_YAWS = tuple(math.radians(angle) for angle in (6, 8, 12))  # small: beyond, skin is guessed
+_FROM_THE_SIDE = math.radians(15)  # a face turned so far leans as it turns; less turned, less so
 _TURNED = 0.93  # of a drawn turn is read, on an average face
-_TURN_LIMITS, _MOST_NOD = (1.0, 1.12), 0.2
+_TURN_LIMITS, _MOST_NOD = (1.0, 1.12), 0.2  # more is a mistake of the look, not of the face
 
 
 @dataclass(frozen=True)
 class TrackerGain:
     """By how much one avatar's motion is to be stronger than what was read of its driver.
 
-    gaze: factors for glances toward the left and the right of the picture.
-    mouth: factor for the opening of the lips.
-    turn: factor for yaw. nod: pitch to add to each radian of drawn yaw; the depth of a face that is
-    painted from the side is a guess, and turns about an axis that leans.
+    Attributes:
+        gaze: factors for glances toward the left and the right of the picture.
+        mouth: factor for the opening of the lips.
+        turn: factor for yaw.
+        nod: pitch to add to each radian of drawn yaw; the depth of a face that is painted from the
+            side is a guess, and turns about an axis that leans.
     """
 
     gaze: tuple[float, float] = (USUAL_GAZE, USUAL_GAZE)

@@ -35,7 +35,7 @@ MOMENTS = tuple(np.linspace(0.0, 6.3, 13).round(2).tolist())
 _MIDDLE = 0.2
 """Linear brightness of the picture's middle that a webcam aims at: middle grey, about."""
 
-# Only the lamps' ratio counts: the whole is exposed afterwards, to `_MIDDLE`.
+# Only the lamps' ratio counts: the whole is exposed afterwards (`_MIDDLE`).
 _SHOT = Shot(
     looks=CLIP_SHOT.looks,
     light=Lighting(
