@@ -18,6 +18,7 @@ from models.mesh.paint import blend, box, fill, smooth_loop, soft
 from models.mesh.photo_light import PhotoLight
 from models.mesh.pose import Similarity, fit
 from models.mesh.teeth import (
+    DENSITY,
     Part,
     as_taken,
     fields,
@@ -40,6 +41,9 @@ _GRIN = 0.065
 _LONGEST = 0.075
 """Face heights by which a grin shows more of the upper crowns, at most; of real grins."""
 
+_COVERED = 0.12
+"""Face heights of the upper crowns that lips cover, for each mouth width that they lose."""
+
 _ROLL = np.array([0.0, 0.15, 0.5, 0.85, 1.0], np.float32)
 """Shares of that for the rows of the upper teeth's grid, from the gums to the edge."""
 
@@ -57,6 +61,7 @@ class Mouth:
         lower: the lower row; None likewise.
         tongue: the tongue.
         deep: (3,), the colour of the dark behind.
+        dusk: (3,), how much of each colour goes in the shade; about 1.
         middle: (3,), a point between the teeth.
         across: (3,), the unit vector to the person's left.
         width: of the photo's own opening, in pixels.
@@ -68,6 +73,7 @@ class Mouth:
     lower: Part | None
     tongue: Part
     deep: Floats
+    dusk: Floats
     middle: Floats
     across: Floats
     width: float
@@ -106,7 +112,8 @@ def build(photo: Image, landmarks: Floats, teeth: bool = True) -> Mouth:
         upper=upper,
         lower=lower,
         tongue=tongue,
-        deep=light.tone(light.lip * np.array([0.36, 0.18, 0.18], np.float32)),
+        deep=light.tone(light.lip * np.array([0.42, 0.23, 0.23], np.float32)),
+        dusk=_dusk(light),
         middle=landmarks[[13, 14]].mean(0),
         across=across,
         width=float(np.linalg.norm(landmarks[_CORNERS[0]] - landmarks[_CORNERS[1]])),
@@ -140,30 +147,30 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
     inside = spot.cavity(mouth.deep)
     # A mouth drawn wide shows more of the row's sides than the row has: it is drawn wider too.
     wider = float(np.linalg.norm(target[78] - target[308])) / (head.scale * mouth.width)
-    posed = _posed(mouth, source, target, head, max(wider - 1, 0.0))
+    posed = _posed(mouth, source, target, head, wider)
     parts = [one for one, _ in posed]
     places = [head(points) - corner for _, points in posed]
     for one, placed, field in zip(parts, places, fields(parts, places, mask.shape), strict=True):
         one.draw(inside, placed, field)
         if one is mouth.tongue:
             # It lies deeper than the teeth and gets its light through the opening.
-            inside = cv2.convertScaleAbs(inside, alpha=min(0.8, 0.3 + 0.6 * gap / width))
-    shade = spot.light()
-    if mouth.own:
-        shade = 1 - 0.3 * (1 - shade)  # The photo's own teeth have their shadow already.
-    lit = mouth.deep * 0.6 * (1 - shade[..., None]) + inside * shade[..., None]
+            inside = cv2.convertScaleAbs(inside, alpha=min(1.0, 0.3 + 0.8 * gap / width))
+    # The photo's own teeth have their shadow already.
+    shade = (0.3 if mouth.own else 1.0) * (1 - spot.light())[..., None]
+    lit = inside * (1 - shade * mouth.dusk) + 0.6 * mouth.deep * shade
     lit = spot.roll_lips(lit, part, wider)
     edge = soft(mask, max(0.7, 0.012 * width))
     blend(part, np.asarray(lit, np.uint8), np.rint(edge * strength).astype(np.uint8))
 
 
 def _posed(
-    mouth: Mouth, source: Floats, target: Floats, head: Similarity, stretch: float
+    mouth: Mouth, source: Floats, target: Floats, head: Similarity, width: float
 ) -> list[tuple[Part, Floats]]:
     """What is drawn, the farthest first, with its points (N, 3) in the photo's pose.
 
-    stretch: by how much the mouth is wider than in the photo, of its width.
+    width: of the mouth, by that of the photo's.
     """
+    stretch = max(width - 1, 0.0)
     down = measures.down(source)
     tall = max(float(np.linalg.norm(down)), 1e-6)
     down = down / tall
@@ -188,16 +195,19 @@ def _posed(
     lower = moved(mouth.lower, 1.0)
     middle = lower.reshape(-1, mouth.lower.columns, 3)[1:3, mouth.lower.columns // 2] @ down
     edge = float(np.array([0.4, 0.6]) @ middle)
-    # The lower row hides behind the lip, unless that is really pulled down.
+    # The lower row hides behind the lip, unless that is really pulled down or drawn over it.
     pulled = (float((lip - chin) @ down) / tall - _PULLED[0]) / _PULLED[1]
     pulled = min(max(pulled, 0.0), 1.0)
-    bared = max(0.10 * pulled, 0.08 * grin) * parted - 0.004 * tall
+    bared = max(0.10 * pulled, 0.08 * grin, 0.12 * min(stretch / 0.10, 1.0)) * parted
+    bared -= 0.004 * tall
     posed.append((mouth.lower, lower + max(lowest - bared - edge, 0.0) * down))
     upper = moved(mouth.upper, 0.0)
     # A grin shows the upper row down to the lower lip: its crowns come out from under the lip.
     edge = float(upper.reshape(-1, mouth.upper.columns, 3)[-1, mouth.upper.columns // 2] @ down)
     longer = grin * min(max(lowest - 0.06 * parted - edge, 0.0), _LONGEST * tall)
     longer = max(longer, 0.013 * tall * min(dropped / 0.04, 1.0))
+    # Rounded lips cover them.
+    longer -= _COVERED * tall * min(max(1 - width, 0.0), 0.3)
     share = np.repeat(_ROLL, mouth.upper.columns)
     posed.append((mouth.upper, upper + (share * longer)[:, None] * down))
     return posed
@@ -227,7 +237,7 @@ class _Opening:
         """(h, w, 3): palate, throat and cheeks, darkest in the throat."""
         aside = (self._across - 0.5) * 2.2
         deeper = cv2.exp(-(aside**2) - ((self._down - 0.5) / 0.32) ** 2)
-        return np.asarray((1.35 - 1.0 * deeper)[..., None] * deep, np.uint8)
+        return np.asarray((1.4 - 1.0 * deeper)[..., None] * deep, np.uint8)
 
     def light(self) -> Floats:
         """(h, w), 0..1: less in the corners and under the upper lip."""
@@ -235,7 +245,7 @@ class _Opening:
         corner = 0.10 + 0.90 * (aside * aside * (3 - 2 * aside))
         reach = float(np.clip(0.45 * self._gap, 1.5, 0.10 * self._width))
         v = np.clip(self._below / reach, 0, 1)
-        above = 0.56 + 0.44 * v * (2 - v)
+        above = 0.66 + 0.34 * v * (2 - v)
         # Little light falls through lips that are hardly parted.
         most = min(1.0, 0.7 + self._gap / (0.25 * self._width))
         return np.asarray(most * corner * above, np.float32)
@@ -247,7 +257,7 @@ class _Opening:
         by the photo's; rounded lips are thick, stretched ones thin.
         """
         round_ = float(np.clip(1 + 3.0 * (1 - wider), 0.5, 2.5))
-        thick = min(0.16 * self._gap, 0.05 * self._width * round_)
+        thick = min(0.16 * self._gap, 0.06 * self._width * round_)
         if thick < 0.7:
             return inside
         height, width = self._mask.shape
@@ -265,7 +275,7 @@ class _Opening:
         deep = np.clip(deep / (thick * (0.5 + 0.5 * self._down)), 0, 1)
         shine = np.exp(-(((deep - 0.3) / 0.16) ** 2)) * self._down**2 * 0.10
         level = 1.0 - (0.62 - 0.12 * self._down) * deep + shine
-        matte = 1 - deep * deep * (3 - 2 * deep)
+        matte = (1 - deep * deep * (3 - 2 * deep)) * (0.7 + 0.3 * self._down)
         rolled = colour * level[..., None]
         return np.asarray(inside + (rolled - inside) * matte[..., None], np.float32)
 
@@ -273,6 +283,14 @@ class _Opening:
 def _gap(flat: Floats) -> float:
     """The mean distance of the lips' inner edges in the middle of the mouth."""
     return float(np.linalg.norm(flat[UPPER_LIP[3:6]] - flat[LOWER_LIP[3:6]], axis=1).mean())
+
+
+def _dusk(light: PhotoLight) -> Floats:
+    """(3,): how much of each colour goes in the shade: lips and gums throw their own back."""
+    warm = light.tone(0.5 * light.lip + 0.5 * light.enamel) / np.maximum(light.enamel, 1)
+    return np.asarray((float(warm.mean()) / np.maximum(warm, 0.1)) ** 0.5, np.float32).clip(
+        0.8, 1.1
+    )
 
 
 def _without_grin(jaw: Floats, source: Floats, stretch: float) -> Floats:
@@ -316,25 +334,26 @@ def _tongue(place: Similarity, light: PhotoLight) -> Part:
     across = (u - 0.5) * 2
     points = np.dstack(
         [
-            across * (2.0 + 0.2 * v),
-            -(-4.9 + 1.4 * np.sin(v * np.pi * 0.55) * (1 - 0.3 * across**2)),
+            across * (2.15 + 0.2 * v),
+            -(-4.9 + 1.75 * np.sin(v * np.pi * 0.55) * (1 - 0.3 * across**2)),
             -(3.7 - 3.2 * v - 0.5 * across**2),
         ]
     )
     points = points.reshape(-1, 3).astype(np.float32)
-    side = 64
+    # As many texels as pixels: fewer would make blotches of the grain.
+    side = round(float(np.clip(4.3 * place.scale * DENSITY, 24, 192)))
     y, x = np.mgrid[0:side, 0:side] / (side - 1)  # y from the tip to the back
     off = np.abs(x - 0.5) * 2
     groove = np.exp(-((off / 0.10) ** 2)) * np.clip(y / 0.15, 0, 1)
-    form = 1.2 - 0.45 * off**2 - 0.09 * groove - 0.9 * y
+    form = 1.12 - 0.4 * off**2 - 0.07 * groove - 0.62 * y
     # Papillae scatter the light, and what is wet shines in spots on both sides of the groove.
     rough = np.random.default_rng(3).normal(0, 1, (side, side)).astype(np.float32)
-    rough = cv2.GaussianBlur(rough, (0, 0), 1.1)
+    rough = cv2.GaussianBlur(rough, (0, 0), max(0.6, 0.03 * side))
     rough /= float(rough.std())
     band = np.exp(-(((y - 0.22) / 0.09) ** 2) - ((off - 0.32) / 0.2) ** 2)
-    shine = 0.16 * band * np.clip(0.7 + 0.5 * rough, 0, 1.5)
-    flesh = 0.42 * light.lip + 0.46 * light.enamel * np.array([0.8, 0.41, 0.41], np.float32)
-    rgb = np.clip(form * (1 + 0.03 * rough), 0.05, 1.3)[..., None] * flesh
+    shine = 0.09 * band * np.clip(0.8 + 0.3 * rough, 0, 1.5)
+    flesh = 0.45 * light.lip + 0.45 * light.enamel * np.array([0.8, 0.42, 0.44], np.float32)
+    rgb = np.clip(form * (1 + 0.015 * rough), 0.05, 1.3)[..., None] * flesh
     rgb = light.tone(rgb + shine[..., None] * light.enamel)
     matte = np.clip((1 - off) / 0.25, 0, 1) * np.clip(y / 0.1, 0, 1) * np.clip((1 - y) / 0.45, 0, 1)
     colours = np.dstack([rgb * matte[..., None], matte * 255]).astype(np.float32)

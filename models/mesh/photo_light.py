@@ -27,17 +27,20 @@ _SKIN = np.array(
 _SIDES = (np.array([205, 206, 212, 207, 187]), np.array([425, 426, 432, 427, 411]))
 # fmt: on
 
-_TYPICAL = np.array([1.0, 0.77, 0.66], np.float32)
-"""The colour of skin in white light, its red 1: the mean of light and dark skin."""
+_TYPICAL = np.array([[1.0, 0.62, 0.47], [1.0, 0.78, 0.69]], np.float32)
+"""The colours of dark and of light skin in white light, their red 1."""
 
-_ENAMEL = np.array([1.0, 0.95, 0.88], np.float32)
+_DARK, _LIGHT = 100, 220
+"""Brightness, 0..255, of what counts as dark and as light skin."""
+
+_ENAMEL = np.array([1.0, 0.94, 0.86], np.float32)
 """The colour of teeth in white light, tuned by eye beside the skin of paintings and photos."""
 
 _LEVEL = (0.27, 0.71)
 """Teeth's brightness by that of the skin, 0..1: tuned by eye on light and on dark skin."""
 
-_BRIGHTEST = 1.0
-"""Teeth are no brighter than the skin's brightest: real frames of grins have 0.85-1.05."""
+_BRIGHTEST = 1.06
+"""Teeth are hardly brighter than the brightest skin: 1.01-1.08, medians of three real clips."""
 
 _TONED, _COLOURED = 0.8, 2.2
 """Mean distance, in Lab, of a face's colours from one line: grey and sepia photos are below the
@@ -190,7 +193,9 @@ def _enamel(photo: Image, landmarks: Floats, teeth: Image) -> Floats:
     skin = near[len(near) // 2 : -2].mean(0)
     most = max(float(skin.max()), 1.0)
     # About half of the skin's cast is the light's; the rest is the skin's own colour.
-    tint = np.clip((skin / most) ** 0.6 / _TYPICAL**0.35, 0.45, 1.0)
+    lightness = float(np.clip((most - _DARK) / (_LIGHT - _DARK), 0, 1))
+    typical = _TYPICAL[0] + lightness * (_TYPICAL[1] - _TYPICAL[0])
+    tint = np.clip((skin / most) ** 0.6 / typical**0.35, 0.45, 1.0)
     tint[1] = min(tint[1], 0.5 * (tint[0] + tint[2]) + 0.08)  # never greenish
     enamel = 255 * (_LEVEL[0] + _LEVEL[1] * most / 255) * tint * _ENAMEL
     limit = _BRIGHTEST * brightest_skin(photo, landmarks)
@@ -235,9 +240,9 @@ def _grain(face: Image) -> tuple[float, float]:
     tiles = np.sort(cv2.resize(fine**2, (16, 16), interpolation=cv2.INTER_AREA).ravel())
     noise = float(np.sqrt(np.median(tiles[: len(tiles) // 2])))
     most = max(1, grey.size // 20)
-    strong = [float(np.partition(np.abs(band).ravel(), -most)[-most:].mean()) for band in (fine, wide)]
+    strong = [
+        float(np.partition(np.abs(band).ravel(), -most)[-most:].mean()) for band in (fine, wide)
+    ]
     # Edges of sharp photos have 0.42 of their contrast within a pixel.
     sharp = strong[0] / max(strong[1], 1e-6)
     return noise, float(np.clip((0.42 - sharp) / 0.12, 0.0, 1.5))
-
-

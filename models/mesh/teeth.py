@@ -27,15 +27,18 @@ from models.types import Floats, Image
 _TEXELS_PER_CM = 43.0
 """Of the unrolled teeth at their front."""
 
-_DENSITY = 1.2
+DENSITY = 1.2
 """Texels for a pixel of the photo: fewer would blur twice, more would flicker."""
 
-_FORM, _SEAMS = 0.35, 0.55
+_FORM, _SEAMS = 0.45, 0.75
 """Shares of the model's contrast that light scattered in a mouth leaves: over a tooth, and between
 two. By eye on grins at call size, and by the local contrast of real frames."""
 
-_LOWER = 0.55
+_LOWER = 0.72
 """Light on the lower row, which lies behind the upper one and the lip."""
+
+_ROSY = 0.25
+"""Share of the flesh's colour in the light on the lower row."""
 
 _LIFT = (20, 6)
 """Texels by which crowns are lengthened over the gums, upper and lower: they are hardly seen."""
@@ -219,10 +222,13 @@ def row(number: int, upper: bool, place: Similarity, light: PhotoLight) -> Part:
     right, left = light.sides
     # Cheeks and lips keep the light from the back of the row.
     back = 1 - 0.5 * np.clip((np.abs(2 * along - 1) - 0.2) / 0.5, 0, 1) ** 1.2
-    lit = back * (right + (left - right) * along) * (1.0 if upper else _LOWER)
+    lit = back * (right + (left - right) * along)
+    if not upper:
+        # What comes to the lower row comes off lips and tongue.
+        enamel, lit = enamel + _ROSY * (rosy - enamel), lit * _LOWER
     colour = light.tone((enamel + (gum - enamel) * relief.gums) * lit)
     colours = np.dstack([colour * relief.matte, relief.matte * 255])
-    scale = float(np.clip(place.scale * _DENSITY / _TEXELS_PER_CM, 0.08, 1.0))
+    scale = float(np.clip(place.scale * DENSITY / _TEXELS_PER_CM, 0.08, 1.0))
     size = (max(8, round(width * scale)), max(4, round(height * scale)))
     colours = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
     points = relief.grid.reshape(-1, 3)
@@ -240,7 +246,7 @@ def row(number: int, upper: bool, place: Similarity, light: PhotoLight) -> Part:
 def as_taken(colours: Floats, light: PhotoLight) -> Image:
     """Colours (h, w, 4), premultiplied 0..255, with the photo's blur and grain."""
     if light.blur > 0.1:
-        colours = cv2.GaussianBlur(colours, (0, 0), light.blur * _DENSITY)
+        colours = cv2.GaussianBlur(colours, (0, 0), light.blur * DENSITY)
     noise = np.random.default_rng(7).normal(0, 1, colours.shape[:2]).astype(np.float32)
     noise = _blurred(noise, 0.7, 0.7)
     # Drawing it softens the grain by about a quarter.
