@@ -24,6 +24,11 @@ INNER_LIPS = np.array([
 ])
 """The mouth opening: from the person's right corner along the upper lip, back along the lower."""
 
+OUTER_LIPS = np.array([
+    61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146,
+])
+"""The lips' border with the skin, from the person's right corner along the upper lip and back."""
+
 JAW = OVAL[8:29]
 """The lower border from the person's left ear along the chin to the right one."""
 

@@ -157,7 +157,7 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
             inside = cv2.convertScaleAbs(inside, alpha=min(1.0, 0.3 + 0.8 * gap / width))
     # The photo's own teeth have their shadow already.
     shade = (0.3 if mouth.own else 1.0) * (1 - spot.light())[..., None]
-    lit = inside * (1 - shade * mouth.dusk) + 0.6 * mouth.deep * shade
+    lit: Floats = inside * (1 - shade * mouth.dusk) + 0.6 * mouth.deep * shade
     lit = spot.roll_lips(lit, part, wider)
     edge = soft(mask, max(0.7, 0.012 * width))
     blend(part, np.asarray(lit, np.uint8), np.rint(edge * strength).astype(np.uint8))
@@ -257,7 +257,7 @@ class _Opening:
         by the photo's; rounded lips are thick, stretched ones thin.
         """
         round_ = float(np.clip(1 + 3.0 * (1 - wider), 0.5, 2.5))
-        thick = min(0.16 * self._gap, 0.06 * self._width * round_)
+        thick = min(0.2 * self._gap, 0.085 * self._width * round_)
         if thick < 0.7:
             return inside
         height, width = self._mask.shape
@@ -272,10 +272,10 @@ class _Opening:
         colour = cv2.remap(lips, at, self._down, cv2.INTER_LINEAR)
         deep = cv2.distanceTransform(self._mask, cv2.DIST_L2, 3)
         # The upper lip hangs over its edge; of the lower one the wet inside is seen.
-        deep = np.clip(deep / (thick * (0.5 + 0.5 * self._down)), 0, 1)
+        deep = np.clip(deep / (thick * (0.4 + 0.6 * self._down)), 0, 1)
         shine = np.exp(-(((deep - 0.3) / 0.16) ** 2)) * self._down**2 * 0.10
         level = 1.0 - (0.62 - 0.12 * self._down) * deep + shine
-        matte = (1 - deep * deep * (3 - 2 * deep)) * (0.7 + 0.3 * self._down)
+        matte = (1 - deep * deep) * (0.7 + 0.3 * self._down)
         rolled = colour * level[..., None]
         return np.asarray(inside + (rolled - inside) * matte[..., None], np.float32)
 
@@ -288,9 +288,8 @@ def _gap(flat: Floats) -> float:
 def _dusk(light: PhotoLight) -> Floats:
     """(3,): how much of each colour goes in the shade: lips and gums throw their own back."""
     warm = light.tone(0.5 * light.lip + 0.5 * light.enamel) / np.maximum(light.enamel, 1)
-    return np.asarray((float(warm.mean()) / np.maximum(warm, 0.1)) ** 0.5, np.float32).clip(
-        0.8, 1.1
-    )
+    dusk = np.clip((float(warm.mean()) / np.maximum(warm, 0.1)) ** 0.5, 0.8, 1.1)
+    return np.asarray(1 + light.tone.share * (dusk - 1), np.float32)
 
 
 def _without_grin(jaw: Floats, source: Floats, stretch: float) -> Floats:

@@ -11,16 +11,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.face.topology import INNER_LIPS, Indices
+from models.face.topology import INNER_LIPS, OUTER_LIPS, Indices
 from models.mesh.paint import fill
 from models.types import Floats, Image
 
 # fmt: off
-OUTER_LIPS: Indices = np.array(
-    [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
-)
-"""The lips' border with the skin, all around."""
-
 _SKIN = np.array(
     [50, 101, 118, 205, 280, 330, 347, 425, 36, 266, 203, 423, 199, 200, 212, 432, 4, 5]
 )
@@ -46,47 +41,46 @@ _TONED, _COLOURED = 0.8, 2.2
 """Mean distance, in Lab, of a face's colours from one line: grey and sepia photos are below the
 first, every photo in colours seen so far is beyond the second."""
 
+_STEPS = 24
+"""Of brightness, equally frequent in the picture, for each of which a mean colour is kept."""
+
 _SLIT = 12
 """Pixels of teeth below which a photo shows none that could be told from noise."""
 
 
 @dataclass(frozen=True)
 class Tone:
-    """The colours that a photo is made of: a, b of Lab as curves over L.
+    """The colours that a photo is made of: a, b of Lab along a line over L.
 
     Attributes:
-        curves: (2, 3), polynomials of degree 2, the highest power first.
-        limits: darkest and brightest L that the curves are known for.
-        share: 0..1, how far colours may leave the curves; 0 in a grey or toned photo.
+        line: (N, 3), L, a, b from black, which has no colour, to the brightest.
+        share: 0..1, how far colours may leave the line; 0 in a grey or toned photo.
     """
 
-    curves: Floats
-    limits: tuple[float, float]
+    line: Floats
     share: float
 
     @classmethod
-    def of(cls, face: Image) -> Tone:
-        """The tone of a picture (h, w, 3) of a face."""
-        small = cv2.resize(face, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    def of(cls, picture: Image) -> Tone:
+        """The tone of a picture (h, w, 3)."""
+        small = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, 3)
-        light = lab[:, 0]
-        curves = np.polyfit(light, lab[:, 1:], 2).T
-        rest = np.stack([lab[:, 1 + k] - np.polyval(curves[k], light) for k in (0, 1)])
+        lab = lab[np.argsort(lab[:, 0], kind="stable")]
+        steps = [part.mean(0) for part in np.array_split(lab, _STEPS)]
+        line = np.array([[0, 0, 0], *steps], np.float32)
+        rest = [lab[:, k] - np.interp(lab[:, 0], line[:, 0], line[:, k]) for k in (1, 2)]
         spread = float(np.hypot(*np.abs(rest).mean(1)))
-        share = float(np.clip((spread - _TONED) / (_COLOURED - _TONED), 0, 1))
-        low, high = np.percentile(light, [2, 98]).tolist()
-        return cls(curves.astype(np.float32), (low, high), share)
+        return cls(line, float(np.clip((spread - _TONED) / (_COLOURED - _TONED), 0, 1)))
 
     def __call__(self, colours: Floats) -> Floats:
-        """The colours (..., 3), RGB 0..255, as far from the curves as the photo's own are."""
+        """The colours (..., 3), RGB 0..255, as far from the line as the photo's own are."""
         colours = np.asarray(np.clip(colours, 0, 255), np.float32)
         if self.share >= 1:
             return colours
         lab = cv2.cvtColor(colours.reshape(-1, 1, 3) / 255, cv2.COLOR_RGB2LAB)
-        light = np.clip(lab[..., 0], *self.limits)
-        for k in (0, 1):
-            own = np.polyval(self.curves[k], light)
-            lab[..., 1 + k] = own + self.share * (lab[..., 1 + k] - own)
+        for k in (1, 2):
+            own = np.interp(lab[..., 0], self.line[:, 0], self.line[:, k])
+            lab[..., k] = own + self.share * (lab[..., k] - own)
         back = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255
         return np.asarray(np.clip(back, 0, 255).reshape(colours.shape), np.float32)
 
@@ -120,7 +114,10 @@ class PhotoLight:
         high = landmarks[:468, :2].max(0).astype(int) + 2
         face = np.ascontiguousarray(photo[low[1] : high[1], low[0] : high[0]])
         lips = _filled(photo, landmarks[OUTER_LIPS])
-        tone = Tone.of(face)
+        # All of a toned photo tells its tone, but a face may also have been cut out of one.
+        tone = Tone.of(photo)
+        if tone.share > 0:
+            tone = Tone.of(face)
         teeth = own_teeth(photo, landmarks, tone.share > 0.5)
         grain, blur = _grain(face)
         return cls(
