@@ -15,7 +15,7 @@ import numpy as np
 from models.face import measures
 from models.face.topology import INNER_LIPS, LOWER_LIP, STABLE, UPPER_LIP, neutral_face
 from models.mesh.paint import blend, box, fill, smooth_loop, soft
-from models.mesh.photo_light import PhotoLight
+from models.mesh.photo_light import PhotoLight, Tone
 from models.mesh.pose import Similarity, fit
 from models.mesh.teeth import (
     DENSITY,
@@ -62,6 +62,7 @@ class Mouth:
         tongue: the tongue.
         deep: (3,), the colour of the dark behind.
         dusk: (3,), how much of each colour goes in the shade; about 1.
+        tone: of the photo; everything drawn gets it.
         middle: (3,), a point between the teeth.
         across: (3,), the unit vector to the person's left.
         width: of the photo's own opening, in pixels.
@@ -74,6 +75,7 @@ class Mouth:
     tongue: Part
     deep: Floats
     dusk: Floats
+    tone: Tone
     middle: Floats
     across: Floats
     width: float
@@ -112,8 +114,9 @@ def build(photo: Image, landmarks: Floats, teeth: bool = True) -> Mouth:
         upper=upper,
         lower=lower,
         tongue=tongue,
-        deep=light.tone(light.lip * np.array([0.42, 0.23, 0.23], np.float32)),
+        deep=light.lip * np.array([0.42, 0.23, 0.23], np.float32),
         dusk=_dusk(light),
+        tone=light.tone,
         middle=landmarks[[13, 14]].mean(0),
         across=across,
         width=float(np.linalg.norm(landmarks[_CORNERS[0]] - landmarks[_CORNERS[1]])),
@@ -160,7 +163,8 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
     lit: Floats = inside * (1 - shade * mouth.dusk) + 0.6 * mouth.deep * shade
     lit = spot.roll_lips(lit, part, wider)
     edge = soft(mask, max(0.7, 0.012 * width))
-    blend(part, np.asarray(lit, np.uint8), np.rint(edge * strength).astype(np.uint8))
+    toned = mouth.tone(np.asarray(lit, np.uint8))
+    blend(part, toned, np.rint(edge * strength).astype(np.uint8))
 
 
 def _posed(
@@ -287,9 +291,9 @@ def _gap(flat: Floats) -> float:
 
 def _dusk(light: PhotoLight) -> Floats:
     """(3,): how much of each colour goes in the shade: lips and gums throw their own back."""
-    warm = light.tone(0.5 * light.lip + 0.5 * light.enamel) / np.maximum(light.enamel, 1)
+    warm = (0.5 * light.lip + 0.5 * light.enamel) / np.maximum(light.enamel, 1)
     dusk = np.clip((float(warm.mean()) / np.maximum(warm, 0.1)) ** 0.5, 0.8, 1.1)
-    return np.asarray(1 + light.tone.share * (dusk - 1), np.float32)
+    return np.asarray(dusk, np.float32)
 
 
 def _without_grin(jaw: Floats, source: Floats, stretch: float) -> Floats:
@@ -353,7 +357,7 @@ def _tongue(place: Similarity, light: PhotoLight) -> Part:
     shine = 0.09 * band * np.clip(0.8 + 0.3 * rough, 0, 1.5)
     flesh = 0.45 * light.lip + 0.45 * light.enamel * np.array([0.8, 0.42, 0.44], np.float32)
     rgb = np.clip(form * (1 + 0.015 * rough), 0.05, 1.3)[..., None] * flesh
-    rgb = light.tone(rgb + shine[..., None] * light.enamel)
+    rgb = np.clip(rgb + shine[..., None] * light.enamel, 0, 255)
     matte = np.clip((1 - off) / 0.25, 0, 1) * np.clip(y / 0.1, 0, 1) * np.clip((1 - y) / 0.45, 0, 1)
     colours = np.dstack([rgb * matte[..., None], matte * 255]).astype(np.float32)
     return Part(

@@ -41,6 +41,9 @@ _TONED, _COLOURED = 0.8, 2.2
 """Mean distance, in Lab, of a face's colours from one line: grey and sepia photos are below the
 first, every photo in colours seen so far is beyond the second."""
 
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+"""As OpenCV weighs red, green and blue."""
+
 _STEPS = 24
 """Of brightness, equally frequent in the picture, for each of which a mean colour is kept."""
 
@@ -50,39 +53,42 @@ _SLIT = 12
 
 @dataclass(frozen=True)
 class Tone:
-    """The colours that a photo is made of: a, b of Lab along a line over L.
+    """The one colour that a grey or toned photo has at each brightness.
 
     Attributes:
-        line: (N, 3), L, a, b from black, which has no colour, to the brightest.
-        share: 0..1, how far colours may leave the line; 0 in a grey or toned photo.
+        colours: (256, 1, 3) RGB 0..255, by luminance.
+        share: 0..1, how far other colours may leave them; 1 in a photo in colours.
     """
 
-    line: Floats
+    colours: Image
     share: float
 
     @classmethod
     def of(cls, picture: Image) -> Tone:
         """The tone of a picture (h, w, 3)."""
-        small = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, 3)
-        lab = lab[np.argsort(lab[:, 0], kind="stable")]
-        steps = [part.mean(0) for part in np.array_split(lab, _STEPS)]
-        line = np.array([[0, 0, 0], *steps], np.float32)
-        rest = [lab[:, k] - np.interp(lab[:, 0], line[:, 0], line[:, k]) for k in (1, 2)]
-        spread = float(np.hypot(*np.abs(rest).mean(1)))
-        return cls(line, float(np.clip((spread - _TONED) / (_COLOURED - _TONED), 0, 1)))
+        small = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA)
+        rgb = small.reshape(-1, 3).astype(np.float32)
+        light = rgb @ _LUMINANCE
+        order = np.argsort(light, kind="stable")
+        steps = np.array([rgb[part].mean(0) for part in np.array_split(order, _STEPS)])
+        line = np.concatenate([np.zeros((1, 3)), steps])
+        levels, wanted = line @ _LUMINANCE, np.arange(256)
+        table = np.stack([np.interp(wanted, levels, line[:, k]) for k in range(3)], 1)
+        table *= np.maximum(wanted / max(float(levels[-1]), 1.0), 1)[:, None]
+        mean = np.stack([np.interp(light, wanted, table[:, k]) for k in range(3)], 1)
+        both = np.stack([rgb, np.minimum(mean, 255)]).astype(np.float32) / 255
+        lab, own = cv2.cvtColor(both, cv2.COLOR_RGB2LAB)
+        spread = float(np.hypot(*np.abs(lab - own)[:, 1:].mean(0)))
+        share = float(np.clip((spread - _TONED) / (_COLOURED - _TONED), 0, 1))
+        return cls(np.rint(np.minimum(table, 255)).astype(np.uint8)[:, None], share)
 
-    def __call__(self, colours: Floats) -> Floats:
-        """The colours (..., 3), RGB 0..255, as far from the line as the photo's own are."""
-        colours = np.asarray(np.clip(colours, 0, 255), np.float32)
+    def __call__(self, picture: Image) -> Image:
+        """A picture (h, w, 3) in the tone."""
         if self.share >= 1:
-            return colours
-        lab = cv2.cvtColor(colours.reshape(-1, 1, 3) / 255, cv2.COLOR_RGB2LAB)
-        for k in (1, 2):
-            own = np.interp(lab[..., 0], self.line[:, 0], self.line[:, k])
-            lab[..., k] = own + self.share * (lab[..., k] - own)
-        back = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255
-        return np.asarray(np.clip(back, 0, 255).reshape(colours.shape), np.float32)
+            return picture
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        toned = cv2.LUT(cv2.merge([grey] * 3), self.colours)
+        return np.asarray(cv2.addWeighted(picture, self.share, toned, 1 - self.share, 0), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ class PhotoLight:
         teeth = own_teeth(photo, landmarks, tone.share > 0.5)
         grain, blur = _grain(face)
         return cls(
-            enamel=tone(_enamel(photo, landmarks, teeth)),
+            enamel=_enamel(photo, landmarks, teeth),
             lip=np.array(cv2.mean(photo, lips)[:3], np.float32),
             sides=_sides(photo, landmarks),
             tone=tone,
@@ -175,10 +181,6 @@ def _filled(photo: Image, outline: Floats) -> Image:
     return mask
 
 
-def _luminance(colour: Floats) -> float:
-    return float(colour @ np.array([0.299, 0.587, 0.114], np.float32))
-
-
 def _enamel(photo: Image, landmarks: Floats, teeth: Image) -> Floats:
     """(3,) RGB 0..255: teeth in the photo's light, as it shows them or as its skin lets expect."""
     shown = photo[teeth > 200].astype(np.float32)
@@ -196,7 +198,7 @@ def _enamel(photo: Image, landmarks: Floats, teeth: Image) -> Floats:
     tint[1] = min(tint[1], 0.5 * (tint[0] + tint[2]) + 0.08)  # never greenish
     enamel = 255 * (_LEVEL[0] + _LEVEL[1] * most / 255) * tint * _ENAMEL
     limit = _BRIGHTEST * brightest_skin(photo, landmarks)
-    return np.asarray(enamel * min(1.0, limit / max(_luminance(enamel), 1e-6)), np.float32)
+    return np.asarray(enamel * min(1.0, limit / max(float(enamel @ _LUMINANCE), 1e-6)), np.float32)
 
 
 def brightest_skin(photo: Image, landmarks: Floats) -> float:

@@ -1,7 +1,7 @@
 """A row of teeth or the tongue as a small 3-D part with a picture on it, and how rows are made.
 
 The rows come from a model of teeth that stand apart. In a mouth they are seen as one row with soft
-seams, so the gaps are closed and the contrast is taken down; then they get the photo's light, tone,
+seams, so the gaps are closed and the contrast is taken down; then they get the photo's light,
 blur and grain, and the photo's own teeth where it shows some.
 """
 
@@ -226,7 +226,7 @@ def row(number: int, upper: bool, place: Similarity, light: PhotoLight) -> Part:
     if not upper:
         # What comes to the lower row comes off lips and tongue.
         enamel, lit = enamel + _ROSY * (rosy - enamel), lit * _LOWER
-    colour = light.tone((enamel + (gum - enamel) * relief.gums) * lit)
+    colour = np.clip((enamel + (gum - enamel) * relief.gums) * lit, 0, 255)
     colours = np.dstack([colour * relief.matte, relief.matte * 255])
     scale = float(np.clip(place.scale * DENSITY / _TEXELS_PER_CM, 0.08, 1.0))
     size = (max(8, round(width * scale)), max(4, round(height * scale)))
