@@ -59,6 +59,7 @@ _JUDGED_SELF, _JUDGED_CROSS = 12, 5  # frames of a clip that the slow networks l
 _FEWEST = 20  # frames of a clip, where it has them: of a short clip more than every n-th is kept
 _OPENED = (0.05, 0.1, 0.15)  # of the face's height
 _STEADY = 0.15  # of the neutral opening of the lids
+_PARTED = 0.03  # of the face's height: lips further apart show the mouth's inside
 _TILE = 224
 """Pixels of a side on a sheet: lids and teeth can be told, and ten in a row fit a wide screen."""
 
@@ -290,10 +291,21 @@ class _SelfJudge:
                 ):
                     energy = measures.gradient_energy(image, face[outline, :2])
                     energies.setdefault(f"{name} {which}", []).append(energy)
+            if measures.parted(truth) > _PARTED:
+                for which, image, face in (
+                    ("own", picture, found.landmarks),
+                    ("real", real, truth),
+                ):
+                    contrast = measures.local_contrast(image, face)
+                    energies.setdefault(f"inside {which}", []).append(contrast)
+                bright = measures.brightest_tooth(picture, found.landmarks)
+                rows.setdefault("brightest_tooth", []).append(bright)
         figures: Figures = {name: _mean(values) for name, values in rows.items()}
         for name in ("face", "mouth"):
             own, true = (sum(energies.get(f"{name} {which}", [])) for which in ("own", "real"))
             figures[f"sharpness_{name}"] = own / true if true else None
+        own, true = (sum(energies.get(f"inside {which}", [])) for which in ("own", "real"))
+        figures["contrast_inside"] = float(np.sqrt(own / true)) if true else None
         return figures | {"frames": len(pictures), "lost": lost}
 
     def _network_rows(self, n: int, picture: Image, found: Face | None) -> dict[str, float]:
@@ -709,6 +721,8 @@ _SELF_COLUMNS = {
     "in mouth": "perceptual_mouth",
     "sharpness": "sharpness_face",
     "in mouth ": "sharpness_mouth",
+    "contrast": "contrast_inside",
+    "tooth": "brightest_tooth",
     "identity": "identity",
     "lost": "lost",
 }
@@ -724,7 +738,8 @@ def _self_row(name: str, row: Figures) -> list[str]:
 def report(figures: Figures) -> None:
     """Print the tables; `figures` are those of `evaluate`."""
     _print(
-        "Self-reenactment (px at 256; sharpness 1 = as the real frame)",
+        "Self-reenactment (px at 256; sharpness and contrast inside the mouth 1 = as the real "
+        "frame; tooth: the brightest by the brightest skin)",
         ["clip", *_SELF_COLUMNS],
         [
             _self_row(f"{_short(clip)}: {name}", row)

@@ -12,10 +12,12 @@ from importlib.resources import files
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from models.face import measures
 from models.face.irises import gaze
 from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, OUTER_LIPS, UPPER_LIP, Eye, Indices
+from models.mesh.photo_light import brightest_skin
 from models.mesh.pose import euler, fit_head
 from models.types import Crop, Floats, Image
 
@@ -199,6 +201,44 @@ def gradient_energy(picture: Image, outline: Floats) -> float:
     cv2.fillConvexPoly(mask, hull, 255)
     inside = mask > 0
     return float(energy[inside].mean()) if inside.any() else 0.0
+
+
+def parted(landmarks: Floats) -> float:
+    """How far the lips are apart, of the face's height."""
+    gaps = landmarks[LOWER_LIP[3:6], :2] - landmarks[UPPER_LIP[3:6], :2]
+    return float(np.linalg.norm(gaps, axis=1).mean()) / measures.height(landmarks[:, :2])
+
+
+def local_contrast(picture: Image, landmarks: Floats) -> float:
+    """Mean square between the lips of what differs from its surroundings, of 255 squared.
+
+    The surroundings are a blur of a twentieth of the mouth's width, by what is between the lips
+    alone: so neither the lips' edge nor the whole mouth's brightness counts.
+    """
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    inside = _between_lips(picture, landmarks)
+    if not inside.any():
+        return 0.0
+    sigma = 0.05 * max(float(np.linalg.norm(landmarks[61, :2] - landmarks[291, :2])), 1.0)
+    weight = inside.astype(np.float32)
+    around = cv2.GaussianBlur(grey * weight, (0, 0), sigma)
+    around /= np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3)
+    return float(((grey - around)[inside] ** 2).mean())
+
+
+def brightest_tooth(picture: Image, landmarks: Floats) -> float:
+    """What two hundredths between the lips exceed, by the same of the skin: luminances."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[_between_lips(picture, landmarks)]
+    if not grey.size:
+        return 0.0
+    return float(np.percentile(grey, 98)) / max(brightest_skin(picture, landmarks), 1.0)
+
+
+def _between_lips(picture: Image, landmarks: Floats) -> NDArray[np.bool_]:
+    """(h, w): where the mouth's inside is seen for sure."""
+    mask = np.zeros(picture.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.rint(landmarks[INNER_LIPS, :2]).astype(np.int32)], 255)
+    return np.asarray(cv2.erode(mask, np.ones((3, 3), np.uint8)) > 0)
 
 
 def corner_change(picture: Image, still: Image) -> float:

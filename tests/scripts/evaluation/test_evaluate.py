@@ -15,8 +15,16 @@ from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator
 from models.photos import load_photo
+from realtime.cameras.clip import ClipReader
 from scripts.evaluation import measures
-from scripts.evaluation.evaluate import goals, lids_can_be_told
+from scripts.evaluation.evaluate import (
+    Judges,
+    goals,
+    lids_can_be_told,
+    own_avatar,
+    read_driver,
+    self_reenactment,
+)
 from scripts.evaluation.judges import Keypoints68
 
 
@@ -90,3 +98,15 @@ def test_goals_count_what_the_driver_moves() -> None:
         "faces": (1, 2),
     }
     assert goals(figures | {"skin_tones": "missing"})["skin tones"] == (0, 0)
+
+
+@pytest.mark.parametrize("clip", ["d0.mp4", "d18.mp4", "head-pose-face-detection-male.gif"])
+def test_the_inside_of_the_mouth_has_the_contrast_and_light_of_real_frames(
+    shared: Path, clip: str
+) -> None:
+    animator = MeshAnimator()
+    driver = read_driver(ClipReader(shared / "real" / clip), 8, animator)
+    judges = Judges(FaceTracker(), None, None, None, {})
+    figures, _ = self_reenactment(own_avatar(driver, animator), driver, animator, judges)
+    assert 0.7 <= figures["result"]["contrast_inside"] <= 1.3
+    assert figures["result"]["brightest_tooth"] <= 1.1

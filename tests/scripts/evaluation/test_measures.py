@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.face.topology import EYES, LOWER_LIP, UPPER_LIP
+from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP
 from models.mesh.pose import from_euler
 from models.types import Crop, Floats, Image
 from scripts.evaluation import measures
@@ -164,3 +164,37 @@ def test_the_mouth_crop_holds_the_lips(neutral: Floats) -> None:
     crop = measures.mouth_crop(neutral)
     apart = np.abs(neutral[measures.LIPS, :2] - np.array([crop.cx, crop.cy])).max()
     assert 0.6 * crop.half < apart < crop.half
+
+
+def parted(neutral: Floats) -> Floats:
+    """The face with its lower lip let down."""
+    points = neutral.copy()
+    points[LOWER_LIP, 1] += 0.1 * float(np.linalg.norm(neutral[152] - neutral[10]))
+    return points
+
+
+def test_parted_lips_are_measured_by_the_height_of_the_face(neutral: Floats) -> None:
+    assert measures.parted(neutral) < 0.03
+    assert measures.parted(parted(neutral)) == pytest.approx(0.1, abs=0.03)
+
+
+def test_contrast_counts_between_the_lips_alone_and_not_the_whole_brightness(
+    neutral: Floats, texture: Image
+) -> None:
+    face = parted(neutral)
+    mask = np.zeros(texture.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [face[INNER_LIPS, :2].round().astype(np.int32)], 255)
+    inside = mask[..., None] > 0
+    plain = np.where(inside, np.uint8(90), texture)
+    brighter = np.where(inside, np.uint8(200), texture)
+    assert measures.local_contrast(plain, face) < 1
+    assert measures.local_contrast(brighter, face) < 1
+    assert measures.local_contrast(texture, face) > 100
+
+
+def test_a_tooth_is_measured_by_the_skin(neutral: Floats) -> None:
+    face = parted(neutral)
+    side = int(face[:, :2].max()) + 20
+    picture = np.full((side, side, 3), 100, np.uint8)
+    cv2.fillPoly(picture, [face[INNER_LIPS, :2].round().astype(np.int32)], (150, 150, 150))
+    assert measures.brightest_tooth(picture, face) == pytest.approx(1.5, abs=0.02)
