@@ -33,7 +33,7 @@ from models.types import Floats, Image
 
 _STEEP = np.radians(45.0)  # seen flatter than this, the surface is spread out
 _SEEN, _WELL_SEEN = 0.12, 0.38  # cosine between the surface and the camera
-_OWN_LIGHT = 0.7  # how much the mirrored half takes of the light around the place it fills
+_OWN_LIGHT = 0.9  # how much the mirrored half takes of the light around the place it fills
 _SHADOW = np.array([0.18, 0.25, 0.28], np.float32)  # what it takes of red, green and blue
 _FACE = 468
 
@@ -71,7 +71,8 @@ class Skin:
     the strip's far edge. points: (468 + K, 3) the same in the photo's pixels. back: (K, 3) the
     strip's edge there; it follows `JAW`. triangles: (T, 3) of them. normals: (468 + K, 3) of
     length 1, outward. facing: (468 + K,) the cosine between them and the way to the camera in the
-    photo, the least where it does not show the surface.
+    photo, at least `_LEAST_FACING`. hidden: (468 + K,) 0..1, how far something nearer, such as the
+    nose, hides the face there.
     """
 
     picture: Image
@@ -81,6 +82,7 @@ class Skin:
     triangles: Indices
     normals: Floats
     facing: Floats
+    hidden: Floats
 
     def lack(self, head: Similarity) -> Floats:
         """(468 + K,) 0..1: how much of the completed skin is needed with the skull at `head`."""
@@ -88,8 +90,8 @@ class Skin:
         away = float(np.arccos(min(max(float(turn[2]), -1.0), 1.0)))
         stretch = (self.normals @ -turn) / self.facing
         low, high = _STRETCH
-        share = np.clip((stretch - low) / (high - low), 0, min(away / _TURN, 1.0))
-        return np.asarray(share, np.float32)
+        share = np.clip(np.maximum((stretch - low) / (high - low), self.hidden), 0, 1)
+        return np.asarray(share * min(away / _TURN, 1.0), np.float32)
 
     def vertices(self, target: Floats, rigid_back: Floats, rigid_jaw: Floats) -> Floats:
         """(468 + K, 3): the landmarks `target` (478, 3) with the strip's far edge.
@@ -131,8 +133,8 @@ def complete(layers: Layers, landmarks: Floats) -> Skin:
     weight = np.clip(known, 0, 1)[..., None]
     picture = mixed * weight + filled * (1 - weight)
     picture *= 1 - _shade(places, faces, shape)[..., None] * _SHADOW
-    facing = np.where(nearest.shown(points[:, :2], points[:, 2]) < 0.5, 0, facing)
-    facing[_FACE:] = 0
+    hidden = 1 - nearest.shown(points[:, :2], points[:, 2])
+    hidden[_FACE:] = facing[_FACE:] = 0
     return Skin(
         picture=np.clip(picture, 0, 255).astype(np.uint8),
         places=places,
@@ -140,7 +142,8 @@ def complete(layers: Layers, landmarks: Floats) -> Skin:
         back=back,
         triangles=faces,
         normals=normals,
-        facing=np.maximum(facing, _LEAST_FACING).astype(np.float32),
+        facing=np.maximum(facing * (1 - hidden), _LEAST_FACING).astype(np.float32),
+        hidden=hidden,
     )
 
 
@@ -217,13 +220,10 @@ class _Nearest:
 
         places: (..., 2) pixels; depth: (...,) pixels.
         """
-        where = np.asarray((places - self._low) / self._step, np.float32)
+        where = np.asarray((places - self._low) / self._step, np.float32).reshape(-1, 1, 2)
+        where = where if depth.ndim == 1 else where.reshape(*depth.shape, 2)
         near = cv2.remap(
-            self._depth,
-            where.reshape(-1, where.shape[-2], 2),
-            None,
-            cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_REPLICATE,
+            self._depth, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
         )
         behind = (depth - near.reshape(depth.shape)) / self._tall
         low, high = _HIDDEN
@@ -247,7 +247,7 @@ def _look(
     field = np.ascontiguousarray(drawn[..., :2] - corner)
     shown = nearest.shown(drawn[..., :2], drawn[..., 2])
     rim = max(3, round(max(shape) * 0.012)) | 1
-    shown = cv2.blur(cv2.erode(shown, np.ones((rim, rim), np.uint8)), (rim, rim))
+    shown = _blur(cv2.erode(shown, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)), rim)
     # At its outline the person is mixed with what is behind.
     rim = max(3, round(max(layers.matte.shape) / 90)) | 1
     both = np.dstack([layers.person, cv2.erode(layers.matte, np.ones((rim, rim), np.uint8))])
