@@ -99,7 +99,7 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
         ring = base.copy()
         ring[:, :2] = centre[:2] + (oval[:, :2] - centre[:2]) * reach[:, None]
         # Hair curves back like a ball; elsewhere the way to the depth of the ears is shorter.
-        back = np.where(np.isin(np.arange(spokes), above), 1 - np.sqrt(1 - share**2), share**1.5)
+        back = np.where(np.isin(np.arange(spokes), above), share**2, share**1.5)
         ring[:, 2] = base[:, 2] * (1 - back) + np.maximum(ears, base[:, 2]) * back
         below = (ring[:, :2] - landmarks[CHIN, :2]) @ down / tall
         neck = 1.0 - _smooth((below + 0.12) / (NECK + 0.12))
