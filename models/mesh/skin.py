@@ -48,6 +48,15 @@ _STRETCH = (1.8, 3.8)
 """How many times wider a surface is seen than in the photo: up to the first the photo itself is
 drawn, from the second on the completed skin. Tuned by eye on photos from the front and the side."""
 
+_UNLIKE = (40.0, 80.0)
+"""Levels of 255 by which colours differ from the cheeks': up to the first it is skin, from the second
+on it is not."""
+
+_ABOVE = 0.15
+"""Face heights above the ears from which on such is hair."""
+
+_CHEEKS = np.array([50, 101, 118, 205, 280, 330, 347, 425])
+
 _TURN = float(np.radians(3.0))
 """By how much the head turns until the completed skin is fully there, where it is needed."""
 
@@ -133,6 +142,7 @@ def complete(layers: Layers, landmarks: Floats) -> Skin:
     weight = np.clip(known, 0, 1)[..., None]
     picture = mixed * weight + filled * (1 - weight)
     picture *= 1 - _shade(places, faces, shape)[..., None] * _SHADOW
+    facing = np.maximum(facing, _hair(layers, points, landmarks) * _WELL_SEEN)
     hidden = 1 - nearest.shown(points[:, :2], points[:, 2])
     hidden[_FACE:] = facing[_FACE:] = 0
     return Skin(
@@ -198,6 +208,23 @@ def _normals(points: Floats, faces: Indices, centre: Floats) -> Floats:
         np.add.at(total, faces[:, k], normal * outward)
     length = np.linalg.norm(total, axis=1, keepdims=True)
     return np.asarray(total / np.maximum(length, 1e-9), np.float32)
+
+
+def _hair(layers: Layers, points: Floats, landmarks: Floats) -> Floats:
+    """(N,) 0..1: how far points above the ears show hair or a hat, by how unlike the cheeks they are.
+
+    That is better stretched than made of skin.
+    """
+    side = max(3, round(0.03 * measures.height(landmarks))) | 1
+    tones = cv2.blur(layers.person, (side, side))
+    x, y = np.rint(points[:, :2] - layers.box[:2]).astype(int).T
+    own = tones[y.clip(0, tones.shape[0] - 1), x.clip(0, tones.shape[1] - 1)].astype(np.float32)
+    unlike = np.abs(own - np.median(own[_CHEEKS], axis=0)).max(1)
+    low, high = _UNLIKE
+    ears, down = landmarks[[234, 454]].mean(0), measures.down(landmarks)
+    above = (ears - points) @ down / max(float(down @ down), 1e-6)
+    share = np.clip((unlike - low) / (high - low), 0, 1) * np.clip(above / _ABOVE, 0, 1)
+    return np.asarray(share, np.float32)
 
 
 class _Nearest:
