@@ -19,6 +19,9 @@ from models.types import Floats, Image
 _NOTICED = 0.015
 """Face heights by which the face has to lie past its outline; less hides behind its soft edge."""
 
+_ENDS = 0.15
+"""Face heights by which the far side goes on where it has become that narrow."""
+
 _AROUND = 0.05
 """Face heights around it that show its edge and its shadow, and are left out with it."""
 
@@ -50,13 +53,15 @@ class FarSide:
             cv2.fillConvexPoly(face, triangle, 255, cv2.LINE_8, SHIFT)
         cv2.fillPoly(inside, [corners[OVAL]], 255, cv2.LINE_8, SHIFT)
         past = cv2.bitwise_and(face, cv2.bitwise_not(inside))
-        if cv2.distanceTransform(past, cv2.DIST_L2, 3).max() < _NOTICED * tall:
+        core = cv2.morphologyEx(past, cv2.MORPH_OPEN, _disc(_NOTICED * tall))
+        if not core.any():
             return None
-        reach = max(3, round(2 * _AROUND * tall)) | 1
-        hole = cv2.dilate(past, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+        # Its ends become narrow; what is narrow all along, as at the forehead, is left alone.
+        past = cv2.bitwise_and(past, cv2.dilate(core, _disc(_ENDS * tall)))
+        hole = cv2.dilate(past, _disc(_AROUND * tall))
         hole[cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0] = 0
         unknown = cv2.bitwise_or(hole, cv2.dilate(face, np.ones((5, 5), np.uint8)))
-        around = reach
+        around = round(2 * _AROUND * tall)
         x, y, wide, high = cv2.boundingRect(hole)
         left, top = max(x - around, 0), max(y - around, 0)
         where = slice(top, y + high + around), slice(left, x + wide + around)
@@ -76,6 +81,11 @@ class FarSide:
         part = out[self.top : self.top + high, self.left : self.left + wide]
         part[:] = cv2.addWeighted(self.filled, share, part, 1 - share, 0)
         return out
+
+
+def _disc(radius: float) -> Image:
+    side = 2 * max(1, round(radius)) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def _continued(colours: Image, known: Floats, step: float) -> Floats:
