@@ -307,7 +307,7 @@ def _match(other: Floats, own: Floats, smooth: Floats, both: Floats) -> Floats:
     for share, trust in ((0.04, 1.0), (0.12, 1e-2), (0.4, 1e-4)):
         total += trust * _blur(ratio, share * side)
         weight += trust * _blur(both, share * side)
-    light = np.exp(np.clip(total / weight[..., None], -0.8, 0.8))
+    light = np.exp(np.clip(total / weight[..., None], -1.6, 0.8))
     matched = (other + 12) * light - 12
     coarse = _blur(matched, 0.05 * side)
     return np.asarray(np.clip(matched + _OWN_LIGHT * (smooth - coarse), 0, 255), np.float32)
