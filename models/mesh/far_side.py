@@ -47,12 +47,8 @@ class FarSide:
     def of(cls, colours: Image, landmarks: Floats) -> FarSide | None:
         """Find it in `colours` (H, W, 4) by (478, 3) landmarks; None where there is hardly any."""
         tall = measures.height(landmarks)
-        face, inside = (np.zeros(colours.shape[:2], np.uint8) for _ in range(2))
-        corners = np.rint(landmarks[:, :2] * (1 << SHIFT)).astype(np.int32)
-        for triangle in corners[triangles()]:
-            cv2.fillConvexPoly(face, triangle, 255, cv2.LINE_8, SHIFT)
-        cv2.fillPoly(inside, [corners[OVAL]], 255, cv2.LINE_8, SHIFT)
-        past = cv2.bitwise_and(face, cv2.bitwise_not(inside))
+        face, past = silhouette(landmarks[:, :2], colours.shape[:2])
+        inside = cv2.subtract(face, past)
         core = cv2.morphologyEx(past, cv2.MORPH_OPEN, _disc(_NOTICED * tall))
         if not core.any():
             return None
@@ -81,6 +77,19 @@ class FarSide:
         part = out[self.top : self.top + high, self.left : self.left + wide]
         part[:] = cv2.addWeighted(self.filled, share, part, 1 - share, 0)
         return out
+
+
+def silhouette(landmarks: Floats, shape: tuple[int, ...]) -> tuple[Image, Image]:
+    """Two masks (H, W), 255 where the face is, and where it lies past its own oval.
+
+    landmarks: (468 or more, 2) in pixels. shape: height and width.
+    """
+    face, oval = (np.zeros(shape, np.uint8) for _ in range(2))
+    corners = np.rint(landmarks * (1 << SHIFT)).astype(np.int32)
+    for triangle in corners[triangles()]:
+        cv2.fillConvexPoly(face, triangle, 255, cv2.LINE_8, SHIFT)
+    cv2.fillPoly(oval, [corners[OVAL]], 255, cv2.LINE_8, SHIFT)
+    return face, cv2.bitwise_and(face, cv2.bitwise_not(oval))
 
 
 def _disc(radius: float) -> Image:

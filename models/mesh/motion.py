@@ -33,10 +33,10 @@ _LEAST = 0.4  # share of the limit that is left to a face that is turned as far 
 _SHOWN = float(np.radians(10.0))
 """Of a face that is turned no further the photo shows both sides well."""
 
-_UNSEEN = 0.5
+_UNSEEN = 0.8
 """By how much less a face may turn toward the front for every angle it is turned beyond `_SHOWN`:
-that uncovers the side which the photo does not show. Tuned by eye on portraits at 20 to 35 degrees.
-"""
+that uncovers the side which the photo does not show. Tuned by eye on paintings at 20 to 35 degrees
+and on a head rendered at 30 and 45."""
 
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 # How far lids are open that the tracker reads as so far open, both relative to calibration. It

@@ -25,6 +25,7 @@ from models.face.topology import (
     neutral_face,
     triangles,
 )
+from models.mesh.far_side import silhouette
 from models.mesh.layers import Layers
 from models.mesh.pose import Similarity, fit
 from models.mesh.raster import draw
@@ -40,6 +41,10 @@ _FACE = 468
 _HIDDEN = (0.03, 0.06)
 """Face heights behind what is nearest: up to the first a surface counts as seen, from the second
 on as hidden. Less would lose the wings of the nose, more let the nose onto the far cheek."""
+
+_CONTOUR = (0.03, 0.06)
+"""Face heights from the outline of a turned face's far side: up to the first its landmarks are not
+trusted, from the second on they are. They miss the true outline by up to 0.06 on rendered heads."""
 
 _LEAST_FACING = 0.02
 """The cosine toward the camera that a surface is taken to have at least: of what was not seen."""
@@ -241,6 +246,12 @@ class _Nearest:
         draw(depth, faces[order], (points[:, :2] - self._low) / self._step, points[:, [2, 2]])
         # What lies just beside an outline is not trusted either.
         self._depth = cv2.erode(depth[..., 0], np.ones((3, 3), np.uint8))
+        face, past = silhouette((points[:, :2] - self._low) / self._step, self._depth.shape)
+        face[[0, -1]] = face[:, [0, -1]] = 0
+        within = cv2.distanceTransform(face, cv2.DIST_L2, 5) * (self._step / self._tall)
+        low, high = _CONTOUR
+        sure = np.where(past > 0, np.clip((within - low) / (high - low), 0, 1), 1)
+        self._sure = sure.astype(np.float32)
 
     def shown(self, places: Floats, depth: Floats) -> Floats:
         """0..1, 0 where something nearer hides the surface of a `depth` at the photo's `places`.
@@ -249,12 +260,15 @@ class _Nearest:
         """
         where = np.asarray((places - self._low) / self._step, np.float32).reshape(-1, 1, 2)
         where = where if depth.ndim == 1 else where.reshape(*depth.shape, 2)
-        near = cv2.remap(
-            self._depth, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+        near, sure = (
+            cv2.remap(
+                part, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
+            ).reshape(depth.shape)
+            for part in (self._depth, self._sure)
         )
-        behind = (depth - near.reshape(depth.shape)) / self._tall
         low, high = _HIDDEN
-        return np.asarray(np.clip((high - behind) / (high - low), 0, 1), np.float32)
+        open_view = np.clip((high - (depth - near) / self._tall) / (high - low), 0, 1)
+        return np.asarray(open_view * sure, np.float32)
 
 
 def _look(
