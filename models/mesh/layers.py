@@ -20,6 +20,10 @@ _MISSED = 0.06
 """Face heights by which the landmarks of a far cheek lie beyond it at most, on rendered heads turned
 by 30 and 45 degrees."""
 
+_LIGHT = 16.0
+"""Levels of 255 by which what is behind the person is matched to the background beside; more is no
+matter of light but another thing, such as a collar."""
+
 _SIDE = 192  # working resolution of the segmentation
 
 _NOISE = 3.0
@@ -251,9 +255,14 @@ def _strands(image: Image, behind: Floats, matte: Floats) -> Floats:
 
 
 def _keep_far(image: Image, behind: Floats, matte: Floats) -> Floats:
-    """The photo itself up to a little outside the silhouette, what is behind it further in."""
+    """The photo itself up to a little outside the silhouette, what is behind it further in.
+
+    What is behind takes the photo's light along that line, else it would show where it begins.
+    """
     reach = max(3, round(max(image.shape[:2]) / 90)) | 1
     near = cv2.dilate((matte > 0.02).astype(np.float32), np.ones((reach, reach)))
+    light = np.clip(image - behind, -_LIGHT, _LIGHT)
+    behind = np.clip(behind + _spread(light, 1 - near), 0, 255)
     near = cv2.GaussianBlur(near, (0, 0), reach / 4)[..., None]
     return np.asarray(behind * near + image * (1 - near), np.float32)
 

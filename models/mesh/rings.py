@@ -16,9 +16,16 @@ _REACH = (0.7, 1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)  # the first lies
 _HAIR = (0.45, 0.8, 1.0, 1.15)  # rings 2..5 where hair is: shares of the way to its outline
 _LEAST_HAIR, _MOST_HAIR = 1.06, 2.0  # where that outline is looked for
 
-_ROUND = 0.6
+_ROUND = 0.7
 """How far the outline of the hair stays in place when the head turns below it. Tuned by eye at +-15
 and +-30 degrees: more tears the hair from the face, less flattens the head."""
+
+_EARS = 0.05
+"""Face heights by which ears and hair lie behind the face's border. On a rendered head turned by 15
+and 30 degrees the error falls up to 0.2, but from 0.1 on ears become pointed."""
+
+_CROWN = (0.0, 0.25)
+"""Face heights above the ears from and up to which the border is hair and no longer an ear."""
 
 _STRIP = (0.8, 0.2)
 """How far back the skin behind the jaw goes, as shares of the way to the ears: beside the face, and
@@ -75,12 +82,13 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
     down = down / tall
     side = np.array([-down[1], down[0]])
     wide = max(float(np.abs((oval[:, :2] - centre[:2]) @ side).max()), 1.0)
-    ears = _ears(landmarks)
+    ears = _ears(landmarks) + _EARS * tall
     base = oval.copy()
     base[_JAW_SPOKES] = behind_jaw(landmarks)
 
     rise = (landmarks[[234, 454], :2].mean(0) - oval[:, :2]) @ down / tall
     upper = _smooth((rise - 0.1) / 0.35)  # 0 at the ears and below, 1 at the forehead
+    crown = _smooth((rise - _CROWN[0]) / (_CROWN[1] - _CROWN[0]))  # 1 where no ear is
     beside = _smooth((rise + 0.35) / 0.35)  # 0 at the chin, 1 from the ears on
     hair = _outline(oval[:, :2] - corner, centre[:2] - corner, matte)
     hair = np.maximum(hair, _LEAST_HAIR + 0.35 * upper**2)  # There is a skull above the forehead.
@@ -111,7 +119,7 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
         head.append(neck * far)
         skin.append(1.0 - _smooth((reach - 1.0) / 0.75))
         # The ears turn with the face; what is further out or up is the outline of the hair.
-        outline.append(_ROUND * np.maximum(upper * share**2, beside * _smooth((reach - 1.2) / 0.3)))
+        outline.append(_ROUND * np.maximum(crown * share**2, beside * _smooth((reach - 1.2) / 0.3)))
     # The oval is the face mesh's own border and moves exactly as that does.
     head[0][:] = head[1][:] = 1.0
 
