@@ -47,13 +47,10 @@ class FarSide:
     def of(cls, colours: Image, landmarks: Floats) -> FarSide | None:
         """Find it in `colours` (H, W, 4) by (478, 3) landmarks; None where there is hardly any."""
         tall = measures.height(landmarks)
-        face, past = silhouette(landmarks[:, :2], colours.shape[:2])
-        inside = cv2.subtract(face, past)
-        core = cv2.morphologyEx(past, cv2.MORPH_OPEN, _disc(_NOTICED * tall))
-        if not core.any():
+        face, past = silhouette(landmarks[:, :2], colours.shape[:2], tall)
+        if not past.any():
             return None
-        # Its ends become narrow; what is narrow all along, as at the forehead, is left alone.
-        past = cv2.bitwise_and(past, cv2.dilate(core, _disc(_ENDS * tall)))
+        inside = cv2.subtract(face, past)
         hole = cv2.dilate(past, _disc(_AROUND * tall))
         hole[cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0] = 0
         unknown = cv2.bitwise_or(hole, cv2.dilate(face, np.ones((5, 5), np.uint8)))
@@ -79,17 +76,20 @@ class FarSide:
         return out
 
 
-def silhouette(landmarks: Floats, shape: tuple[int, ...]) -> tuple[Image, Image]:
+def silhouette(landmarks: Floats, shape: tuple[int, ...], tall: float) -> tuple[Image, Image]:
     """Two masks (H, W), 255 where the face is, and where it lies past its own oval.
 
-    landmarks: (468 or more, 2) in pixels. shape: height and width.
+    landmarks: (468 or more, 2) in pixels. shape: height and width. tall: the face's height.
     """
     face, oval = (np.zeros(shape, np.uint8) for _ in range(2))
     corners = np.rint(landmarks * (1 << SHIFT)).astype(np.int32)
     for triangle in corners[triangles()]:
         cv2.fillConvexPoly(face, triangle, 255, cv2.LINE_8, SHIFT)
     cv2.fillPoly(oval, [corners[OVAL]], 255, cv2.LINE_8, SHIFT)
-    return face, cv2.bitwise_and(face, cv2.bitwise_not(oval))
+    past = cv2.bitwise_and(face, cv2.bitwise_not(oval))
+    # Its ends become narrow; what is narrow all along, as at the forehead, does not count.
+    core = cv2.morphologyEx(past, cv2.MORPH_OPEN, _disc(_NOTICED * tall))
+    return face, cv2.bitwise_and(past, cv2.dilate(core, _disc(_ENDS * tall)))
 
 
 def _disc(radius: float) -> Image:

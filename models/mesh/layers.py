@@ -17,8 +17,8 @@ from models.types import Floats, Image
 
 _FACE = 468
 _MISSED = 0.06
-"""Face heights by which the landmarks of a far cheek lie beyond it at most, on rendered heads turned
-by 30 and 45 degrees."""
+"""Face heights by which the landmarks of a far cheek lie beyond it at most, on rendered heads
+turned by 30 and 45 degrees."""
 
 _LIGHT = 16.0
 """Levels of 255 by which what is behind the person is matched to the background beside; more is no
@@ -143,7 +143,7 @@ def _segment(small: Image, points: Floats) -> Image:
     torso(mask, wide * 4.5, 0.5, cv2.GC_PR_BGD)
     ellipse(mask, 0.2, wide * 1.35, tall * 0.85, cv2.GC_PR_FGD)
     torso(mask, wide * 1.9, 1.0, cv2.GC_PR_FGD)
-    sure, past = silhouette(centre + (face - centre) * 0.95, mask.shape)
+    sure, past = silhouette(centre + (face - centre) * 0.95, mask.shape, tall)
     mask[sure > 0] = cv2.GC_FGD
     ellipse(mask, 0.12, wide * 0.9, tall * 0.58, cv2.GC_FGD)
     # On the far side of a face landmarks miss its outline, and what is behind is seen there.
@@ -280,9 +280,9 @@ def _exact(
 ) -> tuple[Floats, Floats, Floats]:
     """Person, matte and background as near as can be to these that give the photo back.
 
-    Outside the matte a small difference is the background's. For the rest, the matte is raised to the least
-    for which some colour 0..255 gives the photo, and that colour becomes the person's: so loose
-    hair that the matte left out moves with the head.
+    Outside the matte a small difference is the background's. For the rest, the matte is raised to
+    the least for which some colour 0..255 gives the photo, and that colour becomes the person's:
+    so loose hair that the matte left out moves with the head.
     """
     share = matte[..., None]
     rest = image - background

@@ -54,8 +54,8 @@ _STRETCH = (1.8, 3.8)
 drawn, from the second on the completed skin. Tuned by eye on photos from the front and the side."""
 
 _UNLIKE = (40.0, 80.0)
-"""Levels of 255 by which colours differ from the cheeks': up to the first it is skin, from the second
-on it is not."""
+"""Levels of 255 by which colours differ from the cheeks': up to the first it is skin, from the
+second on it is not."""
 
 _ABOVE = 0.15
 """Face heights above the ears from which on such is hair."""
@@ -216,7 +216,7 @@ def _normals(points: Floats, faces: Indices, centre: Floats) -> Floats:
 
 
 def _hair(layers: Layers, points: Floats, landmarks: Floats) -> Floats:
-    """(N,) 0..1: how far points above the ears show hair or a hat, by how unlike the cheeks they are.
+    """(N,) 0..1: how far points above the ears show hair or a hat, being unlike the cheeks.
 
     That is better stretched than made of skin.
     """
@@ -244,9 +244,11 @@ class _Nearest:
         depth = np.full((int(span[1]) + 2, int(span[0]) + 2, 2), 1e6, np.float32)
         order = np.argsort(-points[:, 2][faces].sum(1), kind="stable")
         draw(depth, faces[order], (points[:, :2] - self._low) / self._step, points[:, [2, 2]])
+        self._depth = np.ascontiguousarray(depth[..., 0])
         # What lies just beside an outline is not trusted either.
-        self._depth = cv2.erode(depth[..., 0], np.ones((3, 3), np.uint8))
-        face, past = silhouette((points[:, :2] - self._low) / self._step, self._depth.shape)
+        self._around = cv2.erode(self._depth, np.ones((3, 3), np.uint8))
+        flat = (points[:, :2] - self._low) / self._step
+        face, past = silhouette(flat, self._depth.shape, tall / self._step)
         face[[0, -1]] = face[:, [0, -1]] = 0
         within = cv2.distanceTransform(face, cv2.DIST_L2, 5) * (self._step / self._tall)
         low, high = _CONTOUR
@@ -256,7 +258,8 @@ class _Nearest:
     def shown(self, places: Floats, depth: Floats) -> Floats:
         """0..1, 0 where something nearer hides the surface of a `depth` at the photo's `places`.
 
-        places: (..., 2) pixels; depth: (...,) pixels.
+        places: (N, 2) pixels with depth: (N,), single points; or (h, w, 2) with (h, w), a picture,
+        where what is beside something nearer counts as hidden too.
         """
         where = np.asarray((places - self._low) / self._step, np.float32).reshape(-1, 1, 2)
         where = where if depth.ndim == 1 else where.reshape(*depth.shape, 2)
@@ -264,7 +267,7 @@ class _Nearest:
             cv2.remap(
                 part, where, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
             ).reshape(depth.shape)
-            for part in (self._depth, self._sure)
+            for part in (self._depth if depth.ndim == 1 else self._around, self._sure)
         )
         low, high = _HIDDEN
         open_view = np.clip((high - (depth - near) / self._tall) / (high - low), 0, 1)
