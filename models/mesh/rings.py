@@ -23,19 +23,26 @@ _LEAST_HAIR, _MOST_HAIR = 1.06, 2.0
 """Where that outline is looked for, the face's oval being 1: nearer is no hair, and further is
 something else that the matte holds for the person."""
 
-_ROUND = 0.75
-"""How far the outline of the hair stays in place when the head turns below it: 1 would be a ball, 0
-would shift hair and skull aside like a flat picture."""
+_ROUND = 0.7
+"""How far the outline of the hair stays in place when the head turns below it. Tuned by eye at +-15
+and +-30 degrees: more tears the hair from the face, less flattens the head."""
+
+_EARS = 0.05
+"""Face heights by which ears and hair lie behind the face's border. On a rendered head turned by 15
+and 30 degrees the error falls up to 0.2, but from 0.1 on ears become pointed."""
+
+_CROWN = (0.0, 0.25)
+"""Face heights above the ears from and up to which the border is hair and no longer an ear."""
+
+_STRIP = (0.8, 0.2)
+"""How far back the skin behind the jaw goes, as shares of the way to the ears: beside the face, and
+how much less under the chin, where the neck begins."""
 
 _LEFT_EAR, _RIGHT_EAR = 8, 28
 """The spokes of the ears, as numbers in `OVAL`."""
 
 _JAW_SPOKES = np.flatnonzero(np.isin(OVAL, JAW))
-"""The spokes of the jaw."""
-
-NECK = 0.75
-"""Face heights below the chin where the body no longer moves: further down shoulders would follow
-the head, further up the neck would fold."""
+NECK = 0.75  # face heights below the chin where the body no longer moves
 
 
 @dataclass(frozen=True)
@@ -61,12 +68,7 @@ class Rings:
     triangles: Indices
 
     def move(self, head: Similarity, oval: Floats) -> Floats:
-        """The vertices' new places (R * 36, 2) in pixels.
-
-        Args:
-            head: the skull's motion from the photo.
-            oval: (36, 3), where the face's oval goes.
-        """
+        """The vertices' new places (R * 36, 2), given the head's motion and the oval's (36, 3)."""
         pivot = (self.oval[_LEFT_EAR] + self.oval[_RIGHT_EAR]) / 2
         flat = head.scale * from_euler(0.0, 0.0, euler(head.rotation)[2])
         outline = (self.points - pivot) @ flat.T + head(pivot[None])
@@ -78,12 +80,9 @@ class Rings:
 
 
 def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
-    """Rings around a face.
+    """Rings around the face of (478, 3) landmarks in pixels.
 
-    Args:
-        landmarks: (478, 3) in pixels of the photo.
-        matte: (h, w), 255 where the person is.
-        corner: (2,) left and top of it in the photo.
+    matte: (h, w), 255 where the person is; corner: left, top of it in the photo.
     """
     oval = landmarks[OVAL]
     spokes = len(OVAL)
@@ -93,24 +92,32 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
     down = down / tall
     side = np.array([-down[1], down[0]])
     wide = max(float(np.abs((oval[:, :2] - centre[:2]) @ side).max()), 1.0)
-    ears = _ears(landmarks)
+    ears = _ears(landmarks) + _EARS * tall
     base = oval.copy()
     base[_JAW_SPOKES] = behind_jaw(landmarks)
 
     rise = (landmarks[[234, 454], :2].mean(0) - oval[:, :2]) @ down / tall
     upper = _smooth((rise - 0.1) / 0.35)  # 0 at the ears and below, 1 at the forehead
+    crown = _smooth((rise - _CROWN[0]) / (_CROWN[1] - _CROWN[0]))  # 1 where no ear is
     beside = _smooth((rise + 0.35) / 0.35)  # 0 at the chin, 1 from the ears on
     hair = _outline(oval[:, :2] - corner, centre[:2] - corner, matte)
     hair = np.maximum(hair, _LEAST_HAIR + 0.35 * upper**2)  # There is a skull above the forehead.
+    above = np.setdiff1d(np.arange(spokes), _JAW_SPOKES)
 
     points, head, skin, outline = [], [], [], []
-    for number in range(len(_REACH)):
-        reach, share = _ring(number, hair)
+    for number, fixed in enumerate(_REACH):
+        reach = np.full(spokes, fixed, np.float32)
+        share = np.full(spokes, (fixed - 1.0) / 0.6, np.float32)
+        if 2 <= number < 2 + len(_HAIR):
+            reach[above] = 1 + (hair[above] - 1) * _HAIR[number - 2]
+            share[above] = _HAIR[number - 2]
+        elif number >= 2 + len(_HAIR):
+            reach[above] = np.maximum(reach[above], reach[above] * hair[above] / 1.45)
+        share = np.clip(share, 0, 1)
         ring = base.copy()
         ring[:, :2] = centre[:2] + (oval[:, :2] - centre[:2]) * reach[:, None]
         # Hair curves back like a ball; elsewhere the way to the depth of the ears is shorter.
-        back = 1 - np.sqrt(1 - share**2)
-        back[_JAW_SPOKES] = share[_JAW_SPOKES] ** 1.5
+        back = np.where(np.isin(np.arange(spokes), above), share**2, share**1.5)
         ring[:, 2] = base[:, 2] * (1 - back) + np.maximum(ears, base[:, 2]) * back
         below = (ring[:, :2] - landmarks[CHIN, :2]) @ down / tall
         neck = 1.0 - _smooth((below + 0.12) / (NECK + 0.12))
@@ -122,51 +129,27 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
         head.append(neck * far)
         skin.append(1.0 - _smooth((reach - 1.0) / 0.75))
         # The ears turn with the face; what is further out or up is the outline of the hair.
-        outline.append(_ROUND * np.maximum(upper * share**2, beside * _smooth((reach - 1.2) / 0.3)))
+        outline.append(_ROUND * np.maximum(crown * share**2, beside * _smooth((reach - 1.2) / 0.3)))
     # The oval is the face mesh's own border and moves exactly as that does.
     head[0][:] = head[1][:] = 1.0
 
+    triangles = []
+    for ring_number in range(len(_REACH) - 1, 0, -1):
+        inner, outer = (ring_number - 1) * spokes, ring_number * spokes
+        for k in range(spokes):
+            n = (k + 1) % spokes
+            triangles.append((inner + k, outer + k, outer + n))
+            triangles.append((inner + k, outer + n, inner + n))
     moves = (np.concatenate(head) > 1e-3) | (np.concatenate(skin) > 1e-3)
-    triangles = _triangles(spokes)
+    faces = np.array(triangles)
     return Rings(
         np.concatenate(points).astype(np.float32),
         oval.astype(np.float32),
         np.concatenate(head).astype(np.float32),
         np.concatenate(skin).astype(np.float32),
         np.concatenate(outline).astype(np.float32),
-        triangles[moves[triangles].any(1)],
+        faces[moves[faces].any(1)],
     )
-
-
-def _ring(number: int, hair: Floats) -> tuple[Floats, Floats]:
-    """How far out a ring is at each spoke, the oval being 1, and its share of the way to the ears.
-
-    Args:
-        number: of the ring.
-        hair: (36,), how far out the hair's outline is.
-    """
-    spokes = len(hair)
-    reach = np.full(spokes, _REACH[number], np.float32)
-    share = np.full(spokes, (_REACH[number] - 1.0) / 0.6, np.float32)
-    above = np.setdiff1d(np.arange(spokes), _JAW_SPOKES)
-    if 2 <= number < 2 + len(_HAIR):
-        reach[above] = 1 + (hair[above] - 1) * _HAIR[number - 2]
-        share[above] = _HAIR[number - 2]
-    elif number >= 2 + len(_HAIR):
-        reach[above] = np.maximum(reach[above], reach[above] * hair[above] / 1.45)
-    return reach, np.clip(share, 0, 1)
-
-
-def _triangles(spokes: int) -> Indices:
-    """(T, 3): the triangles between the rings, outermost first."""
-    found = []
-    for number in range(len(_REACH) - 1, 0, -1):
-        inner, outer = (number - 1) * spokes, number * spokes
-        for k in range(spokes):
-            n = (k + 1) % spokes
-            found.append((inner + k, outer + k, outer + n))
-            found.append((inner + k, outer + n, inner + n))
-    return np.array(found)
 
 
 def behind_jaw(landmarks: Floats) -> Floats:
@@ -176,19 +159,13 @@ def behind_jaw(landmarks: Floats) -> Floats:
     """
     jaw: Floats = landmarks[JAW].astype(np.float32)
     below = np.sin(np.linspace(0, np.pi, len(JAW), dtype=np.float32)) ** 2
-    depth = np.maximum(_ears(landmarks) - jaw[:, 2], 0) * (1 - 0.3 * below)
+    depth = np.maximum(_ears(landmarks) - jaw[:, 2], 0) * (_STRIP[0] - _STRIP[1] * below)
     jaw[:, 2] += depth
     return jaw
 
 
 def _outline(oval: Floats, centre: Floats, matte: Image) -> Floats:
-    """(36,): how far out the person goes along each spoke, the face's oval being 1.
-
-    Args:
-        oval: (36, 2), pixels of the matte.
-        centre: (2,), the same.
-        matte: (h, w), 255 where the person is.
-    """
+    """(36,): how far out the person goes along each spoke, the face's oval being 1."""
     height, width = matte.shape
     steps = np.arange(1.0, _MOST_HAIR, 0.02, dtype=np.float32)
     places = centre + (oval - centre)[:, None] * steps[:, None]
@@ -206,8 +183,7 @@ def _outline(oval: Floats, centre: Floats, matte: Image) -> Floats:
 
 def _ears(landmarks: Floats) -> float:
     """The depth of the ears, where hair and skull are widest and so are seen."""
-    tall = measures.height(landmarks[:, :2])
-    return float((landmarks[234, 2] + landmarks[454, 2]) / 2) + 0.1 * tall
+    return float((landmarks[234, 2] + landmarks[454, 2]) / 2)
 
 
 def _smooth(x: Floats | float) -> Floats:
