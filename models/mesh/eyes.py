@@ -15,6 +15,10 @@ from models.mesh.eyeball import Eyeball
 from models.mesh.paint import blend, box, fill, similarity, smooth_line, soft
 from models.types import Floats, Image
 
+_STIRRED = (0.0006, 0.03)
+"""Eye widths by which lids and iris have to move: up to the first the photo's own eye is seen,
+from the second on the drawn one. The first is far less than landmarks tremble."""
+
 _TALLEST = 0.6
 """Share of its height by which an eye grows at most when its lids part."""
 
@@ -26,8 +30,8 @@ class EyeLayer:
     eye: which points. ball: what is behind the lids.
     skin: (h, w, 3), the lid's skin over the whole eye, for when it closes.
     lash: (3,) float, the colour of the line between closed lids.
-    origin: left, top of the pictures in the photo. corners: (2, 2), upper: (7, 2) the upper lid's
-    edge and iris: (2,), photo pixels. gap: the lids' distance in pixels.
+    origin: left, top of the pictures in the photo. corners: (2, 2), upper and lower: (7, 2) each,
+    the lids' edges, and iris: (2,), photo pixels. gap: the lids' distance in pixels.
     """
 
     eye: Eye
@@ -37,6 +41,7 @@ class EyeLayer:
     origin: Floats
     corners: Floats
     upper: Floats
+    lower: Floats
     iris: Floats
     gap: float
 
@@ -67,6 +72,7 @@ def cut_eyes(photo: Image, landmarks: Floats) -> list[EyeLayer]:
                 np.array([left, top], np.float32),
                 landmarks[eye.corners, :2],
                 landmarks[eye.upper, :2],
+                landmarks[eye.lower, :2],
                 landmarks[eye.iris[0], :2],
                 gap,
             )
@@ -121,6 +127,9 @@ def draw_eye(out: Image, layer: EyeLayer, target: Floats) -> None:
     if right - left < 2 or bottom - top < 2:
         return
     move = similarity(layer.corners, target[eye.corners])
+    stirred = _stirred(layer, move, target)
+    if stirred <= 0:
+        return
     wider = _gap(target, eye) / max(float(np.hypot(*move[:, 0])) * layer.gap, 1e-6) - 1
     # Lids that part show more of the iris; white all around it would look startled.
     move = _taller(move, target[eye.corners], 1 + min(max(wider, 0.0), _TALLEST))
@@ -129,7 +138,18 @@ def draw_eye(out: Image, layer: EyeLayer, target: Floats) -> None:
     ball = layer.ball.draw(move, shift, (right - left, bottom - top))
     mask = np.zeros(ball.shape[:2], np.uint8)
     fill(mask, outline - (left, top))
-    blend(out[top:bottom, left:right], ball, soft(mask, 0.7))
+    blend(out[top:bottom, left:right], ball, (soft(mask, 0.7) * stirred).astype(np.uint8))
+
+
+def _stirred(layer: EyeLayer, move: Floats, target: Floats) -> float:
+    """0..1: how far the eye looks and opens other than in the photo; `move` brings its corners."""
+    eye = layer.eye
+    marks = np.concatenate([layer.upper, layer.lower, layer.iris[None]])
+    numbers = np.concatenate([eye.upper, eye.lower, eye.iris[:1]])
+    moved = np.abs(target[numbers] - (marks @ move[:, :2].T + move[:, 2])).max()
+    width = float(np.linalg.norm(target[eye.corners[0]] - target[eye.corners[1]]))
+    low, high = _STIRRED
+    return min((float(moved) / max(width, 1e-6) - low) / (high - low), 1.0)
 
 
 def _taller(move: Floats, corners: Floats, factor: float) -> Floats:

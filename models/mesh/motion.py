@@ -30,6 +30,14 @@ from models.types import Floats
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners
 _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])
 _LEAST = 0.4  # share of the limit that is left to a face that is turned as far as that already
+_SHOWN = float(np.radians(10.0))
+"""Of a face that is turned no further the photo shows both sides well."""
+
+_UNSEEN = 0.5
+"""By how much less a face may turn toward the front for every angle it is turned beyond `_SHOWN`:
+that uncovers the side which the photo does not show. Tuned by eye on portraits at 20 to 35 degrees.
+"""
+
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 # How far lids are open that the tracker reads as so far open, both relative to calibration. It
 # never reads closed ones as touching, and half closed ones as more open than they are; measured on
@@ -292,7 +300,9 @@ def _move_head(
     yaw, pitch, roll = euler(turn @ head.rotation @ turn.T)
     # A face that is turned in the photo can turn less in that direction before it folds.
     left = _YAW - float(np.sign(yaw)) * own_yaw(source)
-    left = float(np.clip(left, _LEAST * _YAW, _YAW))
+    # Turned to the front it shows the side that is hidden in the photo.
+    unseen = max(-float(np.sign(yaw)) * own_yaw(source) - _SHOWN, 0.0)
+    left = float(np.clip(left, _LEAST * _YAW, _YAW - _UNSEEN * unseen))
     yaw = ease(gain.turn * yaw, left)
     rotation = from_euler(yaw, ease(pitch + gain.nod * yaw, _PITCH), ease(roll, _ROLL))
     scale = 1.0 + ease(head.scale - 1.0, 0.3)

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.face.topology import JAW, OVAL, Indices
 from models.mesh import rings
+from models.mesh.far_side import FarSide
 from models.mesh.layers import Layers, separate
 from models.mesh.paint import over
 from models.mesh.pose import Similarity
@@ -19,7 +20,7 @@ from models.types import Floats, Image
 _COARSE = 4  # the field around the face is drawn at this fraction of the size and enlarged
 _JUMP = 9.0  # source pixels between neighbours at half the size; smooth motion stays below
 _NOWHERE = np.float32(-1e6)
-_SUM = np.ones((1, 2), np.float32)
+_SUM = np.array([[1, 1, 0, 0]], np.float32)
 _NEAR = np.ones((3, 3), np.uint8)
 
 
@@ -28,9 +29,11 @@ class Person:
     """What moves of a photo, and what stays.
 
     landmarks: (478, 3) in pixels of the photo. colours: (h, w, 4) the moving box, RGB
-    premultiplied by the matte. still: (H, W, 3), the photo as its layers give it. moving: numbers
-    of the vertices of `rings` that are drawn. coarse: (ch, cw, 2) the identity field of
-    the box with one cell more on every side, at 1 / `_COARSE` of its size.
+    premultiplied by the matte. face: (h, w, 4), the photo in that box, and how far it shows the
+    person alone. far_side: what of a face from the side is not drawn with the surroundings.
+    still: (H, W, 3), the photo as its layers give it. moving: numbers of the vertices of `rings`
+    that are drawn. coarse: (ch, cw, 2) the identity field of the box with one cell more on every
+    side, at 1 / `_COARSE` of its size.
     """
 
     landmarks: Floats
@@ -38,6 +41,8 @@ class Person:
     rings: rings.Rings
     skin: Skin
     colours: Image
+    face: Image
+    far_side: FarSide | None
     still: Image
     moving: Indices
     coarse: Floats
@@ -57,6 +62,8 @@ class Person:
             rings=around,
             skin=complete(layers, landmarks),
             colours=colours,
+            face=_face(photo[top:bottom, left:right], layers.matte),
+            far_side=FarSide.of(colours, landmarks - np.array([left, top, 0], np.float32)),
             still=still,
             moving=np.unique(around.triangles),
             coarse=_identity((bottom - top, right - left)),
@@ -89,7 +96,7 @@ class Person:
         x1, y1 = min(x1, most[0]), min(y1, most[1])
         field = _enlarge(field, _COARSE, (x1 - x0 + _COARSE, y1 - y0 + _COARSE))
         warped = cv2.remap(
-            self.colours,
+            self.far_side.left_out(self.colours, head) if self.far_side else self.colours,
             field[_COARSE:, _COARSE:],
             None,
             cv2.INTER_LINEAR,
@@ -108,31 +115,79 @@ class Person:
         if right - left < 4 or bottom - top < 4:
             return
         size = (int(right - left), int(bottom - top))
-        half = np.full((-(-size[1] // 2), -(-size[0] // 2), 2), _NOWHERE, np.float32)
+        corner = np.array([left, top], np.float32)
         far_first = np.argsort(-places[:, 2][skin.triangles].sum(1), kind="stable")
-        places[:, :2] -= (left, top)
-        draw(half, skin.triangles[far_first], _at_scale(places[:, :2], 2), skin.places)
+        triangles = skin.triangles[far_first]
+        lack = skin.lack(head)
+        small = _at_scale(places[:, :2] - corner, 2)
+        # The field is how far each pixel has come, so that of a face at rest is exactly nothing.
+        values = skin.points[:, :2] - places[:, :2]
+        if lack.any():
+            values = np.column_stack([values, lack, lack])
+        shape = -(-size[1] // 2), -(-size[0] // 2)
+        half = np.full((*shape, values.shape[1]), _NOWHERE, np.float32)
+        draw(half, triangles, small, values)
         covered = np.asarray(half[..., 0] > _NOWHERE, np.uint8) * np.uint8(255)
         step = _steps(half, covered)
         # Past the edge the field goes on, so that enlarging does not mix it with nothing.
         cv2.copyTo(cv2.dilate(half, _NEAR), cv2.bitwise_not(covered), half)
-        field = _enlarge(half, 2, size)
+        field = _positions(half, corner - self.layers.box[:2])
         picture = cv2.remap(
-            skin.picture, field, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            self.face,
+            _enlarge(field, 2, size),
+            None,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
+        if lack.any():
+            drawn = triangles[(lack[triangles] > 0).any(1)]
+            self._complete(picture, np.ascontiguousarray(half[..., 2]), drawn, small)
         _soften(picture, step)
         inner = cv2.subtract(cv2.blur(covered, (3, 3), borderType=cv2.BORDER_REPLICATE), 100)
         weight = cv2.resize(inner, (inner.shape[1] * 2, inner.shape[0] * 2))[: size[1], : size[0]]
         weight = np.minimum(weight.astype(np.float32) * np.float32(1 / 155), 1)
+        weight *= cv2.extractChannel(picture, 3) * np.float32(1 / 255)
         part = out[top:bottom, left:right]
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
         part[:] = cv2.blendLinear(picture, np.ascontiguousarray(part), weight, 1 - weight)
+
+    def _complete(self, picture: Image, lack: Floats, triangles: Indices, small: Floats) -> None:
+        """Lay the completed skin over `picture` (h, w, 4) where the photo does not suffice.
+
+        lack: (h / 2, w / 2), how much of it is needed. triangles: where that is more than nothing.
+        small: (468 + K, 2), the places at half the size.
+        """
+        height, width = lack.shape
+        corners = small[np.unique(triangles)]
+        x0, y0 = np.clip(corners.min(0) - 2, 0, [width, height]).astype(int).tolist()
+        x1, y1 = np.clip(corners.max(0) + 3, 0, [width, height]).astype(int).tolist()
+        if x1 - x0 < 2 or y1 - y0 < 2:
+            return
+        half = np.full((y1 - y0, x1 - x0, 2), _NOWHERE, np.float32)
+        draw(half, triangles, small - np.array([x0, y0], np.float32), self.skin.places)
+        covered = np.asarray(half[..., 0] > _NOWHERE, np.uint8)
+        cv2.copyTo(cv2.dilate(half, _NEAR), 1 - covered, half)
+        part = picture[2 * y0 : 2 * y1, 2 * x0 : 2 * x1]
+        size = part.shape[1], part.shape[0]
+        skin = cv2.remap(
+            self.skin.picture,
+            _enlarge(half, 2, size),
+            None,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        skin = cv2.cvtColor(skin, cv2.COLOR_RGB2RGBA)
+        share = np.ascontiguousarray(lack[y0:y1, x0:x1])
+        share = np.clip(_enlarge(share, 2, size), 0, 1)
+        part[:] = cv2.blendLinear(skin, np.ascontiguousarray(part), share, 1 - share)
 
 
 def _steps(half: Floats, covered: Image) -> Image:
     """255 where the field jumps, as at the outline of a turned cheek or nose: (h, w)."""
     jump = np.zeros(covered.shape, np.uint8)
-    jump[:, 1:] = cv2.transform(cv2.absdiff(half[:, 1:], half[:, :-1]), _SUM) > _JUMP
-    jump[1:] |= cv2.transform(cv2.absdiff(half[1:], half[:-1]), _SUM) > _JUMP
+    sum_ = _SUM[:, : half.shape[2]]
+    jump[:, 1:] = cv2.transform(cv2.absdiff(half[:, 1:], half[:, :-1]), sum_) > _JUMP
+    jump[1:] |= cv2.transform(cv2.absdiff(half[1:], half[:-1]), sum_) > _JUMP
     # The outer border is softened by its own weight.
     return np.asarray(cv2.multiply(jump, cv2.erode(covered, _NEAR)), np.uint8)
 
@@ -160,6 +215,20 @@ def _identity(shape: tuple[int, int]) -> Floats:
     return np.asarray((np.dstack([xs, ys]) - 1) * _COARSE + (_COARSE - 1) / 2, np.float32)
 
 
+def _positions(half: Floats, corner: Floats) -> Floats:
+    """(h, w, 2): where the pixels come from, at half the size, in pixels at full size.
+
+    half: (h, w, 2 or more), how far they have come, x and y first. corner: where its first pixel
+    at full size lies.
+    """
+    height, width = half.shape[:2]
+    field = np.empty((height, width, 2), np.float32)
+    np.add(half[..., 0], np.arange(width, dtype=np.float32) * 2 + (corner[0] + 0.5), field[..., 0])
+    rows = np.arange(height, dtype=np.float32)[:, None] * 2 + (corner[1] + 0.5)
+    np.add(half[..., 1], rows, field[..., 1])
+    return field
+
+
 def _at_scale(points: Floats, step: int) -> Floats:
     """Pixel coordinates at full size to those at 1/step of it."""
     return np.asarray((points - (step - 1) / 2) / step, np.float32)
@@ -170,6 +239,13 @@ def _enlarge(field: Floats, factor: int, size: tuple[int, int]) -> Floats:
     height, width = field.shape[:2]
     large = cv2.resize(field, (width * factor, height * factor), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large[: size[1], : size[0]], np.float32)
+
+
+def _face(photo: Image, matte: Image) -> Image:
+    """(h, w, 4): the photo, and how far it shows the person without what is behind."""
+    rim = max(3, round(max(matte.shape) / 90)) | 1
+    pure = cv2.erode(matte, np.ones((rim, rim), np.uint8))
+    return np.dstack([photo, cv2.blur(pure, (3, 3))])
 
 
 def _premultiplied(colours: Image, matte: Image) -> Image:

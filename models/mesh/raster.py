@@ -19,8 +19,8 @@ def draw(
 ) -> None:
     """Draw triangles, interpolating values linearly; later triangles cover earlier ones.
 
-    canvas: (H, W, 2) float32, drawn into. triangles: (T, 3) vertex numbers in drawing order.
-    places: (N, 2) x, y in canvas pixels, pixel centres at whole numbers. values: (N, 2).
+    canvas: (H, W, C) float32, drawn into. triangles: (T, 3) vertex numbers in drawing order.
+    places: (N, 2) x, y in canvas pixels, pixel centres at whole numbers. values: (N, C).
     A pixel belongs to the one triangle that holds its centre, so shared edges leave no gap.
     bands: (T,) each, the first row of the canvas that a triangle may touch, and that after the
     last: so several pictures one below the other take one call.
@@ -73,8 +73,9 @@ def draw(
     along = np.arange(span.size, dtype=np.int32) - before[span]
     place = (y * np.int32(width) + begin)[span] + along
     steps, from_x = along.astype(np.float32), begin.astype(np.float32)
-    found = np.empty((span.size, 2), np.float32)
-    for k in range(2):
+    count = values.shape[1]
+    found = np.empty((span.size, count), np.float32)
+    for k in range(count):
         # A value is affine in x and y over a triangle: value = at0 + per_x * x + per_y * y.
         value = np.ascontiguousarray(values[:, k], np.float32)
         va = value[top]
@@ -84,8 +85,9 @@ def draw(
         step = per_x[owner]
         start = at0[owner] + per_y[owner] * row_y + step * from_x
         np.add(start[span], step[span] * steps, out=found[:, k])
-    # One 8-byte copy a pixel is far cheaper than two strided ones.
-    canvas.reshape(-1, 2).view(np.complex64)[place, 0] = found.view(np.complex64)[:, 0]
+    # One copy of all values of a pixel is far cheaper than several strided ones.
+    whole = np.dtype((np.void, 4 * count))
+    canvas.reshape(-1, count).view(whole)[place, 0] = found.view(whole)[:, 0]
 
 
 def _whole(values: Floats, most: int) -> Indices:

@@ -15,7 +15,15 @@ from models.types import Floats, Image
 _REACH = (0.7, 1.0, 1.1, 1.25, 1.45, 1.7, 2.05, 2.6, 3.6, 6.0)  # the first lies under the face
 _HAIR = (0.45, 0.8, 1.0, 1.15)  # rings 2..5 where hair is: shares of the way to its outline
 _LEAST_HAIR, _MOST_HAIR = 1.06, 2.0  # where that outline is looked for
-_ROUND = 0.75  # how far the outline of the hair stays in place when the head turns below it
+
+_ROUND = 0.6
+"""How far the outline of the hair stays in place when the head turns below it. Tuned by eye at +-15
+and +-30 degrees: more tears the hair from the face, less flattens the head."""
+
+_STRIP = (0.8, 0.2)
+"""How far back the skin behind the jaw goes, as shares of the way to the ears: beside the face, and
+how much less under the chin, where the neck begins."""
+
 _LEFT_EAR, _RIGHT_EAR = 8, 28  # spokes
 _JAW_SPOKES = np.flatnonzero(np.isin(OVAL, JAW))
 NECK = 0.75  # face heights below the chin where the body no longer moves
@@ -133,7 +141,7 @@ def behind_jaw(landmarks: Floats) -> Floats:
     """
     jaw: Floats = landmarks[JAW].astype(np.float32)
     below = np.sin(np.linspace(0, np.pi, len(JAW), dtype=np.float32)) ** 2
-    depth = np.maximum(_ears(landmarks) - jaw[:, 2], 0) * (1 - 0.3 * below)
+    depth = np.maximum(_ears(landmarks) - jaw[:, 2], 0) * (_STRIP[0] - _STRIP[1] * below)
     jaw[:, 2] += depth
     return jaw
 
@@ -157,8 +165,7 @@ def _outline(oval: Floats, centre: Floats, matte: Image) -> Floats:
 
 def _ears(landmarks: Floats) -> float:
     """The depth of the ears, where hair and skull are widest and so are seen."""
-    tall = measures.height(landmarks[:, :2])
-    return float((landmarks[234, 2] + landmarks[454, 2]) / 2) + 0.1 * tall
+    return float((landmarks[234, 2] + landmarks[454, 2]) / 2)
 
 
 def _smooth(x: Floats | float) -> Floats:

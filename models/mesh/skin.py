@@ -1,10 +1,10 @@
 """The face's skin as one picture, completed once per avatar where the photo does not show it.
 
-The picture is the photo around the middle of the face. Toward its rim the surface turns away from
-the camera, so there it is spread out: what took few pixels of the photo gets room. Where the photo
-shows too little, the mirrored half stands in, its colours matched to the other side; the rest is
-continued from what is known. A strip behind the jaw closes the gap that a turning face leaves
-beside the neck.
+The picture is the face as seen from its own front, however the photo shows it. Toward its rim the
+surface turns away, so there it is spread out: what took few pixels of the photo gets room. Where
+the photo shows too little, the mirrored half stands in, its colours matched to the other side; the
+rest is continued from what is known. A strip behind the jaw closes the gap that a turning face
+leaves beside the neck. The picture is for what the photo itself does not show well enough.
 """
 
 from __future__ import annotations
@@ -16,8 +16,17 @@ import numpy as np
 
 from models.face import measures
 from models.face.measures import CHIN, FOREHEAD
-from models.face.topology import EYES, JAW, Indices, mirrored, triangles
+from models.face.topology import (
+    EYES,
+    JAW,
+    STABLE,
+    Indices,
+    mirrored,
+    neutral_face,
+    triangles,
+)
 from models.mesh.layers import Layers
+from models.mesh.pose import Similarity, fit
 from models.mesh.raster import draw
 from models.mesh.rings import behind_jaw
 from models.types import Floats, Image
@@ -27,6 +36,20 @@ _SEEN, _WELL_SEEN = 0.12, 0.38  # cosine between the surface and the camera
 _OWN_LIGHT = 0.7  # how much the mirrored half takes of the light around the place it fills
 _SHADOW = np.array([0.18, 0.25, 0.28], np.float32)  # what it takes of red, green and blue
 _FACE = 468
+
+_HIDDEN = (0.03, 0.06)
+"""Face heights behind what is nearest: up to the first a surface counts as seen, from the second
+on as hidden. Less would lose the wings of the nose, more let the nose onto the far cheek."""
+
+_LEAST_FACING = 0.02
+"""The cosine toward the camera that a surface is taken to have at least: of what was not seen."""
+
+_STRETCH = (1.8, 3.8)
+"""How many times wider a surface is seen than in the photo: up to the first the photo itself is
+drawn, from the second on the completed skin. Tuned by eye on photos from the front and the side."""
+
+_TURN = float(np.radians(3.0))
+"""By how much the head turns until the completed skin is fully there, where it is needed."""
 
 # fmt: off
 _LIPS_AND_NOSE = np.array([
@@ -45,14 +68,28 @@ class Skin:
     """The completed skin.
 
     picture: (h, w, 3). places: (468 + K, 2), pixels of `picture`, of the face's landmarks and of
-    the strip's far edge. back: (K, 3) that edge in the photo's pixels; it follows `JAW`.
-    triangles: (T, 3) of them.
+    the strip's far edge. points: (468 + K, 3) the same in the photo's pixels. back: (K, 3) the
+    strip's edge there; it follows `JAW`. triangles: (T, 3) of them. normals: (468 + K, 3) of
+    length 1, outward. facing: (468 + K,) the cosine between them and the way to the camera in the
+    photo, the least where it does not show the surface.
     """
 
     picture: Image
     places: Floats
+    points: Floats
     back: Floats
     triangles: Indices
+    normals: Floats
+    facing: Floats
+
+    def lack(self, head: Similarity) -> Floats:
+        """(468 + K,) 0..1: how much of the completed skin is needed with the skull at `head`."""
+        turn = head.rotation[2]
+        away = float(np.arccos(min(max(float(turn[2]), -1.0), 1.0)))
+        stretch = (self.normals @ -turn) / self.facing
+        low, high = _STRETCH
+        share = np.clip((stretch - low) / (high - low), 0, min(away / _TURN, 1.0))
+        return np.asarray(share, np.float32)
 
     def vertices(self, target: Floats, rigid_back: Floats, rigid_jaw: Floats) -> Floats:
         """(468 + K, 3): the landmarks `target` (478, 3) with the strip's far edge.
@@ -69,17 +106,21 @@ def complete(layers: Layers, landmarks: Floats) -> Skin:
     back = behind_jaw(landmarks)
     points = np.concatenate([landmarks[:_FACE], back]).astype(np.float32)
     faces = _with_strip()
-    spread = _spread_out(points, landmarks)
+    spread = _spread_out(*_from_front(points, landmarks))
     corner = np.floor(spread.min(0)) - 3
     size = np.ceil(spread.max(0) - corner).astype(int) + 4
     places = np.asarray(spread - corner, np.float32)
     shape = (int(size[1]), int(size[0]))
 
-    seen = _visibility(points, faces, landmarks)
+    normals = _normals(points, faces, _centre(landmarks))
+    facing = -normals[:, 2]
+    seen = np.clip((facing - _SEEN) / (_WELL_SEEN - _SEEN), 0, 1).astype(np.float32)
+    seen[_FACE:] = 0
+    nearest = _Nearest(points, faces, measures.height(landmarks))
     across = np.append(mirrored(), np.arange(_FACE, len(points)))
     across[_FACE:] = _FACE + np.arange(len(back))[::-1]
-    own, sure = _look(layers, places, faces, points, seen, shape)
-    other, other_sure = _look(layers, places, faces, points[across], seen[across], shape)
+    own, sure = _look(layers, places, faces, points, seen, nearest, shape)
+    other, other_sure = _look(layers, places, faces, points[across], seen[across], nearest, shape)
     smooth = _spread(own, sure)
     other = _match(other, own, smooth, np.minimum(sure, other_sure))
     doubt = (1 - sure) * other_sure
@@ -90,7 +131,17 @@ def complete(layers: Layers, landmarks: Floats) -> Skin:
     weight = np.clip(known, 0, 1)[..., None]
     picture = mixed * weight + filled * (1 - weight)
     picture *= 1 - _shade(places, faces, shape)[..., None] * _SHADOW
-    return Skin(np.clip(picture, 0, 255).astype(np.uint8), places, back, faces)
+    facing = np.where(nearest.shown(points[:, :2], points[:, 2]) < 0.5, 0, facing)
+    facing[_FACE:] = 0
+    return Skin(
+        picture=np.clip(picture, 0, 255).astype(np.uint8),
+        places=places,
+        points=points,
+        back=back,
+        triangles=faces,
+        normals=normals,
+        facing=np.maximum(facing, _LEAST_FACING).astype(np.float32),
+    )
 
 
 def _with_strip() -> Indices:
@@ -107,8 +158,17 @@ def _centre(landmarks: Floats) -> Floats:
     return np.array([*(0.5 * (ears[:2] + middle[:2])), ears[2]], np.float32)
 
 
+def _from_front(points: Floats, landmarks: Floats) -> tuple[Floats, Floats]:
+    """The points (N, 3) and the landmarks (478, 3) with the head turned to the camera."""
+    turn = fit(neutral_face()[STABLE], landmarks[STABLE]).rotation
+    centre = _centre(landmarks)
+    front = ((part - centre) @ turn + centre for part in (points, landmarks))
+    a, b = (np.asarray(part, np.float32) for part in front)
+    return a, b
+
+
 def _spread_out(points: Floats, landmarks: Floats) -> Floats:
-    """(N, 2): where points (N, 3) of the photo go in the picture, before it is cut.
+    """(N, 2): where points (N, 3) go in the picture, before it is cut.
 
     As seen from the head's middle, the angle to the camera's direction tells how far out: up to
     `_STEEP` by its sine, as in the photo, beyond that in even steps.
@@ -125,33 +185,49 @@ def _spread_out(points: Floats, landmarks: Floats) -> Floats:
     return np.asarray(centre[:2] + direction * (length * wide)[:, None], np.float32)
 
 
-def _visibility(points: Floats, faces: Indices, landmarks: Floats) -> Floats:
-    """(N,) 0..1: how well the photo shows the surface at each point."""
-    centre = _centre(landmarks)
+def _normals(points: Floats, faces: Indices, centre: Floats) -> Floats:
+    """(N, 3): the surface's direction at each point (N, 3), away from the head's middle."""
     a, b, c = (points[faces[:, k]] for k in range(3))
     normal = np.cross(b - a, c - a)
     outward = np.sign(((a + b + c) / 3 - centre)[:, None] @ normal[..., None])[:, 0]
     total = np.zeros_like(points)
     for k in range(3):
         np.add.at(total, faces[:, k], normal * outward)
-    facing = -total[:, 2] / np.maximum(np.linalg.norm(total, axis=1), 1e-9)
-    seen = np.clip((facing - _SEEN) / (_WELL_SEEN - _SEEN), 0, 1)
-    seen[_FACE:] = 0
-    return np.asarray(seen * _unhidden(points, faces, landmarks), np.float32)
+    length = np.linalg.norm(total, axis=1, keepdims=True)
+    return np.asarray(total / np.maximum(length, 1e-9), np.float32)
 
 
-def _unhidden(points: Floats, faces: Indices, landmarks: Floats) -> Floats:
-    """(N,) 1 where nothing nearer, such as the nose, hides a point; else 0."""
-    low = points[:, :2].min(0)
-    span = np.ptp(points[:, :2], axis=0)
-    step = max(float(span.max()) / 120, 1e-3)
-    places = (points[:, :2] - low) / step
-    depth = np.zeros((int(span[1] / step) + 2, int(span[0] / step) + 2, 2), np.float32)
-    order = np.argsort(-points[:, 2][faces].sum(1), kind="stable")
-    draw(depth, faces[order], places.astype(np.float32), points[:, [2, 2]])
-    x, y = np.rint(places).astype(int).clip(0, [depth.shape[1] - 1, depth.shape[0] - 1]).T
-    tall = measures.height(landmarks)
-    return np.asarray(points[:, 2] - depth[y, x, 0] < 0.06 * tall, np.float32)
+class _Nearest:
+    """The depth of what is nearest to the camera in the photo: what hides the rest."""
+
+    def __init__(self, points: Floats, faces: Indices, tall: float) -> None:
+        """Draw the face of (N, 3) points; `tall`: its height."""
+        self._tall = max(tall, 1.0)
+        self._step = max(tall / 160, 0.5)
+        self._low = points[:, :2].min(0)
+        span = np.ptp(points[:, :2], axis=0) / self._step
+        depth = np.full((int(span[1]) + 2, int(span[0]) + 2, 2), 1e6, np.float32)
+        order = np.argsort(-points[:, 2][faces].sum(1), kind="stable")
+        draw(depth, faces[order], (points[:, :2] - self._low) / self._step, points[:, [2, 2]])
+        # What lies just beside an outline is not trusted either.
+        self._depth = cv2.erode(depth[..., 0], np.ones((3, 3), np.uint8))
+
+    def shown(self, places: Floats, depth: Floats) -> Floats:
+        """0..1, 0 where something nearer hides the surface of a `depth` at the photo's `places`.
+
+        places: (..., 2) pixels; depth: (...,) pixels.
+        """
+        where = np.asarray((places - self._low) / self._step, np.float32)
+        near = cv2.remap(
+            self._depth,
+            where.reshape(-1, where.shape[-2], 2),
+            None,
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        behind = (depth - near.reshape(depth.shape)) / self._tall
+        low, high = _HIDDEN
+        return np.asarray(np.clip((high - behind) / (high - low), 0, 1), np.float32)
 
 
 def _look(
@@ -160,19 +236,24 @@ def _look(
     faces: Indices,
     points: Floats,
     seen: Floats,
+    nearest: _Nearest,
     shape: tuple[int, int],
 ) -> tuple[Floats, Floats]:
     """What the photo shows of the surface: colours (h, w, 3) and how well it is seen (h, w)."""
-    field = np.full((*shape, 2), -1e4, np.float32)
-    draw(field, faces, places, points[:, :2] - np.array(layers.box[:2], np.float32))
-    share = np.zeros((*shape, 2), np.float32)
-    draw(share, faces, places, np.stack([seen, seen], 1))
+    drawn = np.full((*shape, 4), -1e4, np.float32)
+    drawn[..., 3] = 0
+    corner = np.array(layers.box[:2], np.float32)
+    draw(drawn, faces, places, np.column_stack([points, seen]))
+    field = np.ascontiguousarray(drawn[..., :2] - corner)
+    shown = nearest.shown(drawn[..., :2], drawn[..., 2])
+    rim = max(3, round(max(shape) * 0.012)) | 1
+    shown = cv2.blur(cv2.erode(shown, np.ones((rim, rim), np.uint8)), (rim, rim))
     # At its outline the person is mixed with what is behind.
     rim = max(3, round(max(layers.matte.shape) / 90)) | 1
     both = np.dstack([layers.person, cv2.erode(layers.matte, np.ones((rim, rim), np.uint8))])
     both = cv2.remap(both, field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     colours, matte = both[..., :3].astype(np.float32), both[..., 3].astype(np.float32) / 255
-    return colours, share[..., 0] * np.clip(2 * matte - 1, 0, 1)
+    return colours, drawn[..., 3] * np.clip(2 * matte - 1, 0, 1) * shown
 
 
 def _shade(places: Floats, faces: Indices, shape: tuple[int, int]) -> Floats:
