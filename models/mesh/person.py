@@ -47,6 +47,11 @@ class Person:
     moving: Indices
     coarse: Floats
 
+    @property
+    def corner(self) -> Floats:
+        """(3,): the top left corner of the moving box in pixels of the photo, and no depth."""
+        return np.array([*self.layers.box[:2], 0], np.float32)
+
     @classmethod
     def of(cls, photo: Image, landmarks: Floats) -> Person:
         """Take `photo` (H, W, 3) apart, given the face's (478, 3) landmarks in pixels."""
@@ -69,11 +74,14 @@ class Person:
             coarse=_identity((bottom - top, right - left)),
         )
 
-    def warp(self, head: Similarity, target: Floats) -> Image:
-        """(H, W, 3): the person with its landmarks at `target` (478, 3) and its skull at `head`."""
+    def warp(self, head: Similarity, target: Floats, face: Image | None = None) -> Image:
+        """(H, W, 3): the person with its landmarks at `target` (478, 3) and its skull at `head`.
+
+        face: `self.face` in another light.
+        """
         out = self.still.copy()
         self._lay_surroundings(out, head, target)
-        self._lay_face(out, head, target)
+        self._lay_face(out, head, target, self.face if face is None else face)
         return out
 
     def _lay_surroundings(self, out: Image, head: Similarity, target: Floats) -> None:
@@ -105,7 +113,7 @@ class Person:
         where = slice(top + y0, top + y1), slice(left + x0, left + x1)
         out[where] = over(warped, self.layers.background[where])
 
-    def _lay_face(self, out: Image, head: Similarity, target: Floats) -> None:
+    def _lay_face(self, out: Image, head: Similarity, target: Floats, face: Image) -> None:
         """Draw the face and the skin behind its jaw; the edge is soft."""
         skin = self.skin
         places = skin.vertices(target, head(skin.back), head(self.landmarks[JAW]))
@@ -133,7 +141,7 @@ class Person:
         cv2.copyTo(cv2.dilate(half, _NEAR), cv2.bitwise_not(covered), half)
         field = _positions(half, corner - self.layers.box[:2])
         picture = cv2.remap(
-            self.face,
+            face,
             _enlarge(field, 2, size),
             None,
             cv2.INTER_LINEAR,
