@@ -337,7 +337,7 @@ def _paint_middle(painter: _Painter) -> None:
         rows.append(Line(row, -1.0, (0.09, 0.12, 0.08)[number], 0.06, 0.06, 1.9))
     middle, half = p[9], 0.5 * float(np.linalg.norm(p[334] - p[105]))
 
-    def share_of(which: int) -> Callable[[Floats, Floats], Floats]:
+    def share_of(which: int) -> _Fade:
         """Where the forehead is wrinkled by the inner ends of the brows, or by one outer half."""
 
         def fade(x: Floats, y: Floats) -> Floats:
@@ -349,9 +349,14 @@ def _paint_middle(painter: _Painter) -> None:
 
         return fade
 
-    painter.add(rows, lambda motion: _ramp(motion.inner, 0.008, 0.035), share_of(0))
-    painter.add(rows, lambda motion: _ramp(motion.brows[0], 0.008, 0.035), share_of(-1))
-    painter.add(rows, lambda motion: _ramp(motion.brows[1], 0.008, 0.035), share_of(1))
+    painter.add_shared(
+        rows,
+        [
+            (lambda motion: _ramp(motion.inner, 0.008, 0.035), share_of(0)),
+            (lambda motion: _ramp(motion.brows[0], 0.008, 0.035), share_of(-1)),
+            (lambda motion: _ramp(motion.brows[1], 0.008, 0.035), share_of(1)),
+        ],
+    )
     gap = float(np.linalg.norm(p[285] - p[55]))
     upright = []
     for side, depth in ((-1.0, 0.12), (1.0, 0.10)):
@@ -384,6 +389,10 @@ def _paint_middle(painter: _Painter) -> None:
     )
 
 
+_Fade = Callable[[Floats, Floats], Floats]
+"""From pixels' columns and rows, (h, w) each, to a share 0..1."""
+
+
 class _Painter:
     """Draws lines on one face and keeps them as maps."""
 
@@ -399,20 +408,23 @@ class _Painter:
         self._like = like * _roughness(picture, self.points, self.unit)
         self.tint = (1.0, 1.0, 1.0) if grey else _TINT
 
-    def add(
+    def add(self, lines: Sequence[Line], strength: Callable[[Motion], float]) -> None:
+        """Draw lines as one fold."""
+        self.add_shared(lines, [(strength, None)])
+
+    def add_shared(
         self,
         lines: Sequence[Line],
-        strength: Callable[[Motion], float],
-        fade: Callable[[Floats, Floats], Floats] | None = None,
+        parts: Sequence[tuple[Callable[[Motion], float], _Fade | None]],
     ) -> None:
-        """Draw lines as one fold; fade: from columns and rows (h, w) to a share of it."""
+        """Draw the same lines as several folds, each with its share of every pixel."""
         rows, columns, x, y = self._place(np.concatenate([line.points for line in lines]), 13)
         if x.size == 0:
             return
         gain = sum((self._profile(line, x, y) for line in lines), np.zeros(x.shape, np.float32))
-        if fade is not None:
-            gain = gain * fade(x, y)
-        self._keep(rows, columns, gain, strength)
+        for strength, fade in parts:
+            shared = gain if fade is None else gain * fade(x, y)
+            self._keep(rows, columns, np.asarray(shared, np.float32), strength)
 
     def add_glow(
         self, centre: Floats, radius: float, light: float, strength: Callable[[Motion], float]
@@ -444,12 +456,13 @@ class _Painter:
         curve = _curve(line.points, _STEPS)
         way = np.gradient(curve, axis=0)
         way /= np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-6)
+        column, row = x[0], y[:, 0]
         best = np.full(x.shape, np.inf, np.float32)
         nearest = np.zeros(x.shape, np.intp)
         for number, (cx, cy) in enumerate(curve.tolist()):
-            apart = (x - cx) ** 2 + (y - cy) ** 2
-            closer = apart < best
-            best[closer], nearest[closer] = apart[closer], number
+            apart = (column - cx)[None] ** 2 + (row - cy)[:, None] ** 2
+            np.copyto(nearest, number, where=apart < best)
+            np.minimum(best, apart, out=best)
         away = np.sqrt(best) / self.unit
         aside = way[nearest, 0] * (y - curve[nearest, 1]) - way[nearest, 1] * (
             x - curve[nearest, 0]
