@@ -13,7 +13,7 @@ from models.animator import MotionSettings, Slider
 from models.face.topology import IRISES, LIDS, LIPS
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
-from models.mesh import eyes, mouth
+from models.mesh import eyes, folds, mouth
 from models.mesh.eye_network import eye_sources, open_eye_network
 from models.mesh.eye_region import EyeSource
 from models.mesh.motion import Strengths, absolute_motion, relative_motion, strengthen
@@ -45,6 +45,7 @@ class MeshAvatar(Avatar):
         person: the person cut out of the background, as a mesh.
         eyes: what is drawn of each eye.
         mouth: what is drawn of the mouth.
+        folds: of the skin.
         known: what the eye network knows of the photo; None without the network.
         gain: by how much it moves more than what was read of the driver.
     """
@@ -55,6 +56,7 @@ class MeshAvatar(Avatar):
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
     known: tuple[EyeSource, ...] | None
+    folds: folds.Folds
     gain: TrackerGain = TrackerGain()
 
 
@@ -94,6 +96,7 @@ class MeshAnimator(KeypointAnimator):
             still = np.asarray(cv2.resize(still, target, interpolation=cv2.INTER_AREA), np.uint8)
         landmarks = photo.face.landmarks * np.append(ratio, ratio.mean()).astype(np.float32)
         crop = Crop.around(Face(landmarks, None, 1.0))
+        person = Person.of(still, landmarks)
         avatar = MeshAvatar(
             name=photo.name,
             still=still,
@@ -101,7 +104,8 @@ class MeshAnimator(KeypointAnimator):
             focus=(crop.cx, crop.cy),
             crop=crop,
             landmarks=landmarks,
-            person=Person.of(still, landmarks),
+            person=person,
+            folds=folds.paint(person.face, landmarks - person.corner),
             eyes=eyes.cut_eyes(still, landmarks),
             mouth=mouth.build(still, landmarks),
             known=eye_sources(still, landmarks) if self._eye_network else None,
@@ -171,7 +175,9 @@ class MeshAnimator(KeypointAnimator):
         """The picture, and the seconds of its parts; changes nothing of the animator."""
         target = _from_crop(values, avatar.crop)
         head = fit_head(avatar.landmarks, target)
-        out = avatar.person.warp(head, target)
+        motion = folds.Motion.of(avatar.landmarks, target, head)
+        face = avatar.folds.light(avatar.person.face, motion)
+        out = avatar.person.warp(head, target, face)
         flat = np.ascontiguousarray(target[:, :2])
         for eye in avatar.eyes:
             eyes.draw_eye(out, eye, flat)

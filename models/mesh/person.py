@@ -64,6 +64,11 @@ class Person:
     moving: Indices
     coarse: Floats
 
+    @property
+    def corner(self) -> Floats:
+        """(3,): the top left corner of the moving box in pixels of the photo, and no depth."""
+        return np.array([*self.layers.box[:2], 0], np.float32)
+
     @classmethod
     def of(cls, photo: Image, landmarks: Floats) -> Person:
         """Take a photo apart.
@@ -91,16 +96,17 @@ class Person:
             coarse=_identity((bottom - top, right - left)),
         )
 
-    def warp(self, head: Similarity, target: Floats) -> Image:
+    def warp(self, head: Similarity, target: Floats, face: Image | None = None) -> Image:
         """(H, W, 3): the person in another pose.
 
         Args:
             head: the skull's motion from the photo.
             target: (478, 3), where the landmarks go, pixels.
+            face: `face` in another light; None as it is.
         """
         out = self.still.copy()
         self._lay_surroundings(out, head, target)
-        self._lay_face(out, head, target)
+        self._lay_face(out, head, target, self.face if face is None else face)
         return out
 
     def _lay_surroundings(self, out: Image, head: Similarity, target: Floats) -> None:
@@ -132,7 +138,7 @@ class Person:
         where = slice(top + y0, top + y1), slice(left + x0, left + x1)
         out[where] = over(warped, self.layers.background[where])
 
-    def _lay_face(self, out: Image, head: Similarity, target: Floats) -> None:
+    def _lay_face(self, out: Image, head: Similarity, target: Floats, face: Image) -> None:
         """Draw the face and the skin behind its jaw; the edge is soft."""
         skin = self.skin
         places = skin.vertices(target, head(skin.back), head(self.landmarks[JAW]))
@@ -160,7 +166,7 @@ class Person:
         cv2.copyTo(cv2.dilate(half, _NEAR), cv2.bitwise_not(covered), half)
         field = _positions(half, corner - self.layers.box[:2])
         picture = cv2.remap(
-            self.face,
+            face,
             _enlarge(field, 2, size),
             None,
             cv2.INTER_LINEAR,
