@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from models.face.irises import gaze
@@ -15,13 +14,25 @@ _FOREHEAD, _CHIN, _RIGHT, _LEFT = 10, 152, 234, 454
 """MediaPipe's numbers of the face's top and bottom, and of its border on the person's right and
 left."""
 
-_GAZE, _BLINK = 5.0, 20.0
-"""Weights of the gaze (in eye widths) and of the lids (their opening in eye widths): so that a look
-aside by a fifth of an eye, or a blink, differs more than a head turned by 4 degrees, as tests
-hold."""
+_PARTED, _LOOKS, _SHUT, _WIDE = 0.03, 0.15, 0.1, 0.12
+"""Differences that count as much as one another: of the lips' gap (of the face's height), of the
+gaze (in eye widths), of the eyes' opening (of their width) and of the mouth's width (of the eyes'
+distance). Each is about half of what a viewer calls another expression."""
 
-_EYES_DIFFER = 0.1
-"""By how much the opening of two persons' eyes differs without a blink."""
+_OWN_EYES, _OWN_MOUTH = 0.1, 0.12
+"""By how much these two differ between two persons of the same expression: so much says nothing."""
+
+_OPEN_EYES, _LIDS = 0.2, 0.05
+"""Eyes that are open at least so far (of their width) show no blink; what is missing to that counts
+against the second number, since lids of a blinking reference would never close again."""
+
+_AS_OPEN = 0.5
+"""Weight of a gap that is smaller than the wanted one: of a photo that shows its teeth, the lips
+part further when the driver's do; but from an open mouth on, lips could only close."""
+
+_TURNED, _TURNS = math.radians(25), 1.2
+"""Turns count against this angle, and up to this much in all: motion is measured with the turn
+taken out, so that no pose is worth another expression."""
 
 _PITCH_AT_REST = math.radians(10)
 """Radians by which the line from forehead to chin leans when a face looks straight ahead."""
@@ -38,6 +49,7 @@ class Moment:
         mouth: the inner lips' gap, in heights of the face.
         eyes: opening of the narrower eye, in its widths.
         gaze: how far the irises are to the picture's right, in eye widths; 0 when they look ahead.
+        width: of the mouth, against the distance of the eyes' outer corners.
     """
 
     yaw: float
@@ -46,6 +58,7 @@ class Moment:
     mouth: float
     eyes: float
     gaze: float
+    width: float
 
     @classmethod
     def of(cls, face: Face) -> Moment:
@@ -64,6 +77,7 @@ class Moment:
             mouth=_gap(points, 13, 14) / height,
             eyes=eyes,
             gaze=gaze(points),
+            width=_gap(points, 61, 291) / max(_gap(points, 33, 263), 1e-6),
         )
 
     @property
@@ -95,21 +109,21 @@ def _gap(points: Floats, a: int, b: int) -> float:
     return float(np.linalg.norm(points[a] - points[b]))
 
 
-def difference(one: Face, other: Face) -> float:
-    """How much two faces differ in pose and expression; 0 if they are alike.
+def difference(wanted: Face, face: Face) -> float:
+    """How much a face differs from the wanted one in expression, and a little in pose; 0 if alike.
 
-    As the FOMM demo measures it, the sum over the landmarks' squared distances after taking away
-    their mean and the size of their hull; and gaze and blinks, which hardly move landmarks: with
-    a reference that looks aside, the avatar would look the other way all the time.
+    Whose face it is does not count: expressions are compared by measures with what differs
+    between persons taken out. It serves for choosing the moment that motion is measured against,
+    and what differs in it is added to the avatar for good: with a mouth that is open then, lips
+    that should meet would be pressed together; with eyes that look aside, it would stare.
     """
-    a, b = Moment.of(one), Moment.of(other)
-    blink = max(abs(a.eyes - b.eyes) - _EYES_DIFFER, 0.0)
-    apart = float(((_normalised(one) - _normalised(other)) ** 2).sum())
-    return apart + _GAZE * (a.gaze - b.gaze) ** 2 + _BLINK * blink**2
-
-
-def _normalised(face: Face) -> Floats:
-    points = np.ascontiguousarray(face.landmarks[:468, :2] - face.landmarks[:468, :2].mean(0))
-    area = float(cv2.contourArea(cv2.convexHull(points.astype(np.float32))))
-    scaled: Floats = (points / np.sqrt(max(area, 1e-6))).astype(np.float32)
-    return scaled
+    a, b = Moment.of(wanted), Moment.of(face)
+    gap = (b.mouth - a.mouth) / _PARTED
+    eyes = max(abs(b.eyes - a.eyes) - _OWN_EYES, 0.0) / _SHUT
+    blink = max(min(a.eyes, _OPEN_EYES) - b.eyes, 0.0) / _LIDS
+    wide = max(abs(b.width - a.width) - _OWN_MOUTH, 0.0) / _WIDE
+    looks = (b.gaze - a.gaze) / _LOOKS
+    expression = gap**2 * (1.0 if gap > 0 else _AS_OPEN) + eyes**2 + wide**2 + looks**2
+    expression += blink**2
+    turns = ((b.yaw - a.yaw) ** 2 + (b.pitch - a.pitch) ** 2 + (b.roll - a.roll) ** 2) / _TURNED**2
+    return expression + _TURNS * turns / (_TURNS + turns)

@@ -3,10 +3,9 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from models.face.moment import Moment, difference
+from models.face.moment import Moment
 from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
 from models.types import Face
@@ -27,27 +26,6 @@ def offer(calibration: Calibration, faces: list[Face], start: float = 0.0) -> in
         if calibration.offer(one, start + index / FPS, partial(_marked, index)):
             return index
     return None
-
-
-def test_a_face_is_measured() -> None:
-    moment = Moment.of(face(mouth=0.1, eyes=0.3, yaw=20))
-    assert abs(np.degrees(moment.yaw) - 20) < 1
-    assert abs(moment.mouth - 0.1) < 0.01
-    assert abs(moment.eyes - 0.3) < 0.03
-    assert Moment.of(face()).good
-    assert abs(Moment.of(face(gaze=0.2)).gaze - 0.2) < 0.01
-    for fault in (face(mouth=0.08), face(eyes=0.05), face(yaw=25), face(gaze=0.2)):
-        assert not Moment.of(fault).good
-        assert Moment.of(fault).badness > Moment.of(face()).badness
-
-
-def test_a_look_aside_or_a_blink_is_a_difference() -> None:
-    wanted = face()
-    slightly_turned = difference(wanted, face(yaw=4))
-    for unlike in (face(gaze=0.2), face(eyes=0.03)):
-        assert difference(wanted, unlike) > slightly_turned
-    assert difference(wanted, face()) == 0
-    assert difference(wanted, face(eyes=0.25)) < slightly_turned, "eyes of another shape"
 
 
 def test_it_takes_the_first_steady_moment() -> None:
