@@ -270,7 +270,7 @@ def _paint_side(painter: _Painter, side: int) -> None:
         ]
     )
     painter.add(
-        [Line(smile_fold, outside, 0.17, 0.21, 0.10, 3.4)],
+        [Line(smile_fold, outside, 0.17, 0.21, 0.07, 3.4)],
         lambda motion: max(_smile(motion, side), 0.7 * _ramp(motion.nose[side], 0.006, 0.03)),
     )
     apple = p[list(at.apple)].mean(0)
