@@ -205,7 +205,7 @@ def _posed(
     # The lower row hides behind the lip, unless that is really pulled down or drawn over it.
     pulled = (float((lip - chin) @ down) / tall - _PULLED[0]) / _PULLED[1]
     pulled = min(max(pulled, 0.0), 1.0)
-    bared = max(0.10 * pulled, 0.08 * grin, 0.12 * min(stretch / 0.10, 1.0)) * parted
+    bared = max(0.10 * pulled, 0.08 * grin, 0.22 * min(stretch / 0.10, 1.0)) * parted
     bared -= 0.004 * tall
     posed.append((mouth.lower, lower + max(lowest - bared - edge, 0.0) * down))
     upper = moved(mouth.upper, 0.0)
@@ -244,7 +244,7 @@ class _Opening:
         """(h, w, 3): palate, throat and cheeks, darkest in the throat."""
         aside = (self._across - 0.5) * 2.2
         deeper = cv2.exp(-(aside**2) - ((self._down - 0.5) / 0.32) ** 2)
-        return np.asarray((1.4 - 1.0 * deeper)[..., None] * deep, np.uint8)
+        return np.asarray((1.6 - 1.15 * deeper)[..., None] * deep, np.uint8)
 
     def light(self) -> Floats:
         """(h, w), 0..1: less in the corners and under the upper lip."""
@@ -351,14 +351,14 @@ def _tongue(place: Similarity, light: PhotoLight) -> Part:
     y, x = np.mgrid[0:side, 0:side] / (side - 1)  # y from the tip to the back
     off = np.abs(x - 0.5) * 2
     groove = np.exp(-((off / 0.10) ** 2)) * np.clip(y / 0.15, 0, 1)
-    form = 1.12 - 0.4 * off**2 - 0.07 * groove - 0.62 * y
+    form = 1.1 - 0.5 * off**2 - 0.07 * groove - 0.6 * y
     # Papillae scatter the light, and what is wet shines in spots on both sides of the groove.
     rough = np.random.default_rng(3).normal(0, 1, (side, side)).astype(np.float32)
     rough = cv2.GaussianBlur(rough, (0, 0), max(0.6, 0.03 * side))
     rough /= float(rough.std())
     band = np.exp(-(((y - 0.22) / 0.09) ** 2) - ((off - 0.32) / 0.2) ** 2)
     shine = 0.09 * band * np.clip(0.8 + 0.3 * rough, 0, 1.5)
-    flesh = 0.45 * light.lip + 0.45 * light.enamel * np.array([0.8, 0.42, 0.44], np.float32)
+    flesh = 0.52 * light.lip + 0.52 * light.enamel * np.array([0.8, 0.42, 0.44], np.float32)
     rgb = np.clip(form * (1 + 0.015 * rough), 0.05, 1.3)[..., None] * flesh
     rgb = np.clip(rgb + shine[..., None] * light.enamel, 0, 255)
     matte = np.clip((1 - off) / 0.25, 0, 1) * np.clip(y / 0.1, 0, 1) * np.clip((1 - y) / 0.45, 0, 1)

@@ -31,7 +31,7 @@ _TYPICAL = np.array([[1.0, 0.62, 0.47], [1.0, 0.78, 0.69]], np.float32)
 _DARK, _LIGHT = 100, 220
 """Brightness, 0..255, of what counts as dark and as light skin."""
 
-_ENAMEL = np.array([1.0, 0.94, 0.86], np.float32)
+_ENAMEL = np.array([1.0, 0.935, 0.84], np.float32)
 """The colour of teeth in white light, tuned by eye beside the skin of paintings and photos."""
 
 _LEVEL = (0.27, 0.71)

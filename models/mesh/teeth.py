@@ -40,7 +40,10 @@ _LOWER = 0.72
 _ROSY = 0.25
 """Share of the flesh's colour in the light on the lower row."""
 
-_LIFT = (20, 6)
+_CROWN = 45.0
+"""Texels from the biting edge to the neck of a front tooth, with what is lengthened."""
+
+_LIFT = (18, 6)
 """Texels by which crowns are lengthened over the gums, upper and lower: they are hardly seen."""
 
 
@@ -157,15 +160,23 @@ def _relief(number: int, upper: bool) -> _Relief:
     form = _blurred(level * weight, 5, 5) / _blurred(weight, 5, 5)
     between = (whole > 0.5) & ~teeth & (red < 0.25)
     detail = np.where(teeth, level - form, np.where(between, -0.3, 0.0)).astype(np.float32)
-    detail = _blurred(np.clip(detail, -0.35, 0.1), 1.6, 2.2)
+    # Seams go on as far as the crowns do, under gums and lip: so their mean by columns is taken.
+    crown = np.where(red < 0.1, whole, 0)
+    seams = (np.clip(detail, -0.35, 0.1) * crown).sum(0) / np.maximum(crown.sum(0), 1)
+    broad = (form * crown).sum(0) / np.maximum(crown.sum(0), 1)
     aside = np.abs(np.linspace(-1, 1, picture.shape[1], dtype=np.float32))
-    detail *= 1 - 0.8 * np.clip((aside - 0.22) / 0.2, 0, 1)  # molars are seen as one
+    seams *= 1 - 0.8 * np.clip((aside - 0.22) / 0.2, 0, 1)  # molars are seen as one
+    tooth = 1 + _FORM * (broad - 1) + _SEAMS * _blurred(seams[None], 1.6, 0.1)
+    edge = _biting_edge(picture, upper)
+    rise = np.abs(np.arange(picture.shape[0], dtype=np.float32)[:, None] - edge) / _CROWN
+    # The edge is a little translucent, the neck a little darker, the middle shines.
+    tooth = tooth * np.interp(rise, [0, 0.12, 0.4, 1.0], [0.93, 1.0, 1.03, 0.9])
     gums = _blurred(_lifted(red, upper), 2.5, 2.5) * _blurred(matte, 1.0, 1.0)
     points = _asset()[f"{name}_grid"] * np.array([1, -1, -1], np.float32)
     edge = points[..., 1].max() if upper else points[..., 1].min()
     points[..., 1] = edge + (points[..., 1] - edge) * (1.25 if upper else 1.1)  # less gum
     return _Relief(
-        tooth=np.clip(1 + _FORM * (form - 1) + _SEAMS * detail, 0.6, 1.06)[..., None],
+        tooth=np.clip(tooth, 0.6, 1.06).astype(np.float32)[..., None],
         gums=gums[..., None],
         gum=texture[..., :1] / 150,
         matte=whole[..., None],
@@ -191,16 +202,21 @@ def _lifted(red: Floats, upper: bool) -> Floats:
     return np.asarray(cv2.warpAffine(red, shift, size, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
+def _biting_edge(picture: Image, upper: bool) -> Floats:
+    """(1, w): the line of texels at which the row ends in each column."""
+    solid = _closed(picture[..., 3]) > 128
+    edge = len(solid) - 1 - np.argmax(solid[::-1], 0) if upper else np.argmax(solid, 0)
+    return np.asarray(edge, np.float32)[None]
+
+
 def _even_edge(picture: Image, upper: bool) -> Image:
     """The row with its biting edge nearer to a smooth curve: no tooth stands out like a peg."""
     height, width = picture.shape[:2]
-    solid = _closed(picture[..., 3]) > 128
-    edge = height - 1 - np.argmax(solid[::-1], axis=0) if upper else np.argmax(solid, axis=0)
-    edge = edge.astype(np.float32)[None]
+    edge = _biting_edge(picture, upper)
     shift = _blurred(0.65 * (edge - _blurred(edge, 13, 0.1)), 2, 0.1)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     # Only the crown moves: the shift fades toward the root.
-    y += shift * np.clip(1 - np.abs(y - edge) / 45, 0, 1)
+    y += shift * np.clip(1 - np.abs(y - edge) / _CROWN, 0, 1)
     return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
