@@ -15,6 +15,9 @@ from models.mesh.paint import fill, over
 from models.types import Floats, Image
 
 _WHITE = 1.15  # radii of the iris from its middle to where the white begins
+_SPOT = 0.08
+"""Share of the iris that a catchlight covers at most; larger is the white or a lid."""
+
 _CORNER = 0.38  # eye widths from the middle; beyond, the white may be skin
 
 
@@ -182,13 +185,31 @@ def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, lens: _Lens)
 def _belongs(colours: Floats, white: Floats, lens: _Lens) -> Floats:
     """(h, w, 1), 0..1: 0 for what is as light as the white at the rim of the iris's disc.
 
-    The disc is a guess and may reach over lids and white. In the middle such is a catchlight.
+    The disc is a guess and may reach over lids and white. In the middle such is a catchlight, and
+    so is a small spot that iris surrounds.
     """
     middle = lens.away < 0.8
     typical = float(np.median(_level(colours)[middle])) if middle.any() else 0.0
     contrast = np.maximum(_level(white) - typical, 1)
     light = _ramp((_level(colours) - typical) / contrast, 0.35, 0.6)
+    light[_spots(light[..., 0] > 0.5, lens)] = 0
     return np.asarray(1 - light * _ramp(lens.away, 0.5, 0.7), np.float32)
+
+
+def _spots(light: NDArray[np.bool_], lens: _Lens) -> NDArray[np.bool_]:
+    """(h, w): the small light spots within the iris; all else that is light reaches its rim."""
+    away = lens.away[..., 0]
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        light.astype(np.uint8), connectivity=4
+    )
+    most = _SPOT * float((away < 1).sum())
+    out = np.zeros(light.shape, np.bool_)
+    for number in range(1, count):
+        spot = labels == number
+        if stats[number, cv2.CC_STAT_AREA] <= most and away[spot].max() < 1:
+            out |= spot
+    # With the edge that shades off into the iris.
+    return np.asarray(cv2.dilate(out.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
 
 def _level(colours: Floats) -> Floats:
