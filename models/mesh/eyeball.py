@@ -18,6 +18,9 @@ _WHITE = 1.15
 """Radii of the iris from its middle to where the white surely begins: nearer, its soft rim would be
 taken for white; further, narrow eyes have none left."""
 
+_SPOT = 0.08
+"""Share of the iris that a catchlight covers at most; larger is the white or a lid."""
+
 _CORNER = 0.38
 """Eye widths from the middle, beyond which the white may be the skin of a corner: further, and a
 glance aside uncovers pink; nearer, and less white is known."""
@@ -206,7 +209,8 @@ def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, eye: _EyeCoo
 def _belongs(colours: Floats, white: Floats, eye: _EyeCoordinates) -> Floats:
     """(h, w, 1), 0..1: 0 for what is as light as the white at the rim of the iris's disc.
 
-    The disc is a guess and may reach over lids and white. In the middle such is a catchlight.
+    The disc is a guess and may reach over lids and white. In the middle such is a catchlight, and
+    so is a small spot that iris surrounds.
 
     Args:
         colours: (h, w, 3), 0..255.
@@ -217,7 +221,24 @@ def _belongs(colours: Floats, white: Floats, eye: _EyeCoordinates) -> Floats:
     typical = float(np.median(_level(colours)[middle])) if middle.any() else 0.0
     contrast = np.maximum(_level(white) - typical, 1)
     light = _ramp((_level(colours) - typical) / contrast, 0.35, 0.6)
+    light[_spots(light[..., 0] > 0.5, eye)] = 0
     return np.asarray(1 - light * _ramp(eye.away, 0.5, 0.7), np.float32)
+
+
+def _spots(light: NDArray[np.bool_], eye: _EyeCoordinates) -> NDArray[np.bool_]:
+    """(h, w): the small light spots within the iris; all else that is light reaches its rim."""
+    away = eye.away[..., 0]
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        light.astype(np.uint8), connectivity=4
+    )
+    most = _SPOT * float((away < 1).sum())
+    out = np.zeros(light.shape, np.bool_)
+    for number in range(1, count):
+        spot = labels == number
+        if stats[number, cv2.CC_STAT_AREA] <= most and away[spot].max() < 1:
+            out |= spot
+    # With the edge that shades off into the iris.
+    return np.asarray(cv2.dilate(out.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
 
 
 def _level(colours: Floats) -> Floats:

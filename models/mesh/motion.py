@@ -30,10 +30,10 @@ from models.types import Floats
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners
 _YAW, _PITCH, _ROLL = np.radians([38.0, 28.0, 40.0])  # further, what is guessed is seen
 _LEAST = 0.4  # share of the limit that is left to a face that is turned as far as that already
-_SHOWN = float(np.radians(10.0))
+_SHOWN = float(np.radians(20.0))
 """Of a face that is turned no further the photo shows both sides well."""
 
-_UNSEEN = 0.8
+_UNSEEN = 1.3
 """By how much less a face may turn toward the front for every angle it is turned beyond `_SHOWN`:
 that uncovers the side which the photo does not show. Tuned by eye on paintings at 20 to 35 degrees
 and on a head rendered at 30 and 45."""

@@ -102,3 +102,17 @@ def test_an_eye_without_any_white_still_gives_a_picture() -> None:
     eye = Eyeball.cut(photo, outline, outline[[0, 2]], rim)
     picture = eye.draw(np.eye(2, 3, dtype=np.float32), np.array([5, 0], np.float32), (60, 40))
     assert np.abs(picture[15:25, 20:40].astype(int) - photo[0, 0]).max() < 40
+
+
+@pytest.mark.parametrize("spot", [(-3, -3), (-7, -5), (6, 4)])
+def test_the_catchlight_goes_with_the_iris(spot: tuple[int, int]) -> None:
+    outline = _lens()
+    photo = _photo(outline)
+    at = int(MIDDLE[0]) + spot[0], int(MIDDLE[1]) + spot[1]
+    cv2.circle(photo, at, 2, (250, 250, 250), -1)
+    turns = np.radians([0, 90, 180, 270])
+    rim = MIDDLE + RADIUS * np.stack([np.cos(turns), np.sin(turns)], 1)
+    corners = np.array([MIDDLE - [40, 0], MIDDLE + [40, 0]], np.float32)
+    eye = Eyeball.cut(photo, outline, corners, np.vstack([MIDDLE, rim]).astype(np.float32))
+    shifted = _draw(eye, 10.0)[at[1] - 1 : at[1] + 2, at[0] + 9 : at[0] + 12]
+    assert shifted.min() > 200
