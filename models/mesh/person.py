@@ -20,7 +20,7 @@ from models.types import Floats, Image
 _COARSE = 4  # the field around the face is drawn at this fraction of the size and enlarged
 _JUMP = 9.0  # source pixels between neighbours at half the size; smooth motion stays below
 _NOWHERE = np.float32(-1e6)
-_SUM = np.array([[1, 1, 0, 0]], np.float32)
+_MOTION = np.array([[1, 1, 0, 0]], np.float32)  # of the field's channels, x and y
 _NEAR = np.ones((3, 3), np.uint8)
 
 
@@ -185,9 +185,9 @@ class Person:
 def _steps(half: Floats, covered: Image) -> Image:
     """255 where the field jumps, as at the outline of a turned cheek or nose: (h, w)."""
     jump = np.zeros(covered.shape, np.uint8)
-    sum_ = _SUM[:, : half.shape[2]]
-    jump[:, 1:] = cv2.transform(cv2.absdiff(half[:, 1:], half[:, :-1]), sum_) > _JUMP
-    jump[1:] |= cv2.transform(cv2.absdiff(half[1:], half[:-1]), sum_) > _JUMP
+    only_motion = _MOTION[:, : half.shape[2]]
+    jump[:, 1:] = cv2.transform(cv2.absdiff(half[:, 1:], half[:, :-1]), only_motion) > _JUMP
+    jump[1:] |= cv2.transform(cv2.absdiff(half[1:], half[:-1]), only_motion) > _JUMP
     # The outer border is softened by its own weight.
     return np.asarray(cv2.multiply(jump, cv2.erode(covered, _NEAR)), np.uint8)
 
