@@ -28,8 +28,8 @@ to another. Smooth motion stays below; a smaller one would blur skin that is mer
 _NOWHERE = np.float32(-1e6)
 """What the field says where there is no face: no place in any picture."""
 
-_SUM = np.array([[1, 1, 0, 0]], np.float32)
-"""Adds up the two components of a field of up to four values."""
+_MOTION = np.array([[1, 1, 0, 0]], np.float32)
+"""Of the field's channels: adds up x and y."""
 
 _NEAR = np.ones((3, 3), np.uint8)
 """A pixel and its neighbours."""
@@ -218,9 +218,9 @@ class Person:
 def _steps(half: Floats, covered: Image) -> Image:
     """255 where the field jumps, as at the outline of a turned cheek or nose: (h, w)."""
     jump = np.zeros(covered.shape, np.uint8)
-    sum_ = _SUM[:, : half.shape[2]]
-    jump[:, 1:] = cv2.transform(cv2.absdiff(half[:, 1:], half[:, :-1]), sum_) > _JUMP
-    jump[1:] |= cv2.transform(cv2.absdiff(half[1:], half[:-1]), sum_) > _JUMP
+    only_motion = _MOTION[:, : half.shape[2]]
+    jump[:, 1:] = cv2.transform(cv2.absdiff(half[:, 1:], half[:, :-1]), only_motion) > _JUMP
+    jump[1:] |= cv2.transform(cv2.absdiff(half[1:], half[:-1]), only_motion) > _JUMP
     # The outer border is softened by its own weight.
     return np.asarray(cv2.multiply(jump, cv2.erode(covered, _NEAR)), np.uint8)
 
