@@ -47,7 +47,7 @@ _LONGEST = 0.075
 _COVERED = 0.12
 """Face heights of the upper crowns that lips cover, for each mouth width that they lose."""
 
-_ROLL = np.array([0.0, 0.15, 0.5, 0.85, 1.0], np.float32)
+_ROLL = np.array([0.0, 0.4, 0.75, 0.93, 1.0], np.float32)
 """Shares of that for the rows of the upper teeth's grid, from the gums to the edge."""
 
 _PULLED = (0.018, 0.02)
@@ -210,6 +210,8 @@ def _posed(
     posed.append((mouth.lower, lower + max(lowest - bared - edge, 0.0) * down))
     upper = moved(mouth.upper, 0.0)
     # A grin shows the upper row down to the lower lip: its crowns come out from under the lip.
+    # Those that the photo shows are out already.
+    grin = 0.0 if mouth.own else grin
     edge = float(upper.reshape(-1, mouth.upper.columns, 3)[-1, mouth.upper.columns // 2] @ down)
     longer = grin * min(max(lowest - 0.06 * parted - edge, 0.0), _LONGEST * tall)
     longer = max(longer, 0.013 * tall * min(dropped / 0.04, 1.0))
@@ -252,7 +254,7 @@ class _Opening:
         corner = 0.10 + 0.90 * (aside * aside * (3 - 2 * aside))
         reach = float(np.clip(0.45 * self._gap, 1.5, 0.10 * self._width))
         v = np.clip(self._below / reach, 0, 1)
-        above = 0.66 + 0.34 * v * (2 - v)
+        above = 0.72 + 0.28 * v * (2 - v)
         # Little light falls through lips that are hardly parted.
         most = min(1.0, 0.7 + self._gap / (0.25 * self._width))
         return np.asarray(most * corner * above, np.float32)

@@ -30,7 +30,7 @@ _TEXELS_PER_CM = 43.0
 DENSITY = 1.2
 """Texels for a pixel of the photo: fewer would blur twice, more would flicker."""
 
-_FORM, _SEAMS = 0.45, 0.75
+_FORM, _SEAMS = 0.45, 0.7
 """Shares of the model's contrast that light scattered in a mouth leaves: over a tooth, and between
 two. By eye on grins at call size, and by the local contrast of real frames."""
 
@@ -43,7 +43,7 @@ _ROSY = 0.25
 _CROWN = 45.0
 """Texels from the biting edge to the neck of a front tooth, with what is lengthened."""
 
-_LIFT = (18, 6)
+_LIFT = (13, 6)
 """Texels by which crowns are lengthened over the gums, upper and lower: they are hardly seen."""
 
 
@@ -166,9 +166,10 @@ def _relief(number: int, upper: bool) -> _Relief:
     broad = (form * crown).sum(0) / np.maximum(crown.sum(0), 1)
     aside = np.abs(np.linspace(-1, 1, picture.shape[1], dtype=np.float32))
     seams *= 1 - 0.8 * np.clip((aside - 0.22) / 0.2, 0, 1)  # molars are seen as one
-    tooth = 1 + _FORM * (broad - 1) + _SEAMS * _blurred(seams[None], 1.6, 0.1)
     edge = _biting_edge(picture, upper)
     rise = np.abs(np.arange(picture.shape[0], dtype=np.float32)[:, None] - edge) / _CROWN
+    deep = _SEAMS * np.interp(rise, [0, 0.2, 1.0], [1.2, 1.0, 0.5])
+    tooth = 1 + _FORM * (broad - 1) + deep * _blurred(seams[None], 1.6, 0.1)
     # The edge is a little translucent, the neck a little darker, the middle shines.
     tooth = tooth * np.interp(rise, [0, 0.12, 0.4, 1.0], [0.93, 1.0, 1.03, 0.9])
     gums = _blurred(_lifted(red, upper), 2.5, 2.5) * _blurred(matte, 1.0, 1.0)
@@ -178,7 +179,7 @@ def _relief(number: int, upper: bool) -> _Relief:
     return _Relief(
         tooth=np.clip(tooth, 0.6, 1.06).astype(np.float32)[..., None],
         gums=gums[..., None],
-        gum=texture[..., :1] / 150,
+        gum=texture[..., :1] / 120,
         matte=whole[..., None],
         grid=points,
     )
@@ -232,7 +233,7 @@ def row(number: int, upper: bool, place: Similarity, light: PhotoLight) -> Part:
     relief = _relief(number, upper)
     height, width = relief.tooth.shape[:2]
     rosy = 0.55 * light.lip + 0.45 * light.enamel * np.array([0.67, 0.35, 0.35], np.float32)
-    enamel, gum = relief.tooth * light.enamel, 0.85 * relief.gum * rosy
+    enamel, gum = relief.tooth * light.enamel, relief.gum * rosy
     # Columns run from the person's right to the left.
     along = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
     right, left = light.sides

@@ -167,9 +167,11 @@ def test_the_mouth_crop_holds_the_lips(neutral: Floats) -> None:
 
 
 def parted(neutral: Floats) -> Floats:
-    """The face with its lower lip let down."""
+    """The face with its lower lip and all below let down by a tenth of its height."""
     points = neutral.copy()
-    points[LOWER_LIP, 1] += 0.1 * float(np.linalg.norm(neutral[152] - neutral[10]))
+    below = points[:468, 1] > points[[13, 14], 1].mean()
+    below[LOWER_LIP], below[UPPER_LIP] = True, False
+    points[:468, 1] += np.where(below, 0.1 * np.linalg.norm(neutral[152] - neutral[10]), 0)
     return points
 
 
@@ -190,7 +192,7 @@ def test_contrast_counts_between_the_lips_alone_and_not_the_whole_brightness(
     brighter = np.where(inside, np.uint8(200), texture)
     assert measures.local_contrast(plain, face) < 1
     assert measures.local_contrast(brighter, face) < 1
-    assert measures.local_contrast(texture, face) > 100
+    assert measures.local_contrast(texture, face) > 4
 
 
 def test_a_tooth_is_measured_by_the_skin(neutral: Floats) -> None:
