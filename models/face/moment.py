@@ -31,8 +31,9 @@ _AS_OPEN = 0.5
 part further when the driver's do; but from an open mouth on, lips could only close."""
 
 _TURNED, _TURNS = math.radians(25), 1.2
-"""Turns count against this angle, and up to this much in all: motion is measured with the turn
-taken out, so that no pose is worth another expression."""
+"""Turns count against this angle, and up to this much in all, so that no pose is worth another
+expression. What counts is how far the face is from looking straight ahead, however the wanted one
+is turned: so a photo from the side stays from the side while the driver looks ahead."""
 
 _PITCH_AT_REST = math.radians(10)
 """Radians by which the line from forehead to chin leans when a face looks straight ahead."""
@@ -110,7 +111,7 @@ def _gap(points: Floats, a: int, b: int) -> float:
 
 
 def difference(wanted: Face, face: Face) -> float:
-    """How much a face differs from the wanted one in expression, and a little in pose; 0 if alike.
+    """How much a face differs from the wanted one in expression; and a little, how far it is turned.
 
     Whose face it is does not count: expressions are compared by measures with what differs
     between persons taken out. It serves for choosing the moment that motion is measured against,
@@ -125,5 +126,5 @@ def difference(wanted: Face, face: Face) -> float:
     looks = (b.gaze - a.gaze) / _LOOKS
     expression = gap**2 * (1.0 if gap > 0 else _AS_OPEN) + eyes**2 + wide**2 + looks**2
     expression += blink**2
-    turns = ((b.yaw - a.yaw) ** 2 + (b.pitch - a.pitch) ** 2 + (b.roll - a.roll) ** 2) / _TURNED**2
+    turns = (b.yaw**2 + b.pitch**2 + b.roll**2) / _TURNED**2
     return expression + _TURNS * turns / (_TURNS + turns)

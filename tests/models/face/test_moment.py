@@ -36,7 +36,7 @@ def test_an_open_mouth_a_look_aside_or_a_blink_are_worse_than_any_turn() -> None
     turned = max(difference(wanted, face(yaw=angle)) for angle in (-40, -20, 20, 40))
     for unlike in (face(gaze=0.2), face(eyes=0.03), face(mouth=0.05)):
         assert difference(wanted, unlike) > turned
-    assert difference(wanted, face()) == 0
+    assert difference(wanted, face()) == pytest.approx(0, abs=1e-5)
     slightly_turned = difference(wanted, face(yaw=4))
     assert 0 < slightly_turned < difference(wanted, face(yaw=20)) < turned
     assert difference(wanted, face(eyes=0.22)) < slightly_turned, "eyes of another shape"
@@ -44,6 +44,10 @@ def test_an_open_mouth_a_look_aside_or_a_blink_are_worse_than_any_turn() -> None
 
 def test_from_a_closed_mouth_an_open_one_can_be_reached_but_not_the_other_way() -> None:
     assert difference(face(mouth=0.05), face()) < difference(face(), face(mouth=0.05))
+
+
+def test_a_photo_from_the_side_wants_a_driver_who_looks_ahead() -> None:
+    assert difference(face(yaw=-30), face()) < difference(face(yaw=-30), face(yaw=-30))
 
 
 def test_where_the_face_is_and_how_large_does_not_count() -> None:
