@@ -111,7 +111,7 @@ def _gap(points: Floats, a: int, b: int) -> float:
 
 
 def difference(wanted: Face, face: Face) -> float:
-    """How much a face differs from the wanted one in expression; and a little, how far it is turned.
+    """How much a face differs from the wanted one in expression, and a little how it is turned.
 
     Whose face it is does not count: expressions are compared by measures with what differs
     between persons taken out. It serves for choosing the moment that motion is measured against,

@@ -13,9 +13,9 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
+from realtime.closing import Closing
 from scripts.rigs.programs import needs_programs
 
 PROGRAMS = ("Xvfb", "dbus-daemon", "dbus-send", "pipewire", "wireplumber", "pw-dump", "pw-v4l2")
@@ -27,7 +27,7 @@ _STORE = "org.freedesktop.impl.portal.PermissionStore"
 """Where the desktop's portal keeps what the user allowed, by its name on D-Bus."""
 
 
-class Desktop:
+class Desktop(Closing):
     """One session.
 
     Attributes:
@@ -175,17 +175,6 @@ class Desktop:
         documents = Path(self.environment["XDG_RUNTIME_DIR"]) / "doc"
         if f" {documents} " in Path("/proc/mounts").read_text():
             subprocess.run(["fusermount3", "-u", "-z", str(documents)], check=False)
-
-    def __enter__(self) -> Desktop:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _cameras(self) -> dict[str, dict[str, Any]]:
         """What PipeWire knows of each camera, by its name for people."""

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from models.animator import MotionSettings, Slider
 from models.keypoints import KeypointAnimator, Keypoints
 from models.types import Avatar, Crop, Face, Image, Photo
 from realtime.cameras.base import CameraLost
+from realtime.closing import Closing
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.sinks.base import SinkError, require_avatar_frame
 
@@ -169,26 +169,15 @@ class FakeTracker:
 
 
 @dataclass
-class _Closing:
+class _Noted(Closing):
     closed: bool = False
 
     def close(self) -> None:
         """Noted only."""
         self.closed = True
 
-    def __enter__(self) -> Any:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class FakeCamera(_Closing):
+class FakeCamera(_Noted):
     """Gives `frames` camera frames, then is lost (None: never)."""
 
     name = "fake camera"
@@ -208,7 +197,7 @@ class FakeCamera(_Closing):
         return CameraFrame(camera_image(), time.perf_counter(), self._index - 1)
 
 
-class FakeSink(_Closing):
+class FakeSink(_Noted):
     """Keeps what it is given; fails after `fails_after` frames; sets `enough` after `enough_at`."""
 
     def __init__(

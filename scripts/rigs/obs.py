@@ -19,7 +19,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import cv2
@@ -28,6 +27,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from models.types import Image
+from realtime.closing import Closing
 from scripts.rigs.desktop import Desktop
 from scripts.rigs.programs import needs_programs
 
@@ -68,7 +68,7 @@ class ObsError(RuntimeError):
     """OBS refused a request, did not answer, or is not there."""
 
 
-class Client:
+class Client(Closing):
     """One connection to obs-websocket 5, which OBS brings along since version 28."""
 
     def __init__(self, address: str, password: str = "") -> None:
@@ -143,17 +143,6 @@ class Client:
         """Disconnect; safe to call twice."""
         self._stack.close()
 
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _send(self, code: int, data: dict[str, Any]) -> None:
         self._socket.send(json.dumps({"op": code, "d": data}))
 
@@ -180,7 +169,7 @@ def answer(password: str, salt: str, challenge: str) -> str:
     return digest(digest(password + salt) + challenge)
 
 
-class Obs:
+class Obs(Closing):
     """One OBS in a session, with a camera of this session in its only scene.
 
     Attributes:
@@ -246,17 +235,6 @@ class Obs:
     def close(self) -> None:
         """End OBS as its user does; safe to call twice."""
         self._end(signal.SIGINT)
-
-    def __enter__(self) -> Obs:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _connected(self, address: str, password: str) -> Client:
         end = time.monotonic() + _PATIENCE

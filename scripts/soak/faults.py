@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from models.animator import Observation, Pose
 from models.types import Avatar, Face, Image
 from realtime.cameras.base import CameraLost
+from realtime.closing import Closing
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.sinks.base import SinkError, require_avatar_frame
 
@@ -102,18 +102,7 @@ class Board:
             self.off(name)
 
 
-class _Part:
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
+class _Part(Closing):
     def close(self) -> None:
         """Let go."""
 
