@@ -133,23 +133,28 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
     # The oval is the face mesh's own border and moves exactly as that does.
     head[0][:] = head[1][:] = 1.0
 
-    triangles = []
-    for ring_number in range(len(_REACH) - 1, 0, -1):
-        inner, outer = (ring_number - 1) * spokes, ring_number * spokes
-        for k in range(spokes):
-            n = (k + 1) % spokes
-            triangles.append((inner + k, outer + k, outer + n))
-            triangles.append((inner + k, outer + n, inner + n))
     moves = (np.concatenate(head) > 1e-3) | (np.concatenate(skin) > 1e-3)
-    faces = np.array(triangles)
+    triangles = _triangles(spokes)
     return Rings(
         np.concatenate(points).astype(np.float32),
         oval.astype(np.float32),
         np.concatenate(head).astype(np.float32),
         np.concatenate(skin).astype(np.float32),
         np.concatenate(outline).astype(np.float32),
-        faces[moves[faces].any(1)],
+        triangles[moves[triangles].any(1)],
     )
+
+
+def _triangles(spokes: int) -> Indices:
+    """(T, 3): those between the rings, the outermost first; whatever is nearer covers it."""
+    triangles = []
+    for number in range(len(_REACH) - 1, 0, -1):
+        inner, outer = (number - 1) * spokes, number * spokes
+        for k in range(spokes):
+            n = (k + 1) % spokes
+            triangles.append((inner + k, outer + k, outer + n))
+            triangles.append((inner + k, outer + n, inner + n))
+    return np.array(triangles)
 
 
 def behind_jaw(landmarks: Floats) -> Floats:
