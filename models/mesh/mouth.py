@@ -207,7 +207,8 @@ def _posed(
     pulled = (float((lip - chin) @ down) / tall - _PULLED[0]) / _PULLED[1]
     pulled = min(max(pulled, 0.0), 1.0)
     bared = max(0.10 * pulled, 0.08 * grin, 0.22 * min(stretch / 0.10, 1.0)) * parted
-    bared -= 0.004 * tall
+    # Rounded lips cover it whole.
+    bared -= (0.004 + 0.08 * min(max(1 - width, 0.0), 0.3)) * tall
     posed.append((mouth.lower, lower + max(lowest - bared - edge, 0.0) * down))
     upper = moved(mouth.upper, 0.0)
     # A grin shows the upper row down to the lower lip: its crowns come out from under the lip.
