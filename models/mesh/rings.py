@@ -31,6 +31,11 @@ _EARS = 0.05
 """Face heights by which ears and hair lie behind the face's border. On a rendered head turned by 15
 and 30 degrees the error falls up to 0.2, but from 0.1 on ears become pointed."""
 
+_ROUND_NECK, _NECK_TOP = 0.8, (0.2, 0.15)
+"""The same for the neck, and the face heights below the middle of the ears at which it begins and
+within which it is all neck. On a rendered head turned by 15 and 30 degrees the error falls by 4 %;
+what begins higher tears the lobes of the ears."""
+
 _EAR, _EAR_BACK = (0.1, 0.15), 0.12
 """Face heights above and below its middle that an ear is tall, those in which its neighbours follow
 it less and less, and how much further back than hair and jaw beside it it is. On a rendered head
@@ -149,7 +154,10 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
         head.append(neck * far)
         skin.append(1.0 - _smooth((reach - 1.0) / 0.75))
         # The ears turn with the face; what is further out or up is the outline of the hair.
-        outline.append(_ROUND * np.maximum(crown * share**2, beside * _smooth((reach - 1.2) / 0.3)))
+        round_ = _ROUND * np.maximum(crown * share**2, beside * _smooth((reach - 1.2) / 0.3))
+        # A neck is round too, and begins below the ears.
+        below_ear = _smooth((-level - _NECK_TOP[0]) / _NECK_TOP[1])
+        outline.append(np.maximum(round_, _ROUND_NECK * below_ear * _smooth((reach - 1.0) / 0.12)))
     # The oval is the face mesh's own border and moves exactly as that does.
     head[0][:] = head[1][:] = 1.0
 
