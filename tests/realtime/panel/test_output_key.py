@@ -44,6 +44,7 @@ def test_it_shows_the_output_and_nothing_else(served: Served) -> None:
         for message in ({"do": "freeze"}, {"webcam": True}, {"output_key": "tell"}, {"ping": 1}):
             page.send(json.dumps(message))
             assert "only shows" in next_of(page, "refused")
+        page.send(json.dumps({"show": wishes}))  # Of those passed over, none counts as on its way.
         kinds = set()
         for _ in range(60):
             data = page.recv(20)
