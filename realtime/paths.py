@@ -35,6 +35,11 @@ def camera_file() -> Path:
     return config_folder() / "camera.json"
 
 
+def output_key_file() -> Path:
+    """Where the fixed key of the panel's output page is kept, if one was made."""
+    return config_folder() / "output-key.json"
+
+
 def avatars_folder() -> Path:
     """The folder of photos that were dropped on the panel."""
     return (_home() or _usual().user_data_path) / "avatars"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import threading
 import time
 
@@ -29,6 +30,12 @@ _SILENCE = 3.0
 """Seconds without a picture after which the camera counts as lost: longer than a network stalls now
 and then, short enough for the user to be told soon."""
 
+_OLDEST = 10.0
+"""Seconds; a page that says more has a clock of its own kind."""
+
+_LEAST_STEP = 1e-3
+"""Seconds from one picture to the next: no webcam is faster."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +52,7 @@ class BrowserFeed:
         self._lock = threading.Lock()
         self._owner: str | None = None
         self._closed = threading.Event()
+        self._latest = 0.0
         self.refused = 0
 
     @property
@@ -63,15 +71,33 @@ class BrowserFeed:
             if self._owner == page:
                 self._owner = None
 
-    def put(self, page: str, data: bytes) -> None:
+    def put(
+        self,
+        page: str,
+        data: bytes,
+        captured_at: float | None = None,
+        arrived_at: float | None = None,
+    ) -> float:
         """Take one picture; ignored if another page is the camera.
 
         Args:
             page: which page has sent it.
             data: a JPEG file of at most `MAX_FRAME` bytes; a larger one is ignored too.
+            captured_at: when the page's webcam gave it, as the page has worked it out, in seconds
+                of `time.perf_counter()`; None: on arrival. What cannot be is corrected.
+            arrived_at: when it came; None: now.
+
+        Returns:
+            How old it was when it came, in seconds.
         """
+        now = time.perf_counter() if arrived_at is None else arrived_at
+        at = now if captured_at is None or not math.isfinite(captured_at) else captured_at
+        at = min(max(at, now - _OLDEST), now)
         if page == self._owner and len(data) <= MAX_FRAME:
-            self._newest.put((data, time.perf_counter()))
+            # The page may have come to know its clock better; time does not go back for that.
+            self._latest = max(at, min(self._latest + _LEAST_STEP, now))
+            self._newest.put((data, self._latest))
+        return now - at
 
     def close(self) -> None:
         """End all waiting."""
@@ -91,7 +117,7 @@ class BrowserFeed:
         raise CameraLost("No page has sent a picture; press the camera's button on the panel.")
 
     def take(self, timeout: float) -> tuple[Image, float] | None:
-        """The newest picture and when it arrived, or None if none comes in `timeout` seconds."""
+        """The newest picture and when it was captured; None if none comes in `timeout` seconds."""
         until = time.perf_counter() + timeout
         while not self._closed.is_set():
             item = self._newest.take(max(until - time.perf_counter(), 0))

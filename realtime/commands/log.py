@@ -43,7 +43,7 @@ _MOST_KNOWN = 500
 """Different entries that are remembered in that time; more are no repetition of anything."""
 
 _log = logging.getLogger(__name__)
-_SECRET = re.compile(r"(key[=.])[\w-]{20,}")
+_SECRET = re.compile(r"((?:key|code)[=.])[\w-]{20,}")
 """The panel's key in an address or in the name of a socket's protocol. No code logs it; a library's
 error may quote a request."""
 

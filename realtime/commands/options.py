@@ -176,6 +176,7 @@ class RunChoices(_Photo):
         fit: how the photo fills the canvas.
         face: which face of the photo, from 1 on; None: the largest.
         panel: "auto", "off" or HOST:PORT.
+        panel_host: names of tunnels and proxies by which the panel is asked for, too.
         tls_cert: the panel's certificate, PEM; None: self-made where one is needed.
         tls_key: its key, PEM.
         seconds: how long to run, from 0.1 on; None: until it is stopped.
@@ -239,6 +240,15 @@ class RunChoices(_Photo):
             metavar="auto|off|HOST:PORT",
         ),
     ] = "auto"
+    panel_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A name by which browsers reach the panel through a tunnel or a proxy, such as "
+            "studio.example or localhost:9000; can be given several times.",
+            show_default=False,
+            metavar="NAME",
+        ),
+    ] = None
     tls_cert: Annotated[
         Path | None,
         typer.Option(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import sys
 import time
 import webbrowser
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -31,13 +33,21 @@ from realtime.canvas.output_gate import OutputGate
 from realtime.commands.options import RunChoices
 from realtime.commands.status_line import StatusLine, summary
 from realtime.commands.terminal import terminal_keys, terminal_press
-from realtime.panel.address import Address, has_screen, names_of, parse_address
+from realtime.panel.address import (
+    Address,
+    HostName,
+    has_screen,
+    names_of,
+    parse_address,
+    parse_host,
+)
 from realtime.panel.certificate import Certificate, given, self_made
 from realtime.panel.preview import Preview
 from realtime.paths import (
     avatars_folder,
     check_writable,
     config_folder,
+    output_key_file,
     settings_file,
     videos_folder,
 )
@@ -52,6 +62,9 @@ from realtime.session.source import photo_paths
 from realtime.sinks.base import SinkError
 from realtime.sinks.null import NullSink
 from realtime.sinks.registry import SinkChoice
+
+if TYPE_CHECKING:
+    from realtime.panel.server import Panel
 
 BROWSER = "browser"
 """What `--camera` says for the webcam of the panel's page."""
@@ -284,6 +297,7 @@ def run_live(choices: RunChoices, console: Console) -> None:
     address, certificate = parse_address(choices.panel), given(choices.tls_cert, choices.tls_key)
     if choices.camera == BROWSER and address is None:
         raise UserError("--camera browser takes the webcam of the panel; leave out --panel off.")
+    named = [parse_host(name) for name in choices.panel_host or ()]
     with StatusLine(console) as line, ExitStack() as stack:
         line.busy("Loading the models and preparing the avatar ...")
         signer = Signer(None, Claim(LIVE, choices.badge), line.note)
@@ -294,7 +308,7 @@ def run_live(choices: RunChoices, console: Console) -> None:
         pipeline, session = live.pipeline, live.session
         stack.callback(session.close)
         if address is not None:
-            stack.callback(_serve(live, address, certificate, line.note))
+            stack.callback(_serve(live, address, certificate, named, console, line.note))
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
             line.note("Press x to calibrate again, ? for all keys, Ctrl-C to stop.")
             stack.enter_context(terminal_keys(sys.stdin, terminal_press(session)))
@@ -320,27 +334,80 @@ def run_live(choices: RunChoices, console: Console) -> None:
 
 
 def _serve(
-    live: Live, address: Address, certificate: Certificate | None, notify: Callable[[str], None]
+    live: Live,
+    address: Address,
+    certificate: Certificate | None,
+    named: list[HostName],
+    console: Console,
+    notify: Callable[[str], None],
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
         certificate = self_made(config_folder(), names_of(address))
-    panel = Panel(live.session, live.preview, address, certificate, live.feed)
+
+    def tell_address() -> None:
+        notify(f"Panel: {panel.url if _own_eyes(console) else shown.keep(panel)}")
+
+    panel = Panel(
+        live.session,
+        live.preview,
+        address,
+        certificate,
+        live.feed,
+        named=named,
+        output_key=output_key_file(),
+        renewed=tell_address,
+    )
+    shown = _AddressFile()
     panel.start()
-    notify(f"Panel: {panel.url}")
+    tell_address()
     if certificate is not None and certificate.fingerprint is not None:
         notify(f"The browser asks about its certificate, SHA-256 {certificate.fingerprint}.")
     if not address.chosen and has_screen():
-        webbrowser.open(panel.url)
+        # Other accounts can read the browser's command line.
+        webbrowser.open(panel.url_for_one_use())
 
     def close() -> None:
         if live.feed is not None:
             live.feed.close()
         panel.close()
+        shown.close()
 
     return close
+
+
+def _own_eyes(console: Console) -> bool:
+    """Whether a console's lines go to whoever has started the program, and not into a file."""
+    try:
+        mode = os.fstat(console.file.fileno()).st_mode
+    except (OSError, ValueError, AttributeError):
+        return False
+    return console.file.isatty() or stat.S_ISFIFO(mode)
+
+
+class _AddressFile:
+    """The panel's address, in a file that only the user can read, until the run ends."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+
+    def keep(self, panel: Panel) -> str:
+        """Write it, and return what to tell the user."""
+        from realtime.panel.output_key import write_private
+
+        self._path = config_folder() / f"panel-{panel.place.rstrip('/').rpartition(':')[2]}.txt"
+        try:
+            write_private(self._path, f"{panel.url}\n")
+        except UserError as error:
+            return f"{panel.place} (its key is told to a terminal only: {error})"
+        return f"{panel.place} (with its key in {self._path}, which only you can read)"
+
+    def close(self) -> None:
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -40,6 +40,49 @@ class Address:
             return False
 
 
+@dataclass(frozen=True)
+class HostName:
+    """What a browser calls a computer.
+
+    Attributes:
+        name: in lower case; an address of IPv6 in brackets.
+        port: None: any, or none at all.
+    """
+
+    name: str
+    port: int | None
+
+
+def split_host(text: str) -> HostName:
+    """Name and port of a `Host`: "studio.local:8080", "[::1]:8080", "studio.local".
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?", text.lower())
+    if match is None:
+        raise ValueError("no host")
+    return HostName(match[1].rstrip(".") or match[1], None if match[2] is None else int(match[2]))
+
+
+def parse_host(text: str) -> HostName:
+    """What `--panel-host` says: a name, a name with a port, or a whole address.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    place = re.sub(r"^https?://", "", text.strip().lower()).partition("/")[0]
+    try:
+        if place.count(":") > 1 and "[" not in place:
+            place = f"[{ipaddress.ip_address(place)}]"
+        return split_host(place.encode("idna").decode("ascii") if place else "")
+    except ValueError as error:  # UnicodeError is one, too.
+        raise UserError(
+            f"--panel-host {text!r} cannot be used: give the name by which the browser asks, such "
+            "as studio.example or localhost:9000; every name by an option of its own."
+        ) from error
+
+
 def parse_address(text: str) -> Address | None:
     """What `--panel` says; None for "off".
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import secrets
+import socket
+import struct
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import asdict
 from importlib.resources import files
-from typing import Any
+from pathlib import Path
 from urllib.parse import unquote
 
 import uvicorn
@@ -22,20 +26,31 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import UserError
 from realtime.cameras.browser import MAX_FRAME, BrowserFeed
-from realtime.panel.address import Address, bind, names_of, with_port
+from realtime.panel.accounts import Accounts
+from realtime.panel.address import Address, HostName, bind, names_of, with_port
 from realtime.panel.certificate import Certificate
+from realtime.panel.output_key import OutputKey
+from realtime.panel.pages import CAMERA, OUTPUT, Page, wishes
 from realtime.panel.preview import Preview
-from realtime.panel.security import AccessKey, Guard
+from realtime.panel.security import (
+    AccessKey,
+    CodeUse,
+    Guard,
+    OneTimeCode,
+    authorization,
+    given_keys,
+)
 from realtime.session.avatar_library import MAX_UPLOAD
 from realtime.session.keys import KEYS
 from realtime.session.session import Command, Session
 
-_OUTPUT, _CAMERA = 1, 2
-"""The kinds of pictures; the first byte of each, which static/socket.js reads."""
+_CAPTURED = struct.Struct(">d")
+"""Before the JPEG of a page's webcam: when it was captured, in seconds of our own clock."""
 
 _IN_FLIGHT = 2
 """Pictures on their way: one that the page shows, and one that travels meanwhile."""
@@ -49,9 +64,6 @@ _MAX_PAGES = 16
 _MAX_TEXT = 20_000
 """Letters of a message; the page's longest has some hundred."""
 
-_WIDTHS = (320, 640, 1280, 1920, 3840)
-"""Pixels: thumbnails, half, 720p, 1080p, 4K."""
-
 _FILES = {
     "/": ("index.html", "text/html"),
     "/output": ("output.html", "text/html"),
@@ -59,35 +71,20 @@ _FILES = {
         f"/{name}": (name, "text/javascript" if name.endswith(".js") else "text/css")
         for name in (
             *("panel.js", "socket.js", "avatars.js", "controls.js", "figures.js", "keys.js"),
-            *("webcam.js", "output.js", "panel.css"),
+            *("webcam.js", "clock.js", "pace.js", "obs.js", "output.js", "panel.css"),
         )
     },
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 """Everything that can be fetched without the key: address to file and type."""
 
+_USED_UP = (
+    "This address was for one use and has been used, or is too old; open the one that the program "
+    "has printed."
+)
+_NOT_OURS = "The program does not know this account; open the address that it has printed."
+
 _log = logging.getLogger(__name__)
-
-
-@dataclass(eq=False)
-class _Page:
-    """One open page.
-
-    Attributes:
-        socket: to talk to it.
-        name: made here, new for every page.
-        shows: kind of picture to its width and frames per second.
-        in_flight: kind of picture to how many the page has not shown yet.
-        sending: held while a message is sent.
-        told: the revision of the state that it knows.
-    """
-
-    socket: WebSocket
-    name: str
-    shows: dict[int, tuple[int, float]] = field(default_factory=dict)
-    in_flight: dict[int, int] = field(default_factory=dict)
-    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
-    told: int = -1
 
 
 class Panel:
@@ -104,6 +101,10 @@ class Panel:
         address: Address,
         certificate: Certificate | None = None,
         feed: BrowserFeed | None = None,
+        *,
+        named: Collection[HostName] = (),
+        output_key: Path | None = None,
+        renewed: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the address; nothing is answered before `start`.
 
@@ -113,6 +114,9 @@ class Panel:
             address: where to listen.
             certificate: for https; needed for anything but this computer alone.
             feed: where the pictures of a page's webcam go, if they are wanted.
+            named: names of tunnels and proxies by which it may be asked for, too.
+            output_key: the file of the output page's fixed key; None: there is none.
+            renewed: called when `key` was made anew, because its code was used twice.
 
         Raises:
             UserError: it cannot listen there, or it would be open to others unencrypted.
@@ -123,14 +127,18 @@ class Panel:
                 "--tls-cert and --tls-key."
             )
         self.key = AccessKey()
+        self._code: OneTimeCode | None = None
+        self._output_key = OutputKey(output_key)
+        self._renewed = renewed
+        self._accounts = Accounts()
         self._session = session
         self._preview = preview
         self._feed = feed
         self._secure = certificate is not None
-        self._listener = bind(address)
-        port = int(self._listener.getsockname()[1])
-        self._hosts = [with_port(name, port) for name in names_of(address)]
-        self._pages: set[_Page] = set()
+        self._listener = self._listen_at(address)
+        self._port = int(self._listener.getsockname()[1])
+        self._hosts = [with_port(name, self._port) for name in names_of(address)]
+        self._pages: set[Page] = set()
         self._figures: tuple[float, str] = (-1.0, "")
         self._contents = {
             path: ((files("realtime.panel") / "static" / name).read_bytes(), kind)
@@ -140,13 +148,22 @@ class Panel:
             routes=[
                 *(Route(path, self._file, methods=["GET"]) for path in _FILES),
                 Route("/key", self._check, methods=["GET"]),
+                Route("/enter", self._enter, methods=["POST"]),
                 Route("/thumbnails/{identity:str}", self._thumbnail, methods=["GET"]),
                 Route("/avatars", self._add, methods=["POST"]),
                 WebSocketRoute("/live", self._live),
             ],
             exception_handlers={Exception: self._failed},
         )
-        guarded = Guard(app, self._hosts, not address.loopback, self._secure)
+        guarded = Guard(
+            app,
+            self._hosts,
+            not address.loopback,
+            self._secure,
+            named=named,
+            accounts=None if named else self._accounts,
+            tell=session.say,
+        )
         self._server = uvicorn.Server(
             uvicorn.Config(
                 guarded,
@@ -154,9 +171,10 @@ class Panel:
                 log_level="critical",  # The terminal belongs to the status line.
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # Anybody can say from where a request comes.
                 lifespan="off",
                 ws="websockets-sansio",
-                ws_max_size=MAX_FRAME + 1,
+                ws_max_size=MAX_FRAME + _CAPTURED.size + 1,
                 ws_per_message_deflate=False,  # JPEG does not become smaller.
                 timeout_graceful_shutdown=1,
                 limit_concurrency=16 * _MAX_PAGES,
@@ -169,12 +187,21 @@ class Panel:
     @property
     def url(self) -> str:
         """The address of the page, with the key where no server and no log sees it."""
-        return self.url_of("/")
+        return f"{self.place}#key={self.key.text}"
 
-    def url_of(self, path: str) -> str:
-        """The address of one of the pages, with the key."""
+    @property
+    def place(self) -> str:
+        """The address of the page, without a key."""
         scheme = "https" if self._secure else "http"
-        return f"{scheme}://{self._hosts[0]}{path}#key={self.key.text}"
+        return f"{scheme}://{self._hosts[0]}/"
+
+    def url_for_one_use(self) -> str:
+        """The address of the page, with a code that opens it once: for a browser's command line.
+
+        Every call makes a new code, and the one before opens nothing any more.
+        """
+        self._code = OneTimeCode()
+        return f"{self.place}#code={self._code.text}"
 
     def start(self) -> None:
         """Begin to answer."""
@@ -186,6 +213,20 @@ class Panel:
         if self._thread.is_alive():
             self._thread.join(5.0)
         self._listener.close()
+
+    def _listen_at(self, address: Address) -> socket.socket:
+        """Where the user says; else where the output page's fixed address is, if that is free."""
+        fixed = self._output_key.port
+        if address.chosen or address.port or fixed is None:
+            return bind(address)
+        try:
+            return bind(Address(address.host, fixed))
+        except UserError:
+            self._session.say(
+                f"Another program has port {fixed}, so the output page's fixed address shows "
+                "nothing of this run; end that program, or make a new address on the panel."
+            )
+            return bind(address)
 
     def _serve(self) -> None:
         try:
@@ -203,11 +244,49 @@ class Panel:
         content, kind = self._contents[request.url.path]
         return Response(content, media_type=kind)
 
+    def _opened(self, scope: Scope) -> bool:
+        """Whether a request has the key of the run."""
+        return any(self.key.fits(key) for key in given_keys(scope))
+
+    def _shown(self, scope: Scope) -> bool:
+        """Whether a request may see the output page."""
+        return self._opened(scope) or any(map(self._output_key.fits, given_keys(scope)))
+
     async def _check(self, request: Request) -> Response:
-        return Response(status_code=204 if self.key.opens(request.scope) else 401)
+        return Response(status_code=204 if self._shown(request.scope) else 401)
+
+    async def _enter(self, request: Request) -> Response:
+        """Give the key for the code of `url_for_one_use`."""
+        own = self._accounts.own(self._accounts.owner(request.scope))
+        # Where the system tells whose program asks, it must be ours: others can read the code.
+        if self._accounts.known and own is not True:
+            return Response(_NOT_OURS, 403, media_type="text/plain")
+        use = CodeUse.WRONG
+        if self._code is not None:
+            use = self._code.use(authorization(request.scope, "code") or "")
+        if use is CodeUse.FIRST:
+            return JSONResponse({"key": self.key.text})
+        if use is CodeUse.AGAIN and own is None:
+            await self._shut_out()
+        return Response(_USED_UP, 410, media_type="text/plain")
+
+    async def _shut_out(self) -> None:
+        """Two had the code, and nobody can tell who was the user: both lose what it gave."""
+        self._code = None
+        self.key.renew()
+        self._session.say(
+            "The page's address for one use was used twice, so somebody else may have seen the "
+            "panel; every page was shut out. Open the new address."
+        )
+        self._renewed()
+        await self._close_pages(lambda page: page.everything)
+
+    async def _close_pages(self, which: Callable[[Page], bool]) -> None:
+        closing = [page.socket.close(4401) for page in self._pages if which(page)]
+        await asyncio.gather(*closing, return_exceptions=True)
 
     async def _thumbnail(self, request: Request) -> Response:
-        if not self.key.opens(request.scope):
+        if not self._opened(request.scope):
             return Response(status_code=401)
         picture = self._session.thumbnail(request.path_params["identity"])
         if not picture:
@@ -215,7 +294,7 @@ class Panel:
         return Response(picture, media_type="image/jpeg")
 
     async def _add(self, request: Request) -> Response:
-        if not self.key.opens(request.scope):
+        if not self._opened(request.scope):
             return Response(status_code=401)
         name = unquote(request.headers.get("x-name", ""))[:200]
         too_large = f"Photos of up to {MAX_UPLOAD // 1_000_000} MB can be added; use a smaller one."
@@ -234,29 +313,17 @@ class Panel:
         return JSONResponse({"id": entry.id}, 201)
 
     async def _live(self, web: WebSocket) -> None:
-        if not self.key.opens(web.scope):
+        if not self._shown(web.scope):
             await web.close(4401)
             return
         await web.accept(subprotocol="panel")
         if len(self._pages) >= _MAX_PAGES:
             await web.close(4429, "Too many pages are open; close one.")
             return
-        page = _Page(web, secrets.token_hex(8))
+        page = Page(web, secrets.token_hex(8), self._opened(web.scope))
         self._pages.add(page)
         try:
-            await self._greet(page)
-            jobs = [
-                asyncio.create_task(job)
-                for job in (self._tell(page), self._show(page, _OUTPUT), self._show(page, _CAMERA))
-            ]
-            try:
-                await self._listen(page)
-            finally:
-                for job in jobs:
-                    job.cancel()
-                for ended in await asyncio.gather(*jobs, return_exceptions=True):
-                    if isinstance(ended, Exception):
-                        _log.debug("a page is told nothing more", exc_info=ended)
+            await self._attend(page)
         except (WebSocketDisconnect, RuntimeError) as error:
             _log.debug("a page is gone", exc_info=error)
         except Exception as error:
@@ -268,25 +335,33 @@ class Panel:
                 self._feed.end(page.name)
                 self._session.touch()
 
-    async def _greet(self, page: _Page) -> None:
-        await self._send(
-            page,
+    async def _attend(self, page: Page) -> None:
+        """Show a page what it may see, and do what it asks for, until it is gone."""
+        work = [self._show(page, OUTPUT), page.answer()]
+        if page.everything:
+            await self._greet(page)
+            work += [self._tell(page), self._show(page, CAMERA)]
+        jobs = [asyncio.create_task(job) for job in work]
+        try:
+            await self._listen(page)
+        finally:
+            for job in jobs:
+                job.cancel()
+            for ended in await asyncio.gather(*jobs, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    _log.debug("a page is told nothing more", exc_info=ended)
+
+    async def _greet(self, page: Page) -> None:
+        await page.send(
             {
                 "keys": [asdict(key) for key in KEYS],
                 "page": page.name,
                 "webcam": self._feed is not None,
                 "upload": MAX_UPLOAD,
-            },
+            }
         )
 
-    async def _send(self, page: _Page, message: dict[str, Any]) -> None:
-        await self._send_text(page, json.dumps(message, allow_nan=False))
-
-    async def _send_text(self, page: _Page, text: str) -> None:
-        async with page.sending:
-            await page.socket.send_text(text)
-
-    async def _tell(self, page: _Page) -> None:
+    async def _tell(self, page: Page) -> None:
         """Keep a page up to date about state and figures."""
         figures_at = 0.0
         while True:
@@ -295,11 +370,11 @@ class Panel:
                 state = await asyncio.to_thread(self._session.state)
                 page.told = state["revision"]
                 camera = None if self._feed is None else self._feed.owner
-                await self._send(page, {"state": {**state, "camera_page": camera}})
+                await page.send({"state": {**state, "camera_page": camera}})
             now = time.monotonic()
             if now - figures_at >= _FIGURES_EVERY:
                 figures_at = now
-                await self._send_text(page, self._figures_text(now))
+                await page.send_text(self._figures_text(now))
             await asyncio.sleep(0.05)
 
     def _figures_text(self, now: float) -> str:
@@ -310,7 +385,7 @@ class Panel:
             self._figures = now, text
         return text
 
-    async def _show(self, page: _Page, kind: int) -> None:
+    async def _show(self, page: Page, kind: int) -> None:
         """Send a page one kind of picture as fast as it wants and can."""
         before: bytes | None = None
         due = time.monotonic()
@@ -325,18 +400,16 @@ class Panel:
             if page.in_flight.get(kind, 0) >= _IN_FLIGHT:
                 continue
             # A millisecond of OpenCV, which holds up no other thread; handing it to one costs more.
-            if kind == _OUTPUT:
+            if kind == OUTPUT:
                 picture = self._preview.output(width, before)
             else:
                 picture = self._preview.camera(before)
             if picture is None:
                 continue
             before = picture
-            page.in_flight[kind] = page.in_flight.get(kind, 0) + 1
-            async with page.sending:
-                await page.socket.send_bytes(bytes([kind]) + picture)
+            await page.send_picture(kind, picture)
 
-    async def _listen(self, page: _Page) -> None:
+    async def _listen(self, page: Page) -> None:
         """Do what a page asks for until it is gone."""
         while True:
             message = await page.socket.receive()
@@ -344,32 +417,47 @@ class Panel:
                 return
             data = message.get("bytes")
             if data is not None:
-                if self._feed is not None:
-                    self._feed.put(page.name, data)
+                self._take(page, data)
                 continue
             try:
                 await self._obey(page, message.get("text") or "")
             except UserError as error:
-                await self._send(page, {"refused": str(error)})
+                await page.send({"refused": str(error)})
 
-    async def _obey(self, page: _Page, text: str) -> None:
+    def _take(self, page: Page, data: bytes) -> None:
+        """Take a picture of a page's webcam, and tell the page that it is here."""
+        now = time.perf_counter()
+        if self._feed is None or not page.everything or len(data) <= _CAPTURED.size:
+            return
+        captured_at = _CAPTURED.unpack_from(data)[0]
+        age = self._feed.put(page.name, data[_CAPTURED.size :], captured_at, now)
+        page.took(age)
+
+    async def _obey(self, page: Page, text: str) -> None:
         try:
             asked = json.loads(text) if len(text) <= _MAX_TEXT else None
         except (ValueError, RecursionError):
             asked = None
         if isinstance(asked, dict) and "seen" in asked:
             kind = asked["seen"]
-            if kind in (_OUTPUT, _CAMERA):
+            if kind in (OUTPUT, CAMERA):
                 page.in_flight[kind] = max(page.in_flight.get(kind, 0) - 1, 0)
         elif isinstance(asked, dict) and "show" in asked:
-            page.shows = _wishes(asked["show"])
+            page.shows = wishes(asked["show"])
             page.in_flight.clear()
+        elif not page.everything:
+            raise UserError("This page only shows the output.")
+        elif isinstance(asked, dict) and "ping" in asked:
+            if isinstance(asked["ping"], (int, float)) and math.isfinite(asked["ping"]):
+                page.pong(asked["ping"], time.perf_counter())
         elif isinstance(asked, dict) and "webcam" in asked:
             self._webcam(page, asked["webcam"] is True)
+        elif isinstance(asked, dict) and "output_key" in asked:
+            await self._fixed_key(page, asked["output_key"])
         else:
             await asyncio.to_thread(self._session.do, Command.parse(asked))
 
-    def _webcam(self, page: _Page, on: bool) -> None:
+    def _webcam(self, page: Page, on: bool) -> None:
         if self._feed is None:
             raise UserError("This run has a camera; start one with --camera browser.")
         if on:
@@ -378,24 +466,12 @@ class Panel:
             self._feed.end(page.name)
         self._session.touch()
 
-
-def _wishes(asked: object) -> dict[int, tuple[int, float]]:
-    """The pictures a page wants: kind to width and frames per second.
-
-    Raises:
-        UserError: that is not what it says.
-    """
-    shows: dict[int, tuple[int, float]] = {}
-    known = {"output": _OUTPUT, "camera": _CAMERA}
-    if not isinstance(asked, dict):
-        raise UserError("That is not a list of pictures.")
-    for name, wish in asked.items():
-        kind = known.get(name)
-        if kind is None or not isinstance(wish, dict):
-            raise UserError("That is not a list of pictures.")
-        width, fps = wish.get("width", 640), wish.get("fps", 15)
-        if type(width) is not int or not isinstance(fps, (int, float)) or not 0.5 <= fps <= 60:
-            raise UserError("Pictures have a width and 0.5 to 60 frames per second.")
-        # A few widths only, so that pages share pictures.
-        shows[kind] = next((one for one in _WIDTHS if one >= width), _WIDTHS[-1]), float(fps)
-    return shows
+    async def _fixed_key(self, page: Page, wish: object) -> None:
+        """Make or revoke the output page's fixed key, and tell the page that asked what it is."""
+        if wish == "make":
+            self._output_key.make(self._port)
+        elif wish == "revoke":
+            self._output_key.revoke()
+        if wish in ("make", "revoke"):
+            await self._close_pages(lambda one: not one.everything)
+        await page.send({"output_key": self._output_key.text or ""})

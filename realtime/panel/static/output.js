@@ -7,11 +7,11 @@ const banner = document.getElementById("banner");
 
 const link = new Link({
   picture: (kind, bitmap) => draw(canvas, bitmap),
-  status(status) {
+  status(status, refusal) {
     banner.hidden = status === "open";
     banner.textContent =
       status === "wrong key"
-        ? "This page has no valid key: open the address that the program has printed."
+        ? refusal || "This page has no valid key: open the address that the program has printed."
         : "The program cannot be reached; it may have ended.";
     document.body.dataset.status = status;
   },

@@ -4,6 +4,7 @@ import { Avatars } from "/avatars.js";
 import { Controls } from "/controls.js";
 import { Figures } from "/figures.js";
 import { Keys } from "/keys.js";
+import { OutputAddress } from "/obs.js";
 import { draw, Link } from "/socket.js";
 import { Webcam } from "/webcam.js";
 
@@ -21,9 +22,10 @@ function tell(line) {
   setTimeout(() => item.remove(), 9000);
 }
 
-function showStatus(status) {
+function showStatus(status, refusal) {
   $("banner").hidden = status === "open";
-  $("banner").textContent = status === "wrong key" ? WRONG_KEY : LOST;
+  $("banner").textContent = status === "wrong key" ? refusal || WRONG_KEY : LOST;
+  $("enter").hidden = status !== "wrong key";
   if (status !== "open") {
     $("face").textContent = "not connected";
     $("face").classList.add("warn");
@@ -54,6 +56,8 @@ const link = new Link({
   figures: (values) => figures.show(values),
   picture: (kind, bitmap) => draw($(kind), bitmap),
   refused: tell,
+  taken: (ages) => webcam.taken(ages),
+  outputKey: (key) => outputAddress.show(key),
   status: showStatus,
 });
 const avatars = new Avatars(link, tell);
@@ -61,6 +65,7 @@ const controls = new Controls(link);
 const figures = new Figures();
 const keys = new Keys(link);
 const webcam = new Webcam(link, tell);
+const outputAddress = new OutputAddress(link);
 
 function choosePictures() {
   const seen = !document.hidden;
@@ -72,7 +77,13 @@ document.addEventListener("visibilitychange", choosePictures);
 addEventListener("resize", choosePictures);
 $("output-link").addEventListener("click", (event) => {
   event.preventDefault();
-  open(`/output#key=${link.key}`, "_blank", "noopener");
+  // The new tab gets a copy of this one's storage, so that no address has the key.
+  open("/output", "_blank");
+});
+$("enter").addEventListener("submit", (event) => {
+  event.preventDefault();
+  link.use($("enter-key").value);
+  $("enter-key").value = "";
 });
 choosePictures();
 link.connect();

@@ -1,39 +1,66 @@
 // The connection to the program: one socket for text and pictures, and requests with the key.
 
+import { Clock } from "/clock.js";
+
 const STORE = "key";
 const OUTPUT = 1;
 const CAMERA = 2;
 
-function takeKey() {
-  const found = /^#key=([\w-]+)$/.exec(location.hash);
-  if (found) {
-    sessionStorage.setItem(STORE, found[1]);
-    // The key does not stay in the address bar, where a shared screen would show it.
-    history.replaceState(null, "", location.pathname);
-  }
+// Key or code do not stay in the address bar, where a shared screen would show them.
+function takeFromAddress(name) {
+  const found = new RegExp(`^#${name}=([\\w-]+)$`).exec(location.hash);
+  if (found) history.replaceState(null, "", location.pathname);
+  return found?.[1] ?? "";
+}
+
+function keepKey(key) {
+  // Of this tab and this origin, port included; a cookie would go to every port of this computer.
+  if (key) sessionStorage.setItem(STORE, key);
   return sessionStorage.getItem(STORE) ?? "";
 }
 
 export class Link {
   // handlers: greeting(message), state(state), figures(figures), picture(kind, bitmap),
-  // refused(sentence), status("open" | "lost" | "wrong key").
+  // refused(sentence), taken(ages), outputKey(key), status("open" | "lost" | "wrong key", sentence).
   constructor(handlers) {
     this.handlers = handlers;
-    this.key = takeKey();
+    this.code = takeFromAddress("code");
+    this.key = keepKey(takeFromAddress("key"));
+    this.clock = new Clock(this);
     this.shows = {};
     this.wait = 300;
     this.socket = null;
-    addEventListener("hashchange", () => {
-      const key = takeKey();
-      if (key !== this.key) {
-        this.key = key;
-        this.socket?.close();
-        this.connect();
-      }
-    });
+    addEventListener("hashchange", () => this.use(takeFromAddress("key")));
   }
 
-  connect() {
+  // Another key, from the address bar or typed in: the key itself, or an address that ends in it.
+  use(text) {
+    const found = /(?:^|#key=)([\w-]{20,})\s*$/.exec(text);
+    if (!found || found[1] === this.key) return;
+    this.key = keepKey(found[1]);
+    this.code = "";
+    this.socket?.close();
+    this.connect();
+  }
+
+  // The key for the code of an address that is good for one use.
+  async enter() {
+    const headers = { Authorization: `Code ${this.code}` };
+    const answer = await fetch("/enter", { method: "POST", headers });
+    this.code = "";
+    if (answer.ok) this.key = keepKey((await answer.json()).key);
+    else this.refusal = (await answer.text()).trim();
+  }
+
+  async connect() {
+    if (this.code) {
+      try {
+        await this.enter();
+      } catch {
+        this.again("lost");
+        return;
+      }
+    }
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(
       `${scheme}://${location.host}/live`,
@@ -42,6 +69,7 @@ export class Link {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.wait = 300;
+      this.refusal = "";
       this.handlers.status("open");
       this.send({ show: this.shows });
     };
@@ -60,7 +88,11 @@ export class Link {
     } catch {
       // The program is gone; it may come back.
     }
-    this.handlers.status(status);
+    this.again(status);
+  }
+
+  again(status) {
+    this.handlers.status(status, this.refusal);
     if (status === "lost") {
       setTimeout(() => this.connect(), this.wait);
       this.wait = Math.min(this.wait * 2, 5000);
@@ -73,6 +105,9 @@ export class Link {
       return;
     }
     const message = JSON.parse(data);
+    if (message.pong) for (const [asked, there] of message.pong) this.clock.hear(asked, there);
+    if (message.taken?.length) this.handlers.taken?.(message.taken);
+    if (message.output_key !== undefined) this.handlers.outputKey?.(message.output_key);
     if (message.keys) this.handlers.greeting?.(message);
     if (message.state) this.handlers.state?.(message.state);
     if (message.figures) this.handlers.figures?.(message.figures);
@@ -96,13 +131,12 @@ export class Link {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
-  // One picture of this page's webcam; false if the line is busy and it was not sent.
-  sendPicture(blob) {
-    if (this.socket?.readyState !== WebSocket.OPEN || this.socket.bufferedAmount > 200_000) {
-      return false;
-    }
-    this.socket.send(blob);
-    return true;
+  // One picture of this page's webcam, and when it was captured: milliseconds of performance.now().
+  async sendPicture(blob, capturedAt) {
+    const data = new Uint8Array(8 + blob.size);
+    new DataView(data.buffer).setFloat64(0, this.clock.there(capturedAt));
+    data.set(new Uint8Array(await blob.arrayBuffer()), 8);
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(data);
   }
 
   do(name, value = null) {

@@ -1,7 +1,9 @@
 // This page's webcam as the camera of the run (--camera browser).
 
+import { Pace } from "/pace.js";
+
 const $ = (id) => document.getElementById(id);
-const QUALITY = 0.85;
+const DRIFT = 1e-4; // The webcam's clock and the page's part by less than this.
 
 export class Webcam {
   constructor(link, tell) {
@@ -10,12 +12,16 @@ export class Webcam {
     this.page = null;
     this.wanted = false;
     this.stream = null;
+    this.pace = new Pace(link.clock);
+    this.behind = { at: 0, lag: Infinity };
     $("webcam-button").addEventListener("click", () => this.start());
   }
 
   greet(message) {
     this.wanted = message.webcam;
     this.page = message.page;
+    this.pace.start();
+    if (this.wanted) this.link.clock.start();
     // After the connection was lost, the same page goes on sending.
     if (this.stream) this.link.send({ webcam: true });
   }
@@ -57,18 +63,57 @@ export class Webcam {
     this.link.send({ webcam: false });
   }
 
+  // Pictures have arrived, so many seconds old.
+  taken(ages) {
+    for (const age of ages) this.pace.taken(age, performance.now());
+  }
+
+  // Whether a picture may go to the program now; says what time it is there as long as it asks.
+  ready() {
+    this.link.clock.askNowAndThen();
+    return this.pace.may(performance.now());
+  }
+
+  // When a frame was captured, in milliseconds of performance.now(), from its own time stamp: the
+  // frame that came the quickest came at once.
+  capturedAt(stamp) {
+    const now = performance.now();
+    const { at, lag } = this.behind;
+    this.behind = { at: now, lag: Math.min(now - stamp, lag + DRIFT * (now - at)) };
+    return stamp + this.behind.lag;
+  }
+
+  // A canvas that is as large as pictures may be.
+  resize(canvas, width, height) {
+    const scale = Math.min(1, this.pace.width / width);
+    canvas.width = Math.round(width * scale);
+    canvas.height = Math.round(height * scale);
+    return canvas.getContext("2d");
+  }
+
+  async send(blob, capturedAt) {
+    this.pace.sent(capturedAt, performance.now());
+    await this.link.sendPicture(blob, capturedAt);
+  }
+
   // Goes on at full rate when the page is in the background.
   async readTrack(track) {
     const reader = new MediaStreamTrackProcessor({ track, maxBufferSize: 1 }).readable.getReader();
     const canvas = new OffscreenCanvas(2, 2);
+    this.behind.lag = Infinity;
     while (this.stream) {
       const { done, value: frame } = await reader.read();
       if (done) break;
-      canvas.width = frame.displayWidth;
-      canvas.height = frame.displayHeight;
-      canvas.getContext("2d").drawImage(frame, 0, 0);
+      const capturedAt = this.capturedAt(frame.timestamp / 1000);
+      if (!this.ready()) {
+        frame.close();
+        continue;
+      }
+      const pen = this.resize(canvas, frame.displayWidth, frame.displayHeight);
+      pen.drawImage(frame, 0, 0, canvas.width, canvas.height);
       frame.close();
-      this.link.sendPicture(await canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY }));
+      const { quality } = this.pace;
+      await this.send(await canvas.convertToBlob({ type: "image/jpeg", quality }), capturedAt);
     }
   }
 
@@ -79,21 +124,28 @@ export class Webcam {
     video.srcObject = this.stream;
     await video.play();
     const canvas = document.createElement("canvas");
-    const step = () => {
+    const next = () => {
+      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(step);
+      else setTimeout(step, 33);
+    };
+    const step = (_, frame) => {
       if (!this.stream) return;
-      canvas.width = video.videoWidth;
-      canvas.height = video.videoHeight;
-      canvas.getContext("2d").drawImage(video, 0, 0);
+      if (!this.ready()) {
+        next();
+        return;
+      }
+      const capturedAt = frame?.captureTime ?? performance.now();
+      const pen = this.resize(canvas, video.videoWidth, video.videoHeight);
+      pen.drawImage(video, 0, 0, canvas.width, canvas.height);
       canvas.toBlob(
-        (blob) => {
-          if (blob) this.link.sendPicture(blob);
-          if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(step);
-          else setTimeout(step, 33);
+        async (blob) => {
+          if (blob) await this.send(blob, capturedAt);
+          next();
         },
         "image/jpeg",
-        QUALITY,
+        this.pace.quality,
       );
     };
-    step();
+    next();
   }
 }

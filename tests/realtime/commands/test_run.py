@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from rich.console import Console
 
 from models.errors import UserError
 from realtime.commands import run as live
@@ -93,6 +95,16 @@ def test_a_missing_camera_leaves_an_existing_recording_alone(tmp_path: Path) -> 
     with pytest.raises(UserError, match="nothing.mp4"):
         live.build(choices, print).pipeline.run()
     assert record.read_bytes() == b"precious"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other pipes")
+def test_the_panel_s_key_is_printed_for_eyes_and_not_into_files(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with (tmp_path / "log.txt").open("w") as file, os.fdopen(writing, "w") as pipe:
+        assert not live._own_eyes(Console(file=file, force_terminal=True))
+        assert live._own_eyes(Console(file=pipe))
+    os.close(reading)
+    assert not live._own_eyes(Console(file=io.StringIO()))
 
 
 def frames(path: Path) -> list[Any]:

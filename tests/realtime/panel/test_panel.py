@@ -10,9 +10,6 @@ import os
 import ssl
 import stat
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ import numpy as np
 import PIL.Image
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from models.errors import UserError
@@ -32,113 +29,13 @@ from realtime.cameras.base import CameraLost
 from realtime.cameras.browser import BrowserFeed
 from realtime.panel.address import Address, names_of, parse_address
 from realtime.panel.certificate import given, self_made
-from realtime.panel.preview import CAMERA_WIDTH, Preview, draw_driver
+from realtime.panel.preview import CAMERA_WIDTH, draw_driver
 from realtime.panel.security import AccessKey
-from realtime.panel.server import Panel
 from realtime.session.avatar_library import MAX_UPLOAD
 from realtime.session.settings import Settings
 from scripts.rigs.fakes import face
-from tests.session_rig import Rig, photo, three_avatars, wait
-
-
-class Served:
-    """A panel that answers, and a client of it."""
-
-    def __init__(self, rig: Rig, **options: Any) -> None:
-        self.rig = rig
-        preview = Preview(
-            rig.gate,
-            rig.view,
-            lambda: rig.animation.reference_face,
-            lambda: rig.session.settings,
-        )
-        address = options.pop("address", Address())
-        self.panel = Panel(rig.session, preview, address, **options)
-        self.panel.start()
-        self.host = self.panel.url.split("/")[2]
-        self.port = int(self.host.rpartition(":")[2])
-        self.origin = self.panel.url.split("/#")[0]
-
-    def ask(
-        self, path: str, method: str = "GET", body: Any = None, key: bool = True, **headers: str
-    ) -> tuple[int, dict[str, str], bytes]:
-        """One request: status, headers, body."""
-        sent = {"Host": self.host, "Origin": self.origin}
-        if key:
-            sent["Authorization"] = f"Bearer {self.panel.key.text}"
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        for name, value in sent.items():
-            if value:
-                connection.putheader(name, value)
-        if body is not None and "Content_Length" not in headers:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders()
-        if body is not None:
-            connection.send(body)
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        return answer.status, {k.lower(): v for k, v in answer.getheaders()}, text
-
-    @contextmanager
-    def page(self, **changes: Any) -> Iterator[ClientConnection]:
-        """A page's socket."""
-        options: dict[str, Any] = {
-            "origin": Origin(self.origin),
-            "subprotocols": [Subprotocol("panel"), Subprotocol(f"key.{self.panel.key.text}")],
-            "compression": None,
-            "max_size": 10_000_000,
-            "proxy": None,
-            **changes,
-        }
-        with connect(f"ws://127.0.0.1:{self.port}/live", **options) as socket:
-            yield socket
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    rig = three_avatars(tmp_path)
-    rig.start()
-    served = Served(rig, feed=BrowserFeed())
-    yield served
-    served.panel.close()
-    rig.close()
-
-
-def next_of(page: ClientConnection, name: str) -> Any:
-    """The next message of this name; pictures and others are passed over."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        data = page.recv(20)
-        if isinstance(data, str) and name in (message := json.loads(data)):
-            return message[name]
-    raise AssertionError(f"no {name} came")
-
-
-def next_picture(page: ClientConnection, kind: int) -> Image:
-    """The next picture of this kind; all are said to be seen."""
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        data = page.recv(20)
-        if isinstance(data, bytes):
-            page.send(json.dumps({"seen": data[0]}))
-            if data[0] == kind:
-                return np.asarray(PIL.Image.open(io.BytesIO(data[1:])))
-    raise AssertionError("no picture came")
-
-
-def state_where(page: ClientConnection, true: Any) -> Any:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        if true(state := next_of(page, "state")):
-            return state
-    raise AssertionError("the state did not come")
-
-
-def do(page: ClientConnection, name: str, value: Any = None) -> None:
-    page.send(json.dumps({"do": name, "value": value}))
+from tests.panel_rig import Served, captured, do, jpeg, next_of, next_picture, state_where
+from tests.session_rig import photo, three_avatars, wait
 
 
 def test_the_page_and_its_parts_come_guarded(served: Served) -> None:
@@ -366,32 +263,26 @@ def test_what_fails_is_logged_and_the_key_is_not(
     assert served.panel.key.text not in caplog.text
 
 
-def jpeg(level: int, size: tuple[int, int] = (64, 48)) -> bytes:
-    data = io.BytesIO()
-    PIL.Image.new("RGB", size, (level, 10, 10)).save(data, "JPEG")
-    return data.getvalue()
-
-
 def test_the_webcam_of_a_page(served: Served) -> None:
     feed = served.panel._feed
     assert feed is not None
     with served.page() as one, served.page() as two:
         one.send(json.dumps({"webcam": True}))
         owner = state_where(one, lambda state: state["camera_page"])["camera_page"]
-        one.send(jpeg(200))
+        one.send(captured(200))
         with feed.open() as camera:
             assert camera.name == "webcam of the page 64x48"
             frame = camera.read()
             assert frame.image.shape == (48, 64, 3) and abs(int(frame.image[0, 0, 0]) - 200) < 6
-            two.send(jpeg(50))
+            two.send(captured(50))
             next_of(two, "figures")
-            one.send(jpeg(100))
+            one.send(captured(100))
             second = camera.read()
             assert abs(int(second.image[0, 0, 0]) - 100) < 6, "another page is not heard"
             assert second.captured_at > frame.captured_at and second.index == 1
             two.send(json.dumps({"webcam": True}))
             state_where(one, lambda state: state["camera_page"] not in (None, owner))
-            two.send(jpeg(50))
+            two.send(captured(50))
             assert abs(int(camera.read().image[0, 0, 0]) - 50) < 6, "the last one to begin is"
     wait(lambda: feed.owner is None)
 
