@@ -17,13 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import platformdirs
-
 from models.errors import UserError
+from models.folders import kept
 from models.locking import exclusive
 
 CACHE_VARIABLE = "AVATARIFY_CACHE"
-"""The environment variable that names another cache folder."""
+"""The environment variable that names another folder for the cache alone."""
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the bytes that are there and the bytes that there will be."""
@@ -74,11 +73,9 @@ class _Interrupted(_SourceFailed):
 
 
 def cache_folder() -> Path:
-    """The folder of fetched files: `AVATARIFY_CACHE`, else the user's cache folder."""
+    """The folder of fetched files: `AVATARIFY_CACHE`, else where the user's caches are."""
     chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    return Path(platformdirs.user_cache_dir("avatarify-like", appauthor=False))
+    return Path(os.path.expanduser(chosen)) if chosen else kept("cache")
 
 
 def fetch(

@@ -23,8 +23,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import onnxruntime as ort
 
+from models import onnx_build
 from models.artifacts import cache_folder
-from models.environment import cores, pip_command
+from models.environment import cores
 from models.errors import UserError
 
 DEVICE_VARIABLE = "AVATARIFY_DEVICE"
@@ -55,7 +56,7 @@ class ComputeDevice:
         provider: ONNX Runtime's name.
         memory: what IO binding calls its memory.
         precisions: of a model's files, best first.
-        packages: what brings it, for pip.
+        packages: what brings it, for pip: a build of ONNX Runtime, then what it needs besides.
     """
 
     key: str
@@ -72,7 +73,7 @@ DEVICES: tuple[ComputeDevice, ...] = (
         "TensorRT",
         "TensorrtExecutionProvider",
         "cuda",
-        packages="tensorrt-cu12",
+        packages="onnxruntime-gpu[cuda,cudnn] tensorrt-cu12",
     ),
     ComputeDevice(
         "cuda",
@@ -90,7 +91,9 @@ DEVICES: tuple[ComputeDevice, ...] = (
         packages="onnxruntime-directml",
     ),
     # OpenVINO computes in bfloat16 by itself where the processor can, whatever the file's type.
-    ComputeDevice("openvino", "OpenVINO", "OpenVINOExecutionProvider"),
+    ComputeDevice(
+        "openvino", "OpenVINO", "OpenVINOExecutionProvider", packages="onnxruntime-openvino"
+    ),
     ComputeDevice("cpu", "CPU", "CPUExecutionProvider", precisions=("int8", "fp32", "fp16")),
 )
 """In the order in which they are tried."""
@@ -103,17 +106,28 @@ class Refusal:
     Attributes:
         label: what people call it.
         reason: why, a clause without a full stop.
+        remedy: the command that mends it, or "".
     """
 
     label: str
     reason: str
+    remedy: str = ""
 
     def __str__(self) -> str:
         return f"{self.label} is not used: {self.reason}"
 
 
 class Unusable(Exception):
-    """A device does not work; the text says why."""
+    """A device does not work; the text says why.
+
+    Attributes:
+        remedy: the command that mends it, or "".
+    """
+
+    def __init__(self, reason: str, remedy: str = "") -> None:
+        """Say why, and what mends it."""
+        super().__init__(reason)
+        self.remedy = remedy
 
 
 class RuntimeSession:
@@ -178,7 +192,10 @@ class Runtime:
         text = f"{self.device.label} {self.precision}"
         if self.device.key == "cpu":
             text += f", {self.threads} threads" if self.threads > 1 else ", 1 thread"
-        return f"{text} ({'; '.join(map(str, self.refusals))})" if self.refusals else text
+        reasons = [str(refusal) for refusal in self.refusals]
+        if any(refusal.remedy for refusal in self.refusals):
+            reasons.append("`avatarify-like doctor` gives the command that mends it")
+        return f"{text} ({'; '.join(reasons)})" if reasons else text
 
 
 def compute_threads(count: int | None = None) -> int:
@@ -225,9 +242,10 @@ def open_runtime(
         if any(device.label == refusal.label for refusal in lost):
             continue
         if device.provider not in offered:
-            reason = _missing(device)
-            if reason or wanted:
-                refusals.append(Refusal(device.label, reason or "this onnxruntime cannot use it"))
+            seen = _is_here(device)
+            if seen or wanted:
+                reason = "the installed onnxruntime is built without it"
+                refusals.append(Refusal(device.label, reason, onnx_build.bringing(device.packages)))
             continue
         precision = _precision(models, device)
         try:
@@ -236,7 +254,9 @@ def open_runtime(
                 for name, files in models.items()
             }
         except Unusable as failure:
-            refusals.append(Refusal(device.label, str(failure)))
+            # TensorRT is an addition that few want.
+            remedy = failure.remedy if wanted or device.key != "tensorrt" else ""
+            refusals.append(Refusal(device.label, str(failure), remedy))
             continue
         if race and device.key == "openvino" and "CPUExecutionProvider" in offered:
             plain = open_runtime(models, samples, wanted="cpu", threads=threads)
@@ -246,10 +266,7 @@ def open_runtime(
                 refusals.append(Refusal(device.label, f"it is slower here, {times}"))
                 return replace(plain, refusals=tuple(refusals))
         return Runtime(sessions, device, precision, threads, tuple(refusals))
-    raise UserError(
-        f"The networks run on no device ({'; '.join(map(str, refusals)) or 'none was found'}); "
-        f"set {DEVICE_VARIABLE}=cpu or install onnxruntime again."
-    )
+    raise UserError(_on_none(wanted, refusals))
 
 
 def next_runtime(
@@ -287,13 +304,19 @@ def probe() -> Runtime:
 
 
 def describe_device() -> str:
-    """What networks would compute on and why not on what is better, for `doctor`."""
+    """What networks would compute on and why not on what is better, for `doctor`.
+
+    Each command that mends something has a line of its own.
+    """
     if os.environ.get(DEVICE_VARIABLE, "").lower() == "torch":
         return f"PyTorch, as {DEVICE_VARIABLE} says"
     try:
-        return probe().summary
+        found = probe()
+        remedies = [refusal.remedy for refusal in found.refusals if refusal.remedy]
+        told = replace(found, refusals=tuple(replace(one, remedy="") for one in found.refusals))
+        return "\n".join([told.summary, *remedies])
     except UserError as error:
-        return f"nothing ({error})"
+        return f"nothing: {error}"
 
 
 def _seconds(session: RuntimeSession, sample: Feeds) -> float:
@@ -336,7 +359,7 @@ def _open(
     """
     library_problem = _load_libraries(device)
     if library_problem:
-        raise Unusable(library_problem)
+        raise Unusable(library_problem, _mending_libraries(device, library_problem))
     with tempfile.TemporaryDirectory(prefix="avatarify-") as folder:
         options = _options(device, threads)
         options.enable_profiling = device.key != "cpu"
@@ -446,26 +469,32 @@ def _load_libraries(device: ComputeDevice) -> str:
     return ""
 
 
-def _missing(device: ComputeDevice) -> str:
-    """Why a device that this computer seems to have is not offered, or "" if it has none."""
+def _on_none(wanted: str, refusals: Sequence[Refusal]) -> str:
+    """The sentence where no device works, with the command that mends it on a line of its own."""
+    told = "; ".join(map(str, refusals)) or "none was found"
+    text = f"The networks run on no device ({told}); "
+    if wanted.lower() in ("", "cpu"):
+        return f"{text}run this:\n{onnx_build.mending()}"
+    remedy = next((refusal.remedy for refusal in refusals if refusal.remedy), "")
+    return f"{text}set {DEVICE_VARIABLE}=cpu" + (f", or run this:\n{remedy}" if remedy else ".")
+
+
+def _is_here(device: ComputeDevice) -> bool:
+    """Whether this computer seems to have the device, which ONNX Runtime does not offer."""
     nvidia = Path("/proc/driver/nvidia/version").exists() or bool(shutil.which("nvidia-smi"))
     present: dict[str, Callable[[], bool]] = {
         "cuda": lambda: nvidia,
         "directml": lambda: sys.platform == "win32" and not nvidia,
         "coreml": lambda: sys.platform == "darwin",
     }
-    if not present.get(device.key, lambda: False)():
-        return ""
-    reason = "the installed onnxruntime is built without it"
-    return f"{reason}, mend this with: {_mending(device)}" if device.packages else reason
+    return present.get(device.key, lambda: False)()
 
 
-def _mending(device: ComputeDevice) -> str:
-    """The command that brings a device: one build of ONNX Runtime takes the place of another."""
-    install = pip_command(f'install "{device.packages}"')
-    if not device.packages.startswith("onnxruntime-"):
-        return install
-    return f"{pip_command('uninstall -y onnxruntime')} && {install}"
+def _mending_libraries(device: ComputeDevice, problem: str) -> str:
+    """The command that brings the libraries which the installed build for a device lacks."""
+    # The driver's own is no package of Python's.
+    drivers = "libcuda.so" in problem or "nvcuda" in problem
+    return "" if drivers else onnx_build.completing(device.packages)
 
 
 def _first_line(error: Exception) -> str:

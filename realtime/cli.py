@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from models.backends import built_in
 from models.errors import UserError
+from models.streams import lost, reader_ended, secure
 from realtime.commands.log import Log
 from realtime.commands.options import (
     AnimateChoices,
@@ -30,6 +31,18 @@ if TYPE_CHECKING:
 
 # Everything else is imported by the command that needs it, so that --help answers at once.
 
+
+class _WithExamples(TyperCommand):
+    """A command whose help ends with examples that are never wrapped, for copying."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        examples, self.epilog = self.epilog, None
+        super().format_help(ctx, formatter)
+        self.epilog = examples
+        for line in (examples or "").split("\n\n"):
+            print(f" {line}")
+
+
 app = typer.Typer(
     name="avatarify-like",
     help="Animate a photo with your face, live, and show it as a camera.",
@@ -47,7 +60,7 @@ _log = logging.getLogger(__name__)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"avatarify-like {version()}")
+        print(f"avatarify-like {version()}")
         raise typer.Exit
 
 
@@ -63,10 +76,11 @@ def _common(
 
 
 @app.command(
+    cls=_WithExamples,
     epilog="Examples:\n\n"
     "avatarify-like run --source face.jpg\n\n"
     "avatarify-like run --source face.jpg --camera demo --record out.mp4 --seconds 10\n\n"
-    "avatarify-like run --source avatars/ --camera 1 --output /dev/video10"
+    "avatarify-like run --source avatars/ --camera 1 --output /dev/video10",
 )
 @options_of(RunChoices)
 def run(choices: RunChoices) -> None:
@@ -76,17 +90,20 @@ def run(choices: RunChoices) -> None:
     Your own picture never leaves the program.
     """
     from realtime.commands.first_run import say_once
+    from realtime.commands.job_control import never_stopped
     from realtime.commands.run import run_live
 
     console = _console()
-    say_once(console)
-    run_live(choices, console)
+    with never_stopped():
+        say_once(console)
+        run_live(choices, console)
 
 
 @app.command(
+    cls=_WithExamples,
     epilog="Examples:\n\n"
     "avatarify-like animate --source face.jpg --driving clip.mp4 --output out.mp4\n\n"
-    "avatarify-like animate --source face.jpg --driving clip.mp4 --output out.mp4 --best-frame 12"
+    "avatarify-like animate --source face.jpg --driving clip.mp4 --output out.mp4 --best-frame 12",
 )
 @options_of(AnimateChoices)
 def animate(choices: AnimateChoices) -> None:
@@ -97,9 +114,10 @@ def animate(choices: AnimateChoices) -> None:
 
 
 @app.command(
+    cls=_WithExamples,
     epilog="Examples:\n\n"
     "avatarify-like verify out.mp4\n\n"
-    "avatarify-like verify out.mp4 --trust issuers.pem"
+    "avatarify-like verify out.mp4 --trust issuers.pem",
 )
 def verify(
     file: Annotated[Path, typer.Argument(help="A video, picture or sound.", metavar="FILE")],
@@ -122,7 +140,7 @@ def verify(
 
     finding = examine(file, trust)
     for line in describe(finding):
-        typer.echo(line)
+        print(line)
     raise typer.Exit(finding.verdict.value)
 
 
@@ -137,7 +155,7 @@ def sign(
     """Sign a recording that was left unsigned, because the program was killed or the disk full."""
     from realtime.provenance.signer import sign_later
 
-    typer.echo(sign_later(file, sign_key, sign_cert))
+    print(sign_later(file, sign_key, sign_cert))
 
 
 @app.command()
@@ -157,7 +175,7 @@ def setup_camera(
     """Say what this computer needs to have a virtual camera, do it with --yes, and check it."""
     from realtime.commands import setup_camera as job
 
-    job.setup_camera(yes, lambda line: typer.echo(line))
+    job.setup_camera(yes, print)
 
 
 def _console() -> Console:
@@ -181,12 +199,23 @@ for _command in app.registered_commands:
 def main() -> None:
     """Run the command line; a `UserError` is one sentence on stderr and its exit code.
 
-    Any other error is one sentence too, and its traceback is in the log file.
+    Any other error is one sentence too, and its traceback is in the log file. Where a full disk
+    has swallowed what was printed, that is said, and the exit code is not 0.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # Sent to a file, Windows writes in an old code page that lacks most letters of file names.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    secure()
+    output = sys.stdout
+    try:
+        _run()
+    except SystemExit as end:
+        output.flush()
+        error = lost(output)
+        if error is None or reader_ended(error):
+            raise
+        print(f"Not all of this could be printed: {error.strerror}.", file=sys.stderr)
+        sys.exit(end.code or 1)
+
+
+def _run() -> None:
     move_earlier_files()
     with Log(log_file()) as log:
         try:

@@ -10,19 +10,16 @@ from pathlib import Path
 import platformdirs
 
 from models.errors import UserError
-
-HOME_VARIABLE = "AVATARIFY_HOME"
-"""Names one folder for all that is kept, in place of the system's usual ones."""
+from models.folders import HOME_VARIABLE as HOME_VARIABLE
+from models.folders import NAME, NOWHERE, kept
 
 VIDEO_SUFFIX = ".mp4"
 """What the name of a written video ends in, in lower case."""
 
-_NAME = "avatarify-like"
-
 
 def config_folder() -> Path:
     """The folder of what is chosen: settings, the webcam, the panel's certificate."""
-    return _home() or _usual().user_config_path
+    return kept("config")
 
 
 def settings_file() -> Path:
@@ -42,23 +39,22 @@ def output_key_file() -> Path:
 
 def avatars_folder() -> Path:
     """The folder of photos that were dropped on the panel."""
-    return (_home() or _usual().user_data_path) / "avatars"
+    return kept("data") / "avatars"
 
 
 def signing_file() -> Path:
     """Where the key and certificate of this computer, which sign recordings, are kept."""
-    return (_home() or _usual().user_data_path) / "signing.pem"
+    return kept("data") / "signing.pem"
 
 
 def log_file() -> Path:
     """The file that tells a bug report what happened."""
-    home = _home()
-    return (home / "log" if home else _usual().user_log_path) / f"{_NAME}.log"
+    return kept("log") / f"{NAME}.log"
 
 
 def videos_folder() -> Path:
     """The folder of recordings that were started without a name."""
-    return platformdirs.user_videos_path() / _NAME
+    return kept("videos")
 
 
 def asset_path(name: str) -> Path:
@@ -81,13 +77,13 @@ def move_earlier_files() -> None:
     it lies in the right place already, stays; one that cannot be moved now is tried at the next
     start.
     """
-    if _home():
-        return
-    earlier = platformdirs.PlatformDirs(_NAME).user_config_path
     folder = config_folder()
-    if earlier == folder or not earlier.is_dir():
+    if os.environ.get(HOME_VARIABLE) or folder == NOWHERE:
         return
     with suppress(OSError):
+        earlier = platformdirs.PlatformDirs(NAME).user_config_path
+        if earlier == folder or not earlier.is_dir():
+            return
         for path in earlier.iterdir():
             if not (folder / path.name).exists():
                 path.rename(folder / path.name)
@@ -121,13 +117,3 @@ def check_writable(path: Path, made_from: Mapping[str, Path | None] | None = Non
     for what, used in (made_from or {}).items():
         if used is not None and path.exists() and used.exists() and os.path.samefile(path, used):
             raise UserError(f"{path} is the {what}; choose another file for the result.")
-
-
-def _home() -> Path | None:
-    home = os.environ.get(HOME_VARIABLE)
-    return Path(home) if home else None
-
-
-def _usual() -> platformdirs.PlatformDirs:
-    """The system's folders; without `appauthor=False` Windows would get the name twice."""
-    return platformdirs.PlatformDirs(_NAME, appauthor=False)

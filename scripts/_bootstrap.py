@@ -11,6 +11,7 @@ everything it was made from; without a right stamp it is made anew.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import platform
@@ -18,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from models.locking import exclusive  # noqa: E402
+from models.streams import secure  # noqa: E402
 
 OLDEST = (3, 11)
 """The oldest Python, as `requires-python` in pyproject.toml says."""
@@ -37,6 +40,66 @@ TORCH = ("torch==2.13.0", "onnx==1.23.2")
 _WINDOWS = sys.platform == "win32"
 _LAST_LINES = 12
 """Of what a failed command printed: pip's reason stands at the end, the rest only hides it."""
+
+_FULL = 16_000_000
+"""Free bytes under which a disk is full: pip itself would not fit."""
+
+_PIP_SETTINGS = frozenset(
+    "index-url extra-index-url no-index find-links trusted-host proxy cert client-cert timeout "
+    "default-timeout cache-dir no-cache-dir keyring-provider use-feature use-deprecated".split()
+)
+"""Pip's settings that say how packages come here. All others (constraint, target, user, no-binary
+and many more) are meant for other installations, and would change or refuse what the lock pins."""
+
+_CAUSES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("No space left on device", "not enough space on the disk", "Disk quota exceeded"),
+        "The disk is full: make about 1 GB of room in {folder} and in {temporary} (another place "
+        "for the latter can be named in TMPDIR), and run the same command again.",
+    ),
+    (
+        ("DO NOT MATCH THE HASHES",),
+        "The packages could not be installed: one of them is not the pinned one, as it was changed "
+        "on its way or where it is kept; use another package index or network, and run the same "
+        "command again.",
+    ),
+    (
+        ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed"),
+        "The package index shows a certificate that is not trusted here: set this computer's clock "
+        "right, or name your network's own certificates in PIP_CERT, and run the same command "
+        "again.",
+    ),
+    (
+        ("ProxyError", "Cannot connect to proxy", "Tunnel connection failed"),
+        "The proxy of this network refuses or does not answer: mend HTTPS_PROXY (or proxy in pip's "
+        "settings), and run the same command again.",
+    ),
+    (
+        ("401 Client Error", "403 Client Error", "HTTP error 401", "HTTP error 403"),
+        "The package index refuses to answer you: mend the name and password in index-url in pip's "
+        "settings, and run the same command again.",
+    ),
+    (
+        (
+            *("NewConnectionError", "NameResolutionError", "TimeoutError", "RemoteDisconnected"),
+            *("ConnectionResetError", "Connection broken", "Max retries exceeded"),
+        ),
+        "The package index does not answer: check the network connection (or index-url and proxy "
+        "in pip's settings), and run the same command again.",
+    ),
+    (
+        ("No matching distribution found",),
+        "The package index has no such package for Python {python} on this computer: name another "
+        "Python in the environment variable AVATARIFY_PYTHON, or mend index-url in pip's settings.",
+    ),
+    (
+        ("Permission denied", "Access is denied", "Read-only file system", "not permitted"),
+        "The set-up may not write in {folder} or {temporary}: mend the rights there, or copy the "
+        "project to a folder of yours.",
+    ),
+)
+"""What stands in the output of a command that failed, and what is then told: the first that fits. A
+connection that was lost once may be in it too, so that the others come first."""
 
 
 class SetUpError(Exception):
@@ -131,22 +194,25 @@ def _make(environment: Environment) -> None:
     environment.stamp.unlink(missing_ok=True)
     _make_venv(environment.folder)
     python = str(environment.python)
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    _must(
-        [*pip, "install", "--quiet", "--no-compile", "--no-deps", "--require-hashes"]
-        + ["--only-binary", ":all:", "--retries", "2", "-r", str(environment.lock)],
-        "The packages could not be installed; check the network connection (or the proxy or "
-        "package index in pip's settings) and run the same command again.",
+    _install(
+        environment,
+        ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--retries", "2"]
+        + ["-r", str(environment.lock)],
+        "The packages could not be installed; mend what the last line above says, and run the same "
+        "command again.",
     )
     _trim(environment.folder)
     _link_project(python)
-    _must(
-        [python, "-P", "-c", f"import {', '.join(environment.imports)}"],
-        "The packages were installed but do not load; the last line above names what this system "
-        "lacks.",
-    )
+    loaded = _run([python, "-P", "-c", f"import {', '.join(environment.imports)}"])
+    if loaded.returncode != 0:
+        raise _failed(
+            loaded,
+            environment.folder,
+            "The packages were installed but do not load; the last line above names what this "
+            "system lacks.",
+        )
     if not environment.keep_pip:
-        _run([*pip, "uninstall", "--quiet", "--yes", "pip", "setuptools"])
+        _run([*_pip(environment), "uninstall", "--quiet", "--yes", "pip", "setuptools"])
     environment.stamp.write_text(environment.fingerprint())
     _say("The set-up is complete.")
 
@@ -161,12 +227,15 @@ def _make_venv(folder: Path) -> None:
     )
     if _run([base, "-c", "import ensurepip, venv"]).returncode != 0:
         raise SetUpError(lacking)
+    sentence = f"{base} could not make an environment in {folder}."
     if folder.exists() or folder.is_symlink():
         if folder.is_symlink() or not folder.is_dir():
             folder.unlink()
         else:
             shutil.rmtree(folder)
-    _must([base, "-m", "venv", str(folder)], f"{base} could not make an environment in {folder}.")
+    done = _run([base, "-m", "venv", str(folder)])
+    if done.returncode != 0:
+        raise _failed(done, folder, sentence)
 
 
 def _trim(folder: Path) -> None:
@@ -200,12 +269,104 @@ def _version() -> str:
     return str(description["project"]["version"])
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    """Run a command quietly, shielded from settings that would send packages elsewhere."""
-    shielded = ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "PIP_ROOT")
-    variables = {name: value for name, value in os.environ.items() if name not in shielded}
-    variables["PIP_USER"] = "0"
-    variables["PIP_REQUIRE_VIRTUALENV"] = "0"
+def _install(environment: Environment, words: list[str], sentence: str) -> None:
+    """Let pip install something with its settings for how packages come here, and no others.
+
+    Raises:
+        SetUpError: it could not; says why, or `sentence` where that is not known.
+    """
+    pip = _pip(environment)
+    listed = _run([*pip, "config", "list"], pips_own=True)
+    if listed.returncode != 0:
+        raise _failed(
+            listed,
+            environment.folder,
+            "Pip's settings cannot be read; mend the file that is named above, or let "
+            "PIP_CONFIG_FILE name another one, and run the same command again.",
+        )
+    settings = _pip_settings(_text(listed))
+    done = _run([*pip, "install", "--quiet", "--no-compile", *words], settings)
+    if done.returncode != 0:
+        raise _failed(done, environment.folder, sentence)
+
+
+def _pip(environment: Environment) -> list[str]:
+    return [str(environment.python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
+
+
+def _pip_settings(listed: str) -> dict[str, str]:
+    """Environment variables for those of `_PIP_SETTINGS` that `pip config list` has found."""
+    found: dict[str, str] = {}
+    # Later ones win, as with pip.
+    for wanted in ("global", "install", ":env:"):
+        for line in listed.splitlines():
+            key, _, value = line.partition("=")
+            section, _, name = key.rpartition(".")
+            # One that is empty counts for nothing, as with pip.
+            if section == wanted and name in _PIP_SETTINGS and ast.literal_eval(value):
+                found[name] = str(ast.literal_eval(value))
+    home = os.environ.get("AVATARIFY_HOME")
+    if home and not {"cache-dir", "no-cache-dir"} & set(found):
+        found["cache-dir"] = os.path.abspath(os.path.join(os.path.expanduser(home), "cache", "pip"))
+    return {f"PIP_{name.upper().replace('-', '_')}": value for name, value in found.items()}
+
+
+def _failed(done: subprocess.CompletedProcess[bytes], folder: Path, sentence: str) -> SetUpError:
+    """Show the last lines of a command that failed, and find out why it did."""
+    text = _text(done)
+    for line in text.splitlines()[-_LAST_LINES:]:
+        print(f"  {line}", file=sys.stderr)
+    temporary = _temporary()
+    if done.returncode < 0:
+        return SetUpError(
+            f"The set-up was ended by signal {-done.returncode}, as a system does where memory is "
+            "short; close other programs and run the same command again."
+        )
+    signs = text
+    if _is_full(folder) or _is_full(temporary):
+        signs = f"{_CAUSES[0][0][0]}\n{text}"  # What venv starts fails without saying why.
+    for marks, cause in _CAUSES:
+        if any(mark in signs for mark in marks):
+            python = platform.python_version()
+            return SetUpError(cause.format(folder=folder, temporary=temporary, python=python))
+    return SetUpError(sentence)
+
+
+def _temporary() -> Path:
+    """The folder for temporary files; on a full disk Python finds none."""
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        return Path(os.environ.get("TMPDIR", "/tmp"))
+
+
+def _is_full(place: Path) -> bool:
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    try:
+        return shutil.disk_usage(place).free < _FULL
+    except OSError:
+        return False
+
+
+def _run(
+    command: list[str], settings: dict[str, str] | None = None, pips_own: bool = False
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command quietly, shielded from settings that are meant for others.
+
+    Args:
+        command: the program and its arguments.
+        settings: environment variables to add.
+        pips_own: pip may read its own settings.
+    """
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONHOME", "PYTHONPATH") and (pips_own or not name.startswith("PIP_"))
+    }
+    if not pips_own:
+        variables["PIP_CONFIG_FILE"] = os.devnull  # Pip takes this for no file at all.
+    variables.update(settings or {})
     return subprocess.run(
         command,
         env=variables,
@@ -218,15 +379,6 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
 
 def _text(done: subprocess.CompletedProcess[bytes]) -> str:
     return done.stdout.decode(errors="replace").strip()
-
-
-def _must(command: list[str], sentence: str) -> None:
-    """Run a command; if it fails, show its last lines and raise `sentence`."""
-    done = _run(command)
-    if done.returncode != 0:
-        for line in _text(done).splitlines()[-_LAST_LINES:]:
-            print(f"  {line}", file=sys.stderr)
-        raise SetUpError(sentence)
 
 
 def _say(text: str) -> None:
@@ -325,9 +477,9 @@ def _install_torch(python: str) -> None:
     if found.returncode == 0 and versions == [pin.partition("==")[2] for pin in TORCH]:
         return
     _say(f"Installing {' and '.join(TORCH)} ...")
-    _must(
-        [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
-        + ["install", "--quiet", "--no-compile", *TORCH],
+    _install(
+        TEST,
+        list(TORCH),
         "PyTorch could not be installed; run scripts/test without --all to leave its tests out.",
     )
 
@@ -338,6 +490,7 @@ def main(arguments: list[str]) -> int:
     Args:
         arguments: `run` or `test`, then those of the program or of the tests.
     """
+    secure()
     try:
         if arguments[:1] == ["test"]:
             return run_checks(arguments[1:])

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from models import onnx_build
 from models.errors import UserError
 from models.types import Floats
 
@@ -35,8 +36,9 @@ class Network:
         """Load an ONNX file.
 
         Raises:
-            UserError: it is missing or broken.
+            UserError: it is missing or broken, or ONNX Runtime is.
         """
+        onnx_build.check()
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

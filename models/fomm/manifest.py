@@ -12,9 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from models.errors import UserError
+from models.folders import kept
 from models.fomm.config import Config, config_named
 
 MODELS_VARIABLE = "AVATARIFY_MODELS"
@@ -72,11 +71,9 @@ class Manifest:
 
 
 def models_folder() -> Path:
-    """Where models are kept: `AVATARIFY_MODELS`, else the user's data folder."""
+    """Where models are kept: `AVATARIFY_MODELS`, else where the user's data is."""
     chosen = os.environ.get(MODELS_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser() / "fomm"
-    return Path(platformdirs.user_data_dir("avatarify-like", appauthor=False)) / "models" / "fomm"
+    return (Path(os.path.expanduser(chosen)) if chosen else kept("data") / "models") / "fomm"
 
 
 def check_name(name: str) -> str:

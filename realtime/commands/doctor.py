@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
+from models import onnx_build
 from models.backends import DEFAULT, describe_backends
-from models.environment import pip_command
+from models.folders import HOME_VARIABLE, NOWHERE, trouble
 from realtime.cameras.memory import preferred
 from realtime.devices.discovery import VideoDevice, list_devices, real_cameras, virtual_outputs
 from realtime.devices.host import SET_UP, Host, join_video_group
-from realtime.paths import log_file
+from realtime.paths import config_folder, log_file
 from realtime.version import version
 
 PACKAGES = (
@@ -78,7 +80,7 @@ class DoctorReport:
         backends: each one's name and the lines it tells about itself.
         program: the version of this program.
         packages: name and version of each package that it loads.
-        log: the log file.
+        log: the log file; None where there can be none.
     """
 
     system: str
@@ -99,13 +101,16 @@ class DoctorReport:
 
 def examine() -> DoctorReport:
     """Look around on this computer; opens no camera and changes nothing."""
-    report = assess(list_devices(), _providers(), _weights(), Host.this(), _output())
+    providers = _providers()
+    report = assess(list_devices(), providers, _weights(), Host.this(), _output())
     return replace(
         report,
-        backends=tuple(describe_backends()),
+        problems=(*report.problems, *_of_the_installation(providers)),
+        # Without ONNX Runtime there is nothing to say about what it would run on.
+        backends=tuple(describe_backends()) if providers else (),
         program=version(),
         packages=_packages(),
-        log=log_file(),
+        log=None if NOWHERE in log_file().parents else log_file(),
     )
 
 
@@ -145,9 +150,8 @@ def assess(
         hint = "until then Chrome and Zoom do not list it; close what uses it first"
         problems.append(Problem("a virtual camera without exclusive_caps=1", SET_UP, hint))
     if not providers:
-        problems.append(
-            Problem("ONNX Runtime cannot be loaded", pip_command("install onnxruntime"))
-        )
+        hint = onnx_build.fault()
+        problems.append(Problem("ONNX Runtime cannot be loaded", onnx_build.mending(), hint))
     for path in weights:
         if not path.is_file():
             again = "install the program again"
@@ -168,53 +172,53 @@ def assess(
 
 def print_report(report: DoctorReport, console: Console) -> None:
     """Print a report for people: what is there, what would be chosen, what to mend."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-
-    def row(title: str, text: str) -> None:
-        table.add_row(title, escape(text))
-
-    if report.program:
-        row("avatarify-like", report.program)
-    row("System", f"{report.system}, Python {report.python}")
-    row("Cameras", _lines(report.cameras))
-    row("Virtual cameras", _lines(report.virtual_cameras))
-    row("ONNX Runtime", ", ".join(report.providers) or "not found")
+    rows = [("avatarify-like", report.program)] if report.program else []
+    rows += [
+        ("System", f"{report.system}, Python {report.python}"),
+        ("Cameras", _lines(report.cameras)),
+        ("Virtual cameras", _lines(report.virtual_cameras)),
+        ("ONNX Runtime", ", ".join(report.providers) or "not usable"),
+    ]
     for path in report.weights:
         size = f"{path.stat().st_size / 1e6:.1f} MB" if path.is_file() else "missing"
-        row("Weights", f"{path} ({size})")
-    for name, lines in report.backends:
-        row(f"--backend {name}", lines)
+        rows.append(("Weights", f"{path} ({size})"))
+    rows += [(f"--backend {name}", lines) for name, lines in report.backends]
     if report.packages:
-        row("Packages", ", ".join(report.packages))
+        rows.append(("Packages", ", ".join(report.packages)))
     if report.log is not None:
-        row("Log file", str(report.log) + ("" if report.log.exists() else " (nothing logged yet)"))
-    console.print(table)
+        new = "" if os.path.exists(report.log) else " (nothing logged yet)"
+        rows.append(("Log file", f"{report.log}{new}"))
+    _print_rows(rows, console)
     console.print()
     console.print("[bold]run would choose[/bold]")
-    chosen = Table(show_header=False, box=None, padding=(0, 2, 0, 2))
-    chosen.add_column(no_wrap=True)
-    chosen.add_column(overflow="fold")
-    for title, text in (
-        ("camera", report.camera),
-        ("backend", report.backend),
-        ("output", report.output),
-    ):
-        chosen.add_row(title, escape(text))
-    console.print(chosen)
+    chosen = [("camera", report.camera), ("backend", report.backend), ("output", report.output)]
+    _print_rows(chosen, console, "  ")
     console.print()
     if not report.problems:
         console.print("[green]Nothing is missing.[/green]")
         return
     console.print("[bold]To mend[/bold]")
     for problem in report.problems:
-        console.print(f"  {escape(problem.what)}:", style="yellow", highlight=False)
-        # Never wrapped: a command is there to be copied.
+        _print(Text(f"  {problem.what}:", "yellow"), console)
         if problem.command:
-            console.print(f"    {escape(problem.command)}", soft_wrap=True, highlight=False)
+            _print(Text(f"    {problem.command}"), console)
         if problem.hint:
-            console.print(f"    ({escape(problem.hint)})", style="dim", highlight=False)
+            _print(Text(f"    ({problem.hint})", "dim"), console)
+
+
+def _print_rows(rows: Sequence[tuple[str, str]], console: Console, indent: str = "") -> None:
+    """Titles and what belongs to them, which may have several lines, in two columns."""
+    width = max(len(title) for title, _ in rows) + 2
+    for title, text in rows:
+        for number, line in enumerate(text.splitlines() or [""]):
+            lead = indent + (title if number == 0 else "").ljust(width)
+            style = "" if indent else "bold"
+            _print(Text.assemble((lead, style), line), console)
+
+
+def _print(text: Text, console: Console) -> None:
+    """Print one line that is never wrapped: paths and commands are there to be copied."""
+    console.print(text, soft_wrap=True, highlight=False)
 
 
 def _lines(devices: tuple[VideoDevice, ...]) -> str:
@@ -242,6 +246,22 @@ def _output() -> str:
     return explain(every) + without
 
 
+def _of_the_installation(providers: tuple[str, ...]) -> list[Problem]:
+    """What stands in the way here, whatever devices there are."""
+    found = []
+    builds = onnx_build.installed()
+    if providers and len(builds) > 1:
+        what = f"{' and '.join(builds)} are builds of one program and replace each other's files"
+        hint = "the one that was installed last counts; removing either one breaks the other"
+        found.append(Problem(what, onnx_build.mending(), hint))
+    why = trouble(config_folder())
+    if why:
+        what = f"settings, photos and the signing key cannot be kept ({why})"
+        hint = f"name a folder of yours in the environment variable {HOME_VARIABLE}"
+        found.append(Problem(what, "", hint))
+    return found
+
+
 def _no_webcam() -> str:
     where = " and allow the terminal to use it in System Settings > Privacy & Security"
     return (
@@ -250,10 +270,10 @@ def _no_webcam() -> str:
 
 
 def _providers() -> tuple[str, ...]:
-    try:
-        import onnxruntime
-    except (ImportError, OSError):
+    if onnx_build.fault():
         return ()
+    import onnxruntime
+
     return tuple(onnxruntime.get_available_providers())
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -303,10 +304,29 @@ def _linux(host: Host, devices: Sequence[VideoDevice], root: Path, sudo: tuple[s
             words = (*words, "exclusive_caps=1", f"card_label={LABEL}")
         steps.append(Step("now", words))
     elif not any(device.readable for device in loopbacks):
-        user = os.environ.get("SUDO_USER") or os.environ.get("USER") or "$USER"
-        steps.append(Step("to be allowed to use it", (*sudo, "usermod", "-aG", "video", user)))
-        by_hand.append("Log in again.")
+        user = _user()
+        if user:
+            steps.append(Step("to be allowed to use it", (*sudo, "usermod", "-aG", "video", user)))
+            by_hand.append("Log in again.")
+        else:
+            by_hand.append(
+                f"Let an administrator allow user {os.getuid()} to use {loopbacks[0].label}: a "
+                "user without a name cannot be put into a group."
+            )
     return Plan(tuple(steps), tuple(by_hand), blocked, note)
+
+
+def _user() -> str:
+    """The name of who is to use the camera; "" where the system knows none."""
+    name = os.environ.get("SUDO_USER") or os.environ.get("USER")
+    if name or sys.platform == "win32":
+        return name or ""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return ""
 
 
 def _written(path: Path, what: str, text: str, sudo: tuple[str, ...]) -> list[Step]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from typing import Self
 
@@ -9,7 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from models.streams import lost, reader_ended
 from realtime.closing import Closing
+from realtime.commands.job_control import in_foreground
 from realtime.pipeline.live import Status
 
 
@@ -59,43 +63,88 @@ def summary(status: Status, frames: int, p50: float | None, p99: float | None) -
 
 
 class StatusLine(Closing):
-    """A live line on a terminal; elsewhere a plain line every few seconds."""
+    """A live line on a terminal; elsewhere a plain line every few seconds.
+
+    In the background it shows nothing, for what is typed then is meant for another program.
+    """
 
     def __init__(self, console: Console, every: float = 5.0) -> None:
         """Show nothing yet.
 
         Args:
             console: where.
-            every: seconds between two lines where that is no terminal.
+            every: seconds between two lines where that is no terminal, or one that can only print.
         """
         self._console = console
         self._every = every
         self._printed = time.perf_counter()
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._open = False
+        self._live: Live | None = None
+        self._descriptor = _descriptor(console)
+        # Colours may be forced for a file; a line that is drawn again may not.
+        real = self._descriptor is None or os.isatty(self._descriptor)
+        self._lively = console.is_terminal and not console.is_dumb_terminal and real
+        self._told = False
 
     def __enter__(self) -> Self:
         """Take over the last line of the terminal."""
-        if self._console.is_terminal:
-            self._live.start()
+        self._open = True
+        self._look()
         return self
 
     def close(self) -> None:
         """Give the line back."""
-        self._live.stop()
+        self._open = False
+        self._look()
 
     def show(self, status: Status) -> None:
         """Bring the line up to date."""
-        if self._console.is_terminal:
+        self._look()
+        if self._live is not None:
             self._live.update(Text(describe(status), style="dim"), refresh=True)
-        elif time.perf_counter() - self._printed >= self._every:
+        elif not self._lively and time.perf_counter() - self._printed >= self._every:
             self._printed = time.perf_counter()
-            self._console.print(describe(status), soft_wrap=True, markup=False, highlight=False)
+            self._print(describe(status))
 
     def busy(self, what: str) -> None:
         """Say what is going on before there is a status."""
-        if self._console.is_terminal:
+        self._look()
+        if self._live is not None:
             self._live.update(Text(what, style="dim"), refresh=True)
+        elif self._console.is_dumb_terminal:
+            self._print(what)
 
     def note(self, line: str) -> None:
         """Print one line above the status."""
+        self._look()
+        self._print(line)
+
+    def _print(self, line: str) -> None:
+        # Never wrapped: an address or a command is there to be copied.
         self._console.print(line, soft_wrap=True, markup=False, highlight=False)
+        if not self._told and reader_ended(lost(self._console.file)):
+            self._told = True
+            print("Nobody reads this any more; the run goes on, Ctrl-C ends it.", file=sys.stderr)
+
+    def _look(self) -> None:
+        """Take the terminal's last line, or let go of it, as the program is in front or not."""
+        ours = self._lively and (self._descriptor is None or in_foreground(self._descriptor))
+        if ours and self._open and self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+            # It may be stopped at any moment, and who comes after it wants to see the cursor.
+            self._console.show_cursor(True)
+        elif self._live is not None and not (ours and self._open):
+            live, self._live = self._live, None
+            # In the background what stands there now is the shell's.
+            self._console.quiet = not ours
+            live.stop()
+            self._console.quiet = False
+
+
+def _descriptor(console: Console) -> int | None:
+    """Of what a console writes to; None if that is nothing of the system's."""
+    try:
+        return console.file.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None

@@ -66,7 +66,7 @@ def missing_virtual_camera(reasons: Sequence[str] = ()) -> str:
 
 def join_video_group() -> str:
     """The command after which, at the next login, the user may open video devices."""
-    return "sudo usermod -aG video $USER"
+    return 'sudo usermod -aG video "$(id -un)"'
 
 
 def _variables(text: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.errors import UserError
+from models.folders import not_kept
 
 _DAYS = 397
 """What the CA/Browser Forum recommended in 2020 for public certificates (Baseline Requirements,
@@ -106,10 +107,8 @@ def self_made(folder: Path, names: Sequence[str]) -> Certificate:
             f.write(pem)
         paths.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     except OSError as error:
-        raise UserError(
-            f"The panel's certificate cannot be kept in {folder} ({error.strerror}); give "
-            "--tls-cert and --tls-key."
-        ) from error
+        instead = "give --tls-cert and --tls-key"
+        raise UserError(not_kept("The panel's certificate", folder, error, instead)) from error
     return replace(paths, fingerprint=_hex(made.fingerprint(hashes.SHA256())))
 
 

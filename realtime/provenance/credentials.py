@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import UserError
+from models.folders import not_kept
 from models.locking import exclusive
 from realtime.paths import signing_file
 
@@ -145,9 +146,9 @@ def of_this_computer() -> Credentials:
             finally:
                 Path(part).unlink(missing_ok=True)
     except OSError as error:
+        instead = "give --sign-key and --sign-cert"
         raise UserError(
-            f"The signing key cannot be kept in {path.parent} ({error.strerror or error}); make "
-            "this folder writable, or give --sign-key and --sign-cert."
+            not_kept("This will not be signed: its key", path.parent, error, instead)
         ) from error
     return made
 

@@ -18,6 +18,7 @@ from models.animator import Animator
 from models.errors import UserError
 from models.face.face_file import face_path
 from models.face.finder import FaceFinder
+from models.folders import not_kept
 from models.photos import choose_face, decode_image, list_photos, load_photo
 from models.types import Avatar, Face, Image, Photo
 from realtime.session.thumbnails import glimpse, portrait
@@ -370,9 +371,7 @@ class AvatarLibrary:
                     face_path(path).unlink(missing_ok=True)
                     return path
         except OSError as error:
-            raise UserError(
-                f"The photo cannot be kept in {self._own} ({error.strerror}); make room there."
-            ) from error
+            raise UserError(not_kept("The photo", self._own, error)) from error
         raise UserError(f"There are too many photos called {stem}; give it another name.")
 
     def _run(self) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from models.animator import Slider
 from models.errors import UserError
+from models.folders import not_kept
 from realtime.animation.framing import FramedTracker, Framing
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate, Question
@@ -244,7 +245,7 @@ class Session:
             save(settings, self._file)
         except OSError as error:
             file, self._file = self._file, None
-            self.say(f"The settings cannot be kept in {file} ({error.strerror}).")
+            self.say(not_kept("What is set", file.parent, error))
 
     def start(self) -> None:
         """Begin to make the other avatars ready in the background."""

@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from models import runtime
+from models import onnx_build, runtime
 from models.errors import UserError
 from models.runtime import Precision, compute_threads, next_runtime, open_runtime, probe
 
@@ -149,11 +149,43 @@ def test_heavy_nodes_that_stay_on_the_cpu_are_noticed(
     assert made.summary == "CoreML fp32"
 
 
+def _lacks(problem: str) -> Callable[[runtime.ComputeDevice], str]:
+    return lambda device: problem if device.memory == "cuda" else ""
+
+
 def test_libraries_that_cannot_be_loaded_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_load_libraries", lambda device: "libcudnn.so.9: no such file")
+    monkeypatch.setattr(runtime, "_load_libraries", _lacks("libcudnn.so.9: no such file"))
     offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    with pytest.raises(UserError, match="CUDA is not used: libcudnn.so.9"):
+    with pytest.raises(UserError, match="CUDA is not used: libcudnn.so.9") as caught:
         open_runtime(TINY, PIXEL, wanted="cuda", available=offered)
+    sentence, command = str(caught.value).splitlines()
+    assert "AVATARIFY_DEVICE=cpu" in sentence
+    assert command.endswith('install "onnxruntime-gpu[cuda,cudnn]"') and "uninstall" not in command
+    made = open_runtime(TINY, PIXEL, available=offered)
+    assert made.device.key == "cpu" and [one.remedy for one in made.refusals] == [command]
+
+
+def test_what_mends_a_device_that_is_wanted_is_for_that_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(onnx_build, "installed", lambda: {"onnxruntime": "1.26.0"})
+    commands = {}
+    for wanted in ("cuda", "tensorrt", "openvino", "coreml", "cpu"):
+        with pytest.raises(UserError, match="run on no device") as caught:
+            open_runtime(TINY, PIXEL, wanted=wanted, available=["OtherExecutionProvider"])
+        commands[wanted] = str(caught.value).splitlines()[1:]
+    assert 'install "onnxruntime-gpu[cuda,cudnn]"' in commands["cuda"][0]
+    assert commands["tensorrt"][0].endswith(' "tensorrt-cu12"')
+    assert commands["openvino"][0].endswith('install "onnxruntime-openvino"')
+    assert commands["coreml"] == [], "no package brings it"
+    assert commands["cpu"][0].endswith("--force-reinstall --no-deps onnxruntime==1.26.0")
+
+
+def test_a_driver_that_is_missing_is_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = "libcuda.so.1: cannot open shared object file"
+    monkeypatch.setattr(runtime, "_load_libraries", _lacks(problem))
+    made = open_runtime(TINY, PIXEL, available=["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert problem in made.summary and made.refusals[0].remedy == ""
 
 
 def test_what_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,8 +199,11 @@ def test_a_graphics_card_without_its_build_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/nvidia-smi")
     made = open_runtime(TINY, PIXEL, available=["CPUExecutionProvider"])
     assert "CUDA is not used: the installed onnxruntime is built without it" in made.summary
-    assert "uninstall -y onnxruntime &&" in made.summary
-    assert 'install "onnxruntime-gpu[cuda,cudnn]"' in made.summary
+    assert "`avatarify-like doctor` gives the command" in made.summary
+    (remedy,) = [refusal.remedy for refusal in made.refusals]
+    assert "uninstall -y onnxruntime &&" in remedy
+    assert remedy.endswith('install "onnxruntime-gpu[cuda,cudnn]"')
+    assert remedy not in made.summary, "a status line is no place to copy from"
 
 
 def test_precision_follows_the_device() -> None:

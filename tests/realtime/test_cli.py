@@ -120,6 +120,82 @@ def test_names_outside_the_code_page_are_told_all_the_same(tmp_path: Path) -> No
     assert (done.returncode, done.stdout.decode("cp1252").strip()) == (0, "?????? 1"), done.stderr
 
 
+_NO_HOME = """
+import os, pwd, sys
+os.environ.pop("HOME", None)
+os.environ.pop("AVATARIFY_HOME", None)
+def getpwuid(number):
+    raise KeyError(f"getpwuid(): uid not found: {number}")
+pwd.getpwuid = getpwuid
+from realtime import cli
+cli.main()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="users of POSIX")
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["--version"], 0, "avatarify-like"),
+        (["verify", "assets/face.jpg"], 3, "no manifest"),
+        (["doctor"], 0, "cannot be kept (this user has no home folder"),
+    ],
+)
+def test_a_user_without_home_and_name(words: list[str], code: int, told: str) -> None:
+    command = [sys.executable, "-c", _NO_HOME, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (code, "") and told in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of POSIX")
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("doctor <&- >&- 2>&-", 0),
+        ("--help <&- >&-", 0),
+        ("--version >&-", 0),
+        ("verify assets/face.jpg >&-", 3),
+        ("verify assets/face.jpg <&- 2>&-", 3),
+        ("--help | true", 0),
+        ("doctor | true", 0),
+        ("--version >/dev/full", 1),
+        ("verify assets/face.jpg >/dev/full", 3),
+    ],
+)
+def test_streams_that_are_closed_or_end_stop_no_command(command: str, code: int) -> None:
+    if "/dev/full" in command and not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    script = f'"$0" -m realtime.cli {command}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, sys.executable], cwd=ROOT, capture_output=True, text=True
+    )
+    expected = ["Not all of this could be printed"] if "/dev/full" in command else []
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == expected
+    assert done.returncode == code
+
+
+def test_bytes_of_names_that_are_no_text_are_told(tmp_path: Path) -> None:
+    program = os.fsencode(sys.executable)
+    words = [program, b"-m", b"realtime.cli", b"run", b"--source", b"f\xff\xe9.jpg"]
+    for variables in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {}):
+        done = subprocess.run(
+            words,
+            cwd=ROOT,
+            env={**os.environ, **variables},
+            capture_output=True,
+        )
+        assert done.returncode == 2
+        assert done.stderr == b"There is no file f\\xff\\xe9.jpg; check the name.\n"
+
+
+def test_examples_are_never_wrapped() -> None:
+    for words in (["run", "-h"], ["animate", "-h"], ["verify", "-h"]):
+        help_text = CliRunner().invoke(cli.app, words, env={"COLUMNS": "40"}).output
+        examples = help_text.partition("Examples:")[2].split("\n")
+        commands = [line for line in examples if line.strip()]
+        assert commands and all(line.startswith(" avatarify-like ") for line in commands)
+
+
 def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call("--version", monkeypatch=monkeypatch, capsys=capsys)
     assert code == 0 and out.startswith("avatarify-like")

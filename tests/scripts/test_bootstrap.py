@@ -66,7 +66,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (project / folder / "__init__.py").touch()
     shutil.copytree(ROOT / "scripts", project / "scripts")
     shutil.copy(ROOT / "pyproject.toml", project)
-    shutil.copy(ROOT / "models" / "locking.py", project / "models")
+    for name in ("locking.py", "streams.py"):
+        shutil.copy(ROOT / "models" / name, project / "models")
     (project / "realtime" / "cli.py").write_text(_CLI)
     write_wheel(project)
     return project
@@ -211,8 +212,140 @@ def test_a_package_that_is_not_the_pinned_one_is_refused(project: Path) -> None:
         lock.write_text(right)
     assert done.returncode == 2 and done.stdout == ""
     assert "DO NOT MATCH THE HASHES" in done.stderr
-    assert "could not be installed; check the network" in done.stderr.splitlines()[-1]
+    assert "installed: one of them is not the pinned one" in done.stderr.splitlines()[-1]
     assert not (project / ".venv" / "complete").exists()
+
+
+def test_settings_of_pip_that_are_meant_for_others_change_nothing(
+    project: Path, tmp_path: Path
+) -> None:
+    """Each of them alone would have sent the packages elsewhere, or refused them."""
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("everything==2.0\n")
+    own = tmp_path / "pip.conf"
+    own.write_text(
+        f"[global]\nno-index = true\nfind-links = {wheels(project)}\nconstraint = {constraints}\n"
+        "[install]\nuser = true\ndry-run = true\n"
+    )
+    shutil.rmtree(project / ".venv", ignore_errors=True)
+    others = {
+        "PIP_CONSTRAINT": str(constraints),
+        "PIP_NO_BINARY": ":all:",
+        "PIP_TARGET": str(tmp_path / "elsewhere"),
+        "PIP_REQUIRE_VIRTUALENV": "1",
+        "PIP_CONFIG_FILE": str(own),
+        "PIP_FIND_LINKS": "",
+        "AVATARIFY_HOME": str(tmp_path / "kept"),
+    }
+    done = start(project, "hello", **others)
+    assert (done.returncode, done.stdout) == (0, "['hello'] 0.1.0\n"), done.stderr
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_of_pip_that_cannot_be_read_is_named(project: Path, tmp_path: Path) -> None:
+    own = tmp_path / "pip.conf"
+    own.write_text("[global\n")
+    shutil.rmtree(project / ".venv", ignore_errors=True)
+    done = start(project, PIP_CONFIG_FILE=str(own))
+    assert done.returncode == 2 and str(own) in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Pip's settings cannot be read; mend the file")
+
+
+def test_of_pips_settings_those_count_that_bring_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = (
+        ":env:.default-timeout='9'\n:env:.index-url=''\n:env:.constraint='c.txt'\n"
+        "global.cert='/a.pem'\nglobal.index-url='https://one/'\nglobal.user='true'\n"
+        "install.index-url='https://two/'\ndownload.proxy='http://no/'\n"
+        "global.extra-index-url='\\nhttps://a/\\nhttps://b/'\n"
+    )
+    expected = {
+        "PIP_DEFAULT_TIMEOUT": "9",
+        "PIP_CERT": "/a.pem",
+        "PIP_INDEX_URL": "https://two/",
+        "PIP_EXTRA_INDEX_URL": "\nhttps://a/\nhttps://b/",
+    }
+    monkeypatch.delenv("AVATARIFY_HOME")
+    assert _bootstrap._pip_settings(listed) == expected
+    monkeypatch.setenv("AVATARIFY_HOME", "home")
+    cache = os.path.abspath(os.path.join("home", "cache", "pip"))
+    assert _bootstrap._pip_settings(listed) == {**expected, "PIP_CACHE_DIR": cache}
+    kept = _bootstrap._pip_settings(f"{listed}global.cache-dir='/c'\n")
+    assert kept == {**expected, "PIP_CACHE_DIR": "/c"}
+
+
+# What pip really printed, shortened.
+_REFUSED = "after connection broken by 'NewConnectionError(\"HTTPSConnection(host='x', port=443)"
+_NONE = "ERROR: No matching distribution found for av==18.1.0"
+
+
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        ("ERROR: due to an OSError: [Errno 28] No space left on device", "The disk is full"),
+        ("OSError: [WinError 112] There is not enough space on the disk", "The disk is full"),
+        (f"WARNING: Retrying {_REFUSED}\n{_NONE}", "index does not answer"),
+        (f"WARNING: Retrying {_REFUSED}\n[Errno 28] No space left on device", "The disk is full"),
+        (f"broken by 'ProxyError('Cannot connect', NewConnectionError(\n{_NONE}", "HTTPS_PROXY"),
+        (f"broken by 'SSLError([SSL: CERTIFICATE_VERIFY_FAILED]\n{_NONE}", "clock"),
+        ("ERROR: HTTP error 403 while getting https://x/av.whl\n403 Client Error", "name and pass"),
+        (f"broken by 'ReadTimeoutError(\"HTTPSConnectionPool\n{_NONE}", "index does not answer"),
+        (_NONE, "no such package for Python"),
+        ("OSError: [Errno 13] Permission denied: '/x'", "mend the rights"),
+        ("ERROR: something new", "a sentence"),
+    ],
+)
+def test_the_true_cause_is_told(
+    printed: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = subprocess.CompletedProcess([], 1, printed.encode())
+    sentence = str(_bootstrap._failed(done, tmp_path, "a sentence"))
+    assert told in sentence and "{" not in sentence
+    assert printed.splitlines()[-1] in capsys.readouterr().err
+
+
+def test_a_set_up_that_was_killed_says_so(tmp_path: Path) -> None:
+    done = subprocess.CompletedProcess([], -9, b"")
+    assert "signal 9" in str(_bootstrap._failed(done, tmp_path, "a sentence"))
+
+
+def test_a_disk_that_is_full_is_found_also_where_nobody_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `python -m venv`, which only says that ensurepip failed."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: shutil._ntuple_diskusage(1, 1, 0))
+    done = subprocess.CompletedProcess([], 1, b"Command 'ensurepip' returned exit status 1.")
+    assert "The disk is full" in str(_bootstrap._failed(done, tmp_path / "no" / "folder", "other"))
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount")
+def test_a_set_up_on_a_full_disk(project: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this root may not mount")
+    try:
+        copy = small / "project"
+        shutil.copytree(project, copy, ignore=shutil.ignore_patterns(".venv*"))
+        done = start(copy)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("The disk is full: make about 1 GB of room in")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_stop_no_start(project: Path, closed: str) -> None:
+    start(project)
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" hello {closed}', project / "scripts" / "avatarify-like"],
+        env=variables(project),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("" if ">&-" in closed.split() else "['hello'] 0.1.0\n")
 
 
 def fake_python(folder: Path, script: str) -> Path:

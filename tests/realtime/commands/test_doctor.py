@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import platform
 import re
+import sys
 import tomllib
+import types
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from models import onnx_build
 from realtime.commands.doctor import PACKAGES, assess, examine, print_report
 from realtime.devices.discovery import VideoDevice
 from realtime.devices.host import SET_UP, Host
@@ -58,6 +61,60 @@ def test_bare_machine_is_told_how_to_mend_each_thing() -> None:
 def test_commands_are_never_wrapped() -> None:
     lines = page((), width=30).splitlines()
     assert len(SET_UP) > 30 and any(line.strip() == SET_UP for line in lines)
+
+
+def test_nothing_is_wrapped_that_is_there_to_be_copied() -> None:
+    """Not by the program: a terminal that is narrow breaks lines in a way that copies well."""
+    report = replace(
+        assess([], ("CPUExecutionProvider",), (FACE,), UBUNTU, f"none{': why' * 30}"),
+        backends=(("fomm", "it needs this\npython -m pip install one two three four five six"),),
+        packages=("a-package-with-a-name 1.2.3",) * 5,
+        log=Path("/home/somebody/with/a/long/name/avatarify-like.log"),
+    )
+    out = io.StringIO()
+    print_report(report, Console(file=out, width=20))
+    lines = [line.strip() for line in out.getvalue().splitlines()]
+    assert "python -m pip install one two three four five six" in lines, "on a line of its own"
+    for whole in (str(FACE), str(report.log), report.output, ", ".join(report.packages)):
+        assert any(whole in line for line in lines), whole
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, **builds: str) -> None:
+    found = {name.replace("_", "-"): version for name, version in builds.items()}
+    monkeypatch.setattr(onnx_build, "installed", lambda: found)
+
+
+def test_a_removed_build_of_onnxruntime_is_told_with_what_mends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", types.ModuleType("onnxruntime"))
+    broken(monkeypatch, onnxruntime_gpu="1.26.0")
+    report = examine()
+    assert report.providers == () and report.backends == ()
+    (problem,) = [one for one in report.problems if "ONNX" in one.what]
+    assert problem.command.endswith("--force-reinstall --no-deps onnxruntime-gpu==1.26.0")
+    assert "another build" in problem.hint
+    out = io.StringIO()
+    print_report(report, Console(file=out, width=40))
+    assert f"    {problem.command}" in out.getvalue().splitlines()
+
+
+def test_two_builds_of_onnxruntime_are_a_problem_before_one_is_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken(monkeypatch, onnxruntime="1.26.0", onnxruntime_gpu="1.26.0")
+    (problem,) = [one for one in examine().problems if "builds" in one.what]
+    assert "uninstall -y onnxruntime &&" in problem.command
+
+
+def test_a_home_in_which_nothing_can_be_kept_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("AVATARIFY_HOME", str(file))
+    (problem,) = [one for one in examine().problems if "kept" in one.what]
+    assert f"{file} is no folder" in problem.what and "AVATARIFY_HOME" in problem.hint
 
 
 def test_forbidden_devices_and_shared_caps() -> None:

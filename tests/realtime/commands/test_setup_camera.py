@@ -170,6 +170,25 @@ def test_a_camera_that_zoom_misses_is_loaded_anew(
     assert commands(todo)[-1] == "sudo usermod -aG video ada" and todo.by_hand == ("Log in again.",)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="users of POSIX")
+def test_a_user_without_a_name_is_told_who_can_help(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import pwd
+
+    host = computer(tmp_path, monkeypatch, UBUNTU, module=True)
+    closed = VideoDevice(9, "Avatar", "/dev/video9", virtual=True, output=True, readable=False)
+    for name in ("SUDO_USER", "USER"):
+        monkeypatch.delenv(name, raising=False)
+    user = pwd.struct_passwd(("eve", "", 1, 1, "", "/", ""))
+    monkeypatch.setattr(pwd, "getpwuid", {os.getuid(): user}.__getitem__)
+    assert commands(plan(host, [closed], tmp_path))[-1] == "sudo usermod -aG video eve"
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    todo = plan(host, [closed], tmp_path)
+    assert not any("usermod" in line for line in commands(todo))
+    assert f"user {os.getuid()}" in todo.by_hand[0] and "/dev/video9" in todo.by_hand[0]
+
+
 @pytest.mark.parametrize(("system", "words"), [("Windows", "winget"), ("Darwin", "brew")])
 def test_other_systems_get_obs(system: str, words: str) -> None:
     host = Host(system)
