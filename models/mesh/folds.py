@@ -3,8 +3,9 @@
 Where a smile pushes the cheek against the mouth, skin folds; a moved mesh alone looks like rubber.
 Each fold is a map of the light that it takes and gives, drawn along lines through landmarks, and
 nothing of a camera's picture is in it. How strongly it shows is read from where the avatar's
-features are in its pose, turned back to the photo's: so folds come and go with what one sees move,
-and a turning head, which moves nothing against the skull, shows none.
+features are in its pose, turned back to the photo's: so folds come and go with what one sees move.
+A head that only turns or blinks reads as if features moved a little; what is no more than that
+shows no fold.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import cv2
 import numpy as np
 
 from models.face import measures
-from models.mesh.pose import Similarity
+from models.face.topology import EYES
+from models.mesh.pose import Similarity, euler
 from models.types import Floats, Image
 
 _LEAST, _MOST = -0.34, 0.14
@@ -120,25 +122,69 @@ class Motion:
         across = source[_LEFT_EYE] - source[_RIGHT_EYE]
         across = across / max(float(np.linalg.norm(across)), 1e-6)
         moved = (head.inverse(target) - source) / tall
+        yaw, pitch, _ = (abs(angle) for angle in euler(head.rotation))
+        shut = _shut(source, target, head)
 
-        def up(*points: int) -> float:
-            return -float((moved[list(points)] @ down).mean())
+        def up(false: _False, *points: int) -> float:
+            return false.beyond(-float((moved[list(points)] @ down).mean()), yaw, pitch, shut)
 
         def left(*points: int) -> float:
             return float((moved[list(points)] @ across).mean())
 
-        widened = -left(_CORNERS[0]), left(_CORNERS[1])
+        widened = [
+            _WIDENED.beyond(side * left(corner), yaw, pitch, shut)
+            for side, corner in zip((-1, 1), _CORNERS, strict=True)
+        ]
+        frown = left(*_INNER[0]) - left(*_INNER[1])
         return cls(
-            lifted=(up(_CORNERS[0]), up(_CORNERS[1])),
-            widened=widened,
+            lifted=(up(_LIFTED, _CORNERS[0]), up(_LIFTED, _CORNERS[1])),
+            widened=(widened[0], widened[1]),
             narrowed=-(widened[0] + widened[1]),
-            brows=(up(*_BROWS[0]), up(*_BROWS[1])),
-            inner=up(*_INNER[0], *_INNER[1]),
-            frown=left(*_INNER[0]) - left(*_INNER[1]),
-            lids=(up(*_LOWER_LIDS[0]), up(*_LOWER_LIDS[1])),
-            nose=(up(_WINGS[0]), up(_WINGS[1])),
-            lip=up(_BELOW_LIP),
+            brows=(up(_BROW, *_BROWS[0]), up(_BROW, *_BROWS[1])),
+            inner=up(_BROW, *_INNER[0], *_INNER[1]),
+            frown=_FROWN.beyond(frown, yaw, pitch, shut),
+            lids=(up(_LID, *_LOWER_LIDS[0]), up(_LID, *_LOWER_LIDS[1])),
+            nose=(up(_WING, _WINGS[0]), up(_WING, _WINGS[1])),
+            lip=up(_LIP, _BELOW_LIP),
         )
+
+
+@dataclass(frozen=True)
+class _False:
+    """By how much a feature seems to move that does not, in face heights.
+
+    Attributes:
+        yaw: for each radian that a head is turned aside.
+        pitch: for each radian that it nods.
+        blink: while both eyes are shut.
+    """
+
+    yaw: float
+    pitch: float
+    blink: float = 0.0
+
+    def beyond(self, value: float, yaw: float, pitch: float, shut: float) -> float:
+        """What of a motion is more than that; the angles are radians, `shut` 0..1."""
+        most = self.yaw * yaw + self.pitch * pitch + self.blink * shut
+        return max(value - most, 0.0) + min(value + most, 0.0)
+
+
+# Measured on two rendered heads that turn up to 30 degrees and nod up to 20, or blink: the worst.
+_LIFTED, _WIDENED = _False(0.028, 0.057, 0.011), _False(0.014, 0.023)
+_BROW, _FROWN = _False(0.012, 0.036, 0.012), _False(0.034, 0.043)
+_LID, _WING, _LIP = _False(0.017, 0.016, 0.010), _False(0.017, 0.031, 0.015), _False(0.033, 0.059)
+
+
+def _shut(source: Floats, target: Floats, head: Similarity) -> float:
+    """How far the lids have closed since the photo, 0..1."""
+    gaps = [
+        sum(
+            float(np.linalg.norm(points[eye.upper[3], :2] - points[eye.lower[3], :2]))
+            for eye in EYES
+        )
+        for points in (source, target)
+    ]
+    return min(max(1 - gaps[1] / max(gaps[0] * head.scale, 1e-6), 0.0), 1.0)
 
 
 _RIGHT_EYE, _LEFT_EYE = 33, 263

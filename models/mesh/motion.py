@@ -23,6 +23,7 @@ from models.face.topology import (
     Indices,
     triangles,
 )
+from models.mesh.expression import emphasise
 from models.mesh.pose import Similarity, euler, fit_head, from_euler, own_yaw, pivot
 from models.mesh.tracker_gain import USUAL_GAZE, TrackerGain
 from models.types import Floats
@@ -94,6 +95,7 @@ def relative_motion(
     size = to_source.scale if adapt_scale else 1.0
     local = head.inverse(driving)
     _gaze_together(local, reference, driving)
+    emphasise(local, reference, head)
     residual = (local - reference) @ (size * to_source.rotation).T
     shape: Floats = source + _fit_features(source, reference, residual, to_source, gain)
     shape = _lids(shape, source, reference, local)
