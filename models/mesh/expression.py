@@ -8,6 +8,7 @@ time; figures beside the fields are shares of that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -20,8 +21,9 @@ from models.types import Floats
 
 _CORNERS = 61, 291
 _OUTER_BROWS, _INNER_BROWS = ((70, 63), (300, 293)), ((107, 66), (336, 296))
-_LIDS = (159, 145), (386, 374)
-"""Landmarks of the person's right side, then of the left (MediaPipe's numbering)."""
+_LIDS = [159, 145, 386, 374]
+"""Landmarks of the person's right side, then of the left (MediaPipe's numbering); of the lids the
+middles, upper and lower."""
 
 _LEAST_PULL, _LEAST_SMILE, _LEAST_BROW = 0.008, 0.006, 0.003
 """Face heights that a mouth goes aside, its corners go up and a brow moves before it counts: three
@@ -47,15 +49,22 @@ _FROWN = 0.6
 heads, less on real ones. That takes the place of what the tracker guesses: it does not see frowns,
 and reads brows as parting when they rise and as closing in when one smiles or nods."""
 
-_MOST_SMILE = 0.06
-"""Face heights that corners go up in a wide smile."""
+_MOST_SMILE, _SMILING = 0.06, 0.025
+"""Face heights that corners go up in a wide smile, and in one that everybody calls a smile."""
+
+_SMILES = slice(2, 4)
+"""Where the smiles are among the amounts that go up."""
+
+_RISE = 0.3
+"""How much of the skin beside a mouth's corner follows it up, where all of it follows it down:
+above it is pushed against the cheek and folds. With more, smile folds bend up into a muzzle."""
 
 _OUTWARD = 0.2
 """Share of the way outward in what a mouth's corner lifts of the cheek: pressed lips go outward
 too and lift little."""
 
 
-def emphasise(local: Floats, reference: Floats, head: Similarity) -> None:
+def emphasise(local: Floats, reference: Floats, head: Similarity) -> tuple[float, float]:
     """Let skin follow and weakly read features move as far as they did; changes `local`.
 
     At `reference` itself nothing changes.
@@ -64,16 +73,24 @@ def emphasise(local: Floats, reference: Floats, head: Similarity) -> None:
         local: (478, 3), the driving landmarks in the head's own frame, that of `reference`.
         reference: (478, 3), the driver's landmarks at calibration.
         head: the skull's motion from there, taken out of `local`.
+
+    Returns:
+        How much each side of the mouth smiles, 0..1, the person's right first.
     """
-    tall = max(measures.height(reference), 1e-6)
-    down = measures.down(reference) / tall
+    down = measures.down(reference)
+    tall = max(math.hypot(*down.tolist()), 1e-6)
+    down = down / tall
     across = reference[EYES[1].corners[0]] - reference[EYES[0].corners[0]]
     across = across - float(across @ down) * down
-    across = across / max(float(np.linalg.norm(across)), 1e-6)
-    read = (local[_MARKS] - reference[_MARKS]) @ np.stack([across, -down], 1) / tall
-    left, up = _amounts(read.tolist(), head, _closing(local, reference))
+    across = across / max(math.hypot(*across.tolist()), 1e-6)
+    axes = np.stack([across, -down], 1) / tall
+    read = ((local[_MARKS] - reference[_MARKS]) @ axes).tolist()
+    left, up = _amounts(read, head, _closing(local, reference))
     extra_left, extra_up = _fields()
-    local[:468] += np.outer(extra_left @ left, tall * across) - np.outer(extra_up @ up, tall * down)
+    local[:468] += (extra_left @ left)[:, None] * (tall * across)
+    local[:468] -= (extra_up @ up)[:, None] * (tall * down)
+    right_smile, left_smile = up[_SMILES].tolist()
+    return min(right_smile / _SMILING, 1.0), min(left_smile / _SMILING, 1.0)
 
 
 _MARKS = np.array([*_CORNERS, *(i for pair in (*_OUTER_BROWS, *_INNER_BROWS) for i in pair)])
@@ -105,10 +122,10 @@ def _amounts(
     frowns = [_FROWN * (1 + _BROW) * max(-lift, 0.0) for lift in lifts[2:]]
     right, left = ((a[0] + b[0]) / 2 for a, b in pairs[2:])
     guessed = (right - left) / 2
-    squints = [(1 - closing) * smile for smile in smiles]
     aside = [corners[0][0] + pull, corners[1][0] + pull, pull]
     aside += [frowns[0] - guessed, guessed - frowns[1]]
-    up = [corners[0][1], corners[1][1], *smiles, *squints, *(_BROW * lift for lift in lifts)]
+    follows = [lift if lift < 0 else _RISE * lift for _, lift in corners]
+    up = [*follows, *smiles, *(_BROW * lift for lift in lifts)]
     return np.array(aside, np.float32), np.array(up, np.float32)
 
 
@@ -119,10 +136,10 @@ def _beyond(value: float, least: float) -> float:
 
 def _closing(local: Floats, reference: Floats) -> float:
     """How far the lids have closed, 0..1."""
-    gaps = [
-        sum(float(np.linalg.norm(points[a] - points[b])) for a, b in _LIDS)
-        for points in (local, reference)
-    ]
+    gaps = []
+    for points in (local, reference):
+        a, b, c, d = points[_LIDS].tolist()
+        gaps.append(math.dist(a, b) + math.dist(c, d))
     return min(max(1 - gaps[0] / max(gaps[1], 1e-6), 0.0), 1.0)
 
 
@@ -137,10 +154,6 @@ _FOREHEAD = (67, 69, 103, 104, 108, 109, 151, 296, 297, 299, 332, 333, 337, 338)
 _BROWS = (70, 63, 105, 66, 107, 300, 293, 334, 296, 336)
 _PHILTRUM = (2, 97, 98, 164, 326, 327)
 
-_LID = 0.04
-"""Of the way up in a smile what goes on at the lower lid's edge beyond what was read: the tracker
-reads lids well, and many smile without narrowing them."""
-
 
 @cache
 def _fields() -> tuple[Floats, Floats]:
@@ -153,14 +166,14 @@ def _fields() -> tuple[Floats, Floats]:
         # Of the corner's way up 0.6 and 0.35 are read of the skin beside it; all of it goes there.
         # Of the way up in a smile 0.2 is read of the cheek and 0.1 below the eye; 0.75 and 0.5 go.
         | _at(_NEAR, 0.42, 0.35, 0.0)
-        | _at(_BESIDE, 0.55, 0.28, 0.15)
-        | _at(_OUTSIDE, 0.1, 0.0, 0.38)
-        | _at(_CHEEK, 0.05, 0.05, 0.38)
+        | _at(_BESIDE, 0.55, 0.2, 0.08)
+        | _at(_OUTSIDE, 0.1, 0.0, 0.3)
+        | _at(_CHEEK, 0.05, 0.0, 0.3)
         | _at(_UNDER_EYE, 0.0, 0.0, 0.3)
         | _at(_BELOW_LID, 0.0, 0.0, 0.2)
     )
     outer, inner, frown = _harmonic(
-        _at([*still, *lips], 0.0, 0.0, 0.0)
+        _at([*still, *lips, *_BROWS, 295, 285], 0.0, 0.0, 0.0)
         | _at((70, 63, 46, 53), 1.0, 0.0, 0.1)
         | _at((105, 52), 0.55, 0.45, 0.55)
         | _at((66, 107, 65, 55), 0.0, 1.0, 1.0)
@@ -173,11 +186,9 @@ def _fields() -> tuple[Floats, Floats]:
         | _at([*lips, 17, 18], 1.0)
         | _at((164,), 0.4)
     )
-    lid = np.zeros(468, np.float32)
-    lid[EYES[0].lower] = _LID * np.sin(np.linspace(0.4, np.pi - 0.4, len(EYES[0].lower)))
     other = mirrored()
     left = [follow_aside, follow_aside[other], pull, frown, frown[other]]
-    up = [field for one in (follow_up, cheek, lid, outer, inner) for field in (one, one[other])]
+    up = [field for one in (follow_up, cheek, outer, inner) for field in (one, one[other])]
     return np.stack(left, 1), np.stack(up, 1)
 
 

@@ -10,6 +10,7 @@ shows no fold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,6 @@ import cv2
 import numpy as np
 
 from models.face import measures
-from models.face.topology import EYES
 from models.mesh.pose import Similarity, euler
 from models.types import Floats, Image
 
@@ -131,15 +131,15 @@ class Motion:
         def left(*points: int) -> float:
             return float((moved[list(points)] @ across).mean())
 
-        widened = [
-            _WIDENED.beyond(side * left(corner), yaw, pitch, shut)
-            for side, corner in zip((-1, 1), _CORNERS, strict=True)
-        ]
+        right_corner, left_corner = -left(_CORNERS[0]), left(_CORNERS[1])
         frown = left(*_INNER[0]) - left(*_INNER[1])
         return cls(
             lifted=(up(_LIFTED, _CORNERS[0]), up(_LIFTED, _CORNERS[1])),
-            widened=(widened[0], widened[1]),
-            narrowed=-(widened[0] + widened[1]),
+            widened=(
+                _WIDENED.beyond(right_corner, yaw, pitch, shut),
+                _WIDENED.beyond(left_corner, yaw, pitch, shut),
+            ),
+            narrowed=_NARROWED.beyond(-(right_corner + left_corner), yaw, pitch, shut),
             brows=(up(_BROW, *_BROWS[0]), up(_BROW, *_BROWS[1])),
             inner=up(_BROW, *_INNER[0], *_INNER[1]),
             frown=_FROWN.beyond(frown, yaw, pitch, shut),
@@ -170,20 +170,17 @@ class _False:
 
 
 # Measured on two rendered heads that turn up to 30 degrees and nod up to 20, or blink: the worst.
-_LIFTED, _WIDENED = _False(0.028, 0.057, 0.011), _False(0.014, 0.023)
+_LIFTED, _WIDENED, _NARROWED = _False(0.028, 0.057, 0.011), _False(0.06, 0.02), _False(0.03, 0.045)
 _BROW, _FROWN = _False(0.012, 0.036, 0.012), _False(0.034, 0.043)
 _LID, _WING, _LIP = _False(0.017, 0.016, 0.010), _False(0.017, 0.031, 0.015), _False(0.033, 0.059)
 
 
 def _shut(source: Floats, target: Floats, head: Similarity) -> float:
     """How far the lids have closed since the photo, 0..1."""
-    gaps = [
-        sum(
-            float(np.linalg.norm(points[eye.upper[3], :2] - points[eye.lower[3], :2]))
-            for eye in EYES
-        )
-        for points in (source, target)
-    ]
+    gaps = []
+    for points in (source, target):
+        a, b, c, d = points[_LID_MIDDLES, :2].tolist()
+        gaps.append(math.dist(a, b) + math.dist(c, d))
     return min(max(1 - gaps[1] / max(gaps[0] * head.scale, 1e-6), 0.0), 1.0)
 
 
@@ -195,6 +192,9 @@ _CORNERS, _WINGS, _BELOW_LIP = (61, 291), (129, 358), 18
 
 _BROWS, _INNER = ((70, 63, 105), (300, 293, 334)), ((66, 107), (296, 336))
 """Outer and inner halves of the brows."""
+
+_LID_MIDDLES = [159, 145, 386, 374]
+"""Upper and lower one of the right eye, then of the left."""
 
 _LOWER_LIDS = (144, 145, 153), (373, 374, 380)
 """The middle of the lower lids."""
