@@ -19,11 +19,10 @@ from models.face.topology import EYES, INNER_LIPS, OUTER_LIPS, OVAL, mirrored, t
 from models.mesh.pose import Similarity, euler
 from models.types import Floats
 
-_CORNERS = 61, 291
-_OUTER_BROWS, _INNER_BROWS = ((70, 63), (300, 293)), ((107, 66), (336, 296))
-_LIDS = [159, 145, 386, 374]
-"""Landmarks of the person's right side, then of the left (MediaPipe's numbering); of the lids the
-middles, upper and lower."""
+# Landmarks of the person's right side, then of the left, in MediaPipe's numbering.
+_CORNERS = 61, 291  # of the mouth
+_OUTER_BROWS, _INNER_BROWS = ((70, 63), (300, 293)), ((107, 66), (336, 296))  # their ends
+_LIDS = [159, 145, 386, 374]  # their middles, upper and lower
 
 _LEAST_PULL, _LEAST_SMILE, _LEAST_BROW = 0.008, 0.006, 0.003
 """Face heights that a mouth goes aside, its corners go up and a brow moves before it counts: three
@@ -62,6 +61,11 @@ above it is pushed against the cheek and folds. With more, smile folds bend up i
 _OUTWARD = 0.2
 """Share of the way outward in what a mouth's corner lifts of the cheek: pressed lips go outward
 too and lift little."""
+
+
+def load() -> None:
+    """Compute now what is computed once, so that no frame waits for it."""
+    _fields()
 
 
 def emphasise(local: Floats, reference: Floats, head: Similarity) -> tuple[float, float]:
@@ -143,16 +147,19 @@ def _closing(local: Floats, reference: Floats) -> float:
     return min(max(1 - gaps[0] / max(gaps[1], 1e-6), 0.0), 1.0)
 
 
-_NEAR, _BESIDE = (57, 186, 43, 92, 106), (206, 216, 207, 212)
-_CHEEK, _OUTSIDE = (50, 205, 101, 36), (117, 123, 147, 187)
-_UNDER_EYE, _BELOW_LID = (230, 231, 229, 228), (22, 23, 24, 110)
-"""Skin around the mouth's corner, of the cheek, and below the eye; of the right side."""
-
+# Landmarks of the right side, or of both, in MediaPipe's numbering.
+_NEAR = (57, 186, 43, 92, 106)  # next to the mouth's corner
+_BESIDE = (206, 216, 207, 212)  # along the smile fold
+_CHEEK = (50, 205, 101, 36)  # its apple
+_OUTSIDE = (117, 123, 147, 187)  # of that
+_UNDER_EYE = (230, 231, 229, 228)  # along the bone
+_BELOW_LID = (22, 23, 24, 110)  # between that and the lid's edge
+# The nose down to its root, one half:
 _NOSE = (1, 2, 4, 5, 6, 19, 45, 48, 64, 94, 97, 98, 102, 115, 129, 131, 164, 168, 195, 197, 220)
-_JAW = (58, 136, 138, 150, 169, 170, 172, 199, 200, 208)
-_FOREHEAD = (67, 69, 103, 104, 108, 109, 151, 296, 297, 299, 332, 333, 337, 338)
-_BROWS = (70, 63, 105, 66, 107, 300, 293, 334, 296, 336)
-_PHILTRUM = (2, 97, 98, 164, 326, 327)
+_JAW = (58, 136, 138, 150, 169, 170, 172, 199, 200, 208)  # and the chin
+_FOREHEAD = (67, 69, 103, 104, 108, 109, 151, 296, 297, 299, 332, 333, 337, 338)  # above brows
+_BROWS = (70, 63, 105, 66, 107, 300, 293, 334, 296, 336, 295, 285)  # both
+_PHILTRUM = (2, 97, 98, 164, 326, 327)  # between nose and mouth
 
 
 @cache
@@ -163,8 +170,9 @@ def _fields() -> tuple[Floats, Floats]:
     still += [int(mirrored()[i]) for i in still]
     follow_up, follow_aside, cheek = _harmonic(
         _at([*still, *lips, 9, *_BROWS, *_FOREHEAD], 0.0, 0.0, 0.0)
-        # Of the corner's way up 0.6 and 0.35 are read of the skin beside it; all of it goes there.
-        # Of the way up in a smile 0.2 is read of the cheek and 0.1 below the eye; 0.75 and 0.5 go.
+        # Of a corner's way up 0.6 is read of the skin next to it and 0.35 beside that, and all of
+        # it is true; in a smile 0.2 of the cheek and 0.1 below the eye, and 0.75 and 0.5 is true.
+        # Less than the whole is added: a cheek that is lifted by its whole way looks swollen.
         | _at(_NEAR, 0.42, 0.35, 0.0)
         | _at(_BESIDE, 0.55, 0.2, 0.08)
         | _at(_OUTSIDE, 0.1, 0.0, 0.3)
@@ -173,7 +181,7 @@ def _fields() -> tuple[Floats, Floats]:
         | _at(_BELOW_LID, 0.0, 0.0, 0.2)
     )
     outer, inner, frown = _harmonic(
-        _at([*still, *lips, *_BROWS, 295, 285], 0.0, 0.0, 0.0)
+        _at([*still, *lips, *_BROWS], 0.0, 0.0, 0.0)
         | _at((70, 63, 46, 53), 1.0, 0.0, 0.1)
         | _at((105, 52), 0.55, 0.45, 0.55)
         | _at((66, 107, 65, 55), 0.0, 1.0, 1.0)

@@ -169,10 +169,12 @@ class _False:
         return max(value - most, 0.0) + min(value + most, 0.0)
 
 
-# Measured on two rendered heads that turn up to 30 degrees and nod up to 20, or blink: the worst.
-_LIFTED, _WIDENED, _NARROWED = _False(0.028, 0.057, 0.011), _False(0.06, 0.02), _False(0.03, 0.045)
-_BROW, _FROWN = _False(0.012, 0.036, 0.012), _False(0.034, 0.043)
-_LID, _WING, _LIP = _False(0.017, 0.016, 0.010), _False(0.017, 0.031, 0.015), _False(0.033, 0.059)
+# The worst of two rendered heads that turn by up to 30 degrees, nod by up to 20, or blink.
+_LIFTED = _False(0.028, 0.057, 0.011)  # the mouth's corners
+_WIDENED, _NARROWED = _False(0.06, 0.02), _False(0.03, 0.045)  # these, one by one and together
+_BROW, _FROWN = _False(0.012, 0.036, 0.012), _False(0.034, 0.043)  # the brows likewise
+_LID, _WING = _False(0.017, 0.016, 0.010), _False(0.017, 0.031, 0.015)  # the nose's wings
+_LIP = _False(0.033, 0.059)  # the lower lip
 
 
 def _shut(source: Floats, target: Floats, head: Similarity) -> float:

@@ -36,13 +36,14 @@ MOTIONS = {
 unit given) from which on landmark noise does not decide the comparison."""
 
 EXPRESSIONS = {
-    "aside": 0.015,
+    "aside": 0.035,
     "smile": 0.025,
     "brows": 0.012,
     "squint": 0.15,  # of the neutral opening
 }
 """What is compared beside `MOTIONS`, and the least range likewise, of the face's height: eight
-times what the tracker trembles on real clips (0.001 to 0.003).
+times what the tracker trembles on real clips (0.001 to 0.003); of a mouth that goes aside more,
+since a head that only turns by `_STEADY_HEAD` to either side reads as 0.03 of it.
 
 Brows that come together are not among them: of a rendered frown the tracker reads a tenth, and the
 opposite where brows only rise."""
@@ -56,9 +57,9 @@ _STEADY_HEAD = 10.0
 a guess, and beyond, a head that only turns reads as a mouth that goes aside."""
 
 _BLINKS = 0.6  # of the neutral opening of the lids: what is below is a blink or on its way
-_CORNERS = [61, 291]
-_BROWS = [70, 63, 105, 66, 107, 300, 293, 334, 296, 336]
-"""Of the mouth and of both brows (MediaPipe's numbering)."""
+# In MediaPipe's numbering:
+_CORNERS = [61, 291]  # of the mouth
+_BROWS = [70, 63, 105, 66, 107, 300, 293, 334, 296, 336]  # both
 
 
 @dataclass(frozen=True)
