@@ -18,6 +18,8 @@ import cv2
 import numpy as np
 
 from models.face import measures
+from models.face.topology import OUTER_LIPS
+from models.mesh.paint import fill, smooth_loop
 from models.mesh.pose import Similarity, euler
 from models.types import Floats, Image
 
@@ -36,6 +38,10 @@ _THINNEST = 1.1
 
 _STEPS = 64
 """Points along a line. A fold is up to a third of a face long: a step is 0.5 % of its height."""
+
+_CORNER, _CLEARED = 5.0, 0.5
+"""Hundredths of the face's height around a corner of the mouth, as far as its shadow reaches, and
+the most that is taken off it, as a log gain: 1.65 of the light."""
 
 _LIKE_HUE, _LIKE_DARK = 20.0, 11.0
 """How much skin may differ in hue and be darker than what is around it (units of CIE Lab), where a
@@ -72,12 +78,14 @@ class Fold:
         columns: of the picture.
         gain: (h, w) log gains at full strength.
         strength: from the features' motion to 0..1.
+        bounded: whether the gain counts among those that `_LEAST` and `_MOST` bound together.
     """
 
     rows: slice
     columns: slice
     gain: Floats
     strength: Callable[[Motion], float]
+    bounded: bool = True
 
 
 @dataclass(frozen=True)
@@ -248,13 +256,17 @@ class Folds:
         left = min(fold.columns.start for fold, _ in shown)
         right = max(fold.columns.stop for fold, _ in shown)
         total = np.zeros((bottom - top, right - left), np.float32)
-        for fold, strength in shown:
-            part = total[
-                fold.rows.start - top : fold.rows.stop - top,
-                fold.columns.start - left : fold.columns.stop - left,
-            ]
-            cv2.scaleAdd(fold.gain, strength, part, dst=part)
-        np.clip(total, _LEAST, _MOST, out=total)
+        for bounded in (True, False):
+            for fold, strength in shown:
+                if fold.bounded != bounded:
+                    continue
+                part = total[
+                    fold.rows.start - top : fold.rows.stop - top,
+                    fold.columns.start - left : fold.columns.stop - left,
+                ]
+                cv2.scaleAdd(fold.gain, strength, part, dst=part)
+            if bounded:
+                np.clip(total, _LEAST, _MOST, out=total)
         out = picture.copy()
         where = slice(top, bottom), slice(left, right)
         gains = cv2.exp(cv2.merge([total * np.float32(share) for share in (*self.tint, 0.0)]))
@@ -272,6 +284,7 @@ def paint(picture: Image, landmarks: Floats) -> Folds:
     painter = _Painter(np.ascontiguousarray(picture[..., :3]), landmarks)
     for side in (0, 1):
         _paint_side(painter, side)
+        painter.clear_corner(side)
     _paint_middle(painter)
     return Folds(tuple(painter.folds), painter.tint)
 
@@ -452,6 +465,9 @@ class _Painter:
         self.right = np.array([-self.up[1], self.up[0]], np.float32)
         self.folds: list[Fold] = []
         self._size = picture.shape[1], picture.shape[0]
+        self._picture = picture
+        self._lips = np.zeros(picture.shape[:2], np.uint8)
+        fill(self._lips, smooth_loop(self.points[OUTER_LIPS]))
         like, grey = _skin_like(picture, self.points, self.unit)
         self._like = like * _roughness(picture, self.points, self.unit)
         self.tint = (1.0, 1.0, 1.0) if grey else _TINT
@@ -482,6 +498,45 @@ class _Painter:
         if x.size:
             apart = ((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / radius**2
             self._keep(rows, columns, light * np.exp(-0.5 * apart), strength)
+
+    def clear_corner(self, side: int) -> None:
+        """Take away the shadow in a corner of the mouth, as rounded and wide open lips do.
+
+        It lies beyond the corner's landmark, so lips that come together would leave it on the
+        cheek as a spot.
+        """
+        corner = self.points[_CORNERS[side]]
+        out = corner - self.points[[13, 14]].mean(0)
+        out = out / max(float(np.linalg.norm(out)), 1e-6)
+        middle = corner + 1.0 * self.unit * out
+        rows, columns, x, y = self._place(middle[None], 9)
+        if min(x.shape) < 5:
+            return
+        light = cv2.cvtColor(self._picture[rows, columns], cv2.COLOR_RGB2GRAY).astype(np.float32)
+        apart = np.hypot(x - middle[0], y - middle[1]) / self.unit
+        window = np.clip((_CORNER - apart) / (0.5 * _CORNER), 0, 1)
+        mask = np.asarray(apart < _CORNER, np.uint8) * np.uint8(255)
+        mask |= self._lips[rows, columns]
+        skin = cv2.inpaint(light.astype(np.uint8), mask, 3, cv2.INPAINT_TELEA)
+        skin = cv2.GaussianBlur(skin.astype(np.float32), (0, 0), max(self.unit, 0.7))
+        lips = cv2.GaussianBlur(self._lips[rows, columns].astype(np.float32) / 255, (0, 0), 0.8)
+        # Of the lips only their end, with the line between them, is cleared.
+        near = np.clip(1.5 - np.hypot(x - corner[0], y - corner[1]) / (2 * self.unit), 0, 1)
+        gain = (
+            np.log((skin + 8) / (light + 8)).clip(0, _CLEARED) * window * (1 - lips + near * lips)
+        )
+        self.folds.append(
+            Fold(
+                rows,
+                columns,
+                np.ascontiguousarray(gain, np.float32),
+                lambda motion: max(
+                    _ramp(-motion.widened[side], 0.004, 0.03),
+                    0.8 * _ramp(-motion.lip, 0.05, 0.15),
+                ),
+                bounded=False,
+            )
+        )
 
     def _keep(
         self, rows: slice, columns: slice, gain: Floats, strength: Callable[[Motion], float]

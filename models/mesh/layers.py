@@ -12,6 +12,7 @@ from models.face import measures
 from models.face.measures import CHIN
 from models.face.topology import OVAL
 from models.mesh.far_side import silhouette
+from models.mesh.paint import blurred
 from models.mesh.rings import NECK
 from models.types import Floats, Image
 
@@ -305,8 +306,8 @@ def _exact(
 
 def _spread(colours: Floats, known: Floats) -> Floats:
     """Known colours stay near; elsewhere the mean of the known ones around, at growing distance."""
-    total, weight = np.zeros_like(colours), np.zeros_like(known)
+    both = np.dstack([colours * known[..., None], known])
+    total = np.zeros_like(both)
     for sigma, trust in ((2.0, 1.0), (8.0, 1e-3), (32.0, 1e-6)):
-        weight += trust * cv2.GaussianBlur(known, (0, 0), sigma)
-        total += trust * cv2.GaussianBlur(colours * known[..., None], (0, 0), sigma)
-    return np.asarray(total / np.maximum(weight, 1e-9)[..., None], np.float32)
+        total += trust * blurred(both, sigma)
+    return np.asarray(total[..., :3] / np.maximum(total[..., 3:], 1e-9), np.float32)

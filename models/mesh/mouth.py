@@ -164,8 +164,9 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
     # The photo's own teeth have their shadow already.
     shade = (0.3 if mouth.own else 1.0) * (1 - spot.light())[..., None]
     lit: Floats = inside * (1 - shade * mouth.dusk) + 0.6 * mouth.deep * shade
-    lit = spot.roll_lips(lit, part, wider)
-    edge = soft(mask, max(0.7, 0.012 * width))
+    # Lips that the photo shows apart have their own edges.
+    lit = spot.roll_lips(lit, part, wider, gap - mouth.gap)
+    edge = soft(mask, max(0.7, 0.006 * width))
     toned = mouth.tone(np.asarray(lit, np.uint8))
     blend(part, toned, np.rint(edge * strength).astype(np.uint8))
 
@@ -206,7 +207,8 @@ def _posed(
     pulled = (float((lip - chin) @ down) / tall - _PULLED[0]) / _PULLED[1]
     pulled = min(max(pulled, 0.0), 1.0)
     bared = max(0.10 * pulled, 0.08 * grin, 0.22 * min(stretch / 0.10, 1.0)) * parted
-    bared -= 0.004 * tall
+    # Rounded lips cover it whole.
+    bared -= (0.004 + 0.08 * min(max(1 - width, 0.0), 0.3)) * tall
     posed.append((mouth.lower, lower + max(lowest - bared - edge, 0.0) * down))
     upper = moved(mouth.upper, 0.0)
     # A grin shows the upper row down to the lower lip: its crowns come out from under the lip.
@@ -259,14 +261,15 @@ class _Opening:
         most = min(1.0, 0.7 + self._gap / (0.25 * self._width))
         return np.asarray(most * corner * above, np.float32)
 
-    def roll_lips(self, inside: Floats, drawn: Image, wider: float) -> Floats:
+    def roll_lips(self, inside: Floats, drawn: Image, wider: float, more: float) -> Floats:
         """The inside with the lips' edges rolled into it, in the colours they are drawn in.
 
         inside: (h, w, 3). drawn: (h, w, 3), the picture with the lips. wider: the mouth's width
-        by the photo's; rounded lips are thick, stretched ones thin.
+        by the photo's; rounded lips are thick, stretched ones thin. more: pixels by which the lips
+        are further apart than in the photo.
         """
         round_ = float(np.clip(1 + 3.0 * (1 - wider), 0.5, 2.5))
-        thick = min(0.2 * self._gap, 0.085 * self._width * round_)
+        thick = min(0.2 * more, 0.085 * self._width * round_)
         if thick < 0.7:
             return inside
         height, width = self._mask.shape

@@ -47,6 +47,19 @@ def soft(mask: Image, sigma: float) -> Image:
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), min(sigma, WIDEST)), np.uint8)
 
 
+def blurred(values: Floats, sigma: float) -> Floats:
+    """A Gaussian blur of (h, w) or (h, w, C); a wide one is computed on fewer pixels."""
+    if sigma <= 4:
+        return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)
+    height, width = values.shape[:2]
+    step = sigma / 3
+    size = (max(2, round(width / step)), max(2, round(height / step)))
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), 3.0)
+    large = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(large, np.float32)
+
+
 def blend(below: Image, above: Image, matte: Image) -> None:
     """Lay one picture over another in place, where the matte says; for small regions only.
 

@@ -49,6 +49,8 @@ class Person:
         far_side: what of a face from the side is not drawn with the surroundings.
         still: (H, W, 3), the photo as its layers give it.
         moving: numbers of the vertices of `rings` that are drawn.
+        extent: (2, 2), the first column and row of the box that show the person, and those after
+            the last.
         coarse: (ch, cw, 2) the identity field of the box with one cell more on every side, at
             1 / `_COARSE` of its size.
     """
@@ -62,6 +64,7 @@ class Person:
     far_side: FarSide | None
     still: Image
     moving: Indices
+    extent: Floats
     coarse: Floats
 
     @property
@@ -93,6 +96,7 @@ class Person:
             far_side=FarSide.of(colours, landmarks - np.array([left, top, 0], np.float32)),
             still=still,
             moving=np.unique(around.triangles),
+            extent=_extent(layers.matte),
             coarse=_identity((bottom - top, right - left)),
         )
 
@@ -114,15 +118,19 @@ class Person:
         left, top, right, bottom = self.layers.box
         triangles = self.rings.triangles
         places = self.rings.move(head, target[OVAL]) - np.array([left, top], np.float32)
+        values = self.rings.points[:, :2] - np.array([left, top], np.float32)
         moving = places[self.moving]
         most = (right - left, bottom - top)
-        x0, y0 = (np.clip(moving.min(0), 0, most) // _COARSE).astype(int)
-        x1, y1 = (-(-np.clip(moving.max(0), 0, most) // _COARSE)).astype(int)
+        # Where the person neither was nor comes to, the background is there already.
+        shift = moving - values[self.moving]
+        first = np.maximum(moving.min(0), self.extent[0] + np.minimum(shift.min(0), 0) - 1)
+        last = np.minimum(moving.max(0), self.extent[1] + np.maximum(shift.max(0), 0) + 1)
+        x0, y0 = (np.clip(first, 0, most) // _COARSE).astype(int)
+        x1, y1 = (-(-np.clip(last, 0, most) // _COARSE)).astype(int)
         if x1 - x0 < 2 or y1 - y0 < 2:
             return
         # One cell more on every side: a field cannot be enlarged up to its own border.
         field = self.coarse[y0 : y1 + 2, x0 : x1 + 2].copy()
-        values = self.rings.points[:, :2] - np.array([left, top], np.float32)
         corner = np.array([x0 - 1, y0 - 1], np.float32) * _COARSE
         draw(field, triangles, _at_scale(places - corner, _COARSE), values)
         x0, y0, x1, y1 = (int(side) * _COARSE for side in (x0, y0, x1, y1))
@@ -279,6 +287,12 @@ def _face(photo: Image, matte: Image) -> Image:
     rim = max(3, round(max(matte.shape) / 90)) | 1
     pure = cv2.erode(matte, np.ones((rim, rim), np.uint8))
     return np.dstack([photo, cv2.blur(pure, (3, 3))])
+
+
+def _extent(matte: Image) -> Floats:
+    """(2, 2): the first column and row of a matte (h, w) above 0, and those after the last."""
+    left, top, wide, tall = cv2.boundingRect(matte)
+    return np.array([[left, top], [left + wide, top + tall]], np.float32)
 
 
 def _premultiplied(colours: Image, matte: Image) -> Image:

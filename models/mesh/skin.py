@@ -28,6 +28,7 @@ from models.face.topology import (
 )
 from models.mesh.far_side import silhouette
 from models.mesh.layers import Layers
+from models.mesh.paint import blurred
 from models.mesh.pose import Similarity, fit
 from models.mesh.raster import draw
 from models.mesh.rings import behind_jaw
@@ -303,7 +304,7 @@ def _look(
     field = np.ascontiguousarray(drawn[..., :2] - corner)
     shown = nearest.shown(drawn[..., :2], drawn[..., 2])
     rim = max(3, round(max(shape) * 0.012)) | 1
-    shown = _blur(cv2.erode(shown, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)), rim)
+    shown = blurred(cv2.erode(shown, np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)), rim)
     # At its outline the person is mixed with what is behind.
     rim = max(3, round(max(layers.matte.shape) / 90)) | 1
     both = np.dstack([layers.person, cv2.erode(layers.matte, np.ones((rim, rim), np.uint8))])
@@ -321,7 +322,7 @@ def _shade(places: Floats, faces: Indices, shape: tuple[int, int]) -> Floats:
     drawn = np.zeros((*shape, 2), np.float32)
     strip = faces[: 2 * (len(JAW) - 1)]
     draw(drawn, strip, places, behind)
-    return _blur(np.clip(drawn[..., 0] * 3, 0, 1) * drawn[..., 1], 1.5)
+    return blurred(np.clip(drawn[..., 0] * 3, 0, 1) * drawn[..., 1], 1.5)
 
 
 def _match(other: Floats, own: Floats, smooth: Floats, both: Floats) -> Floats:
@@ -334,11 +335,11 @@ def _match(other: Floats, own: Floats, smooth: Floats, both: Floats) -> Floats:
     ratio = np.log((own + 12) / (other + 12)) * both[..., None]
     total, weight = np.zeros_like(ratio), np.full(both.shape, 1e-9, np.float32)
     for share, trust in ((0.04, 1.0), (0.12, 1e-2), (0.4, 1e-4)):
-        total += trust * _blur(ratio, share * side)
-        weight += trust * _blur(both, share * side)
+        total += trust * blurred(ratio, share * side)
+        weight += trust * blurred(both, share * side)
     light = np.exp(np.clip(total / weight[..., None], -1.6, 0.8))
     matched = (other + 12) * light - 12
-    coarse = _blur(matched, 0.05 * side)
+    coarse = blurred(matched, 0.05 * side)
     return np.asarray(np.clip(matched + _OWN_LIGHT * (smooth - coarse), 0, 255), np.float32)
 
 
@@ -349,21 +350,21 @@ def _spread(colours: Floats, known: Floats) -> Floats:
     weight = np.full(known.shape, 1e-12, np.float32)
     trusted = known**2
     for share, trust in ((0.012, 1.0), (0.04, 1e-3), (0.12, 1e-6), (0.4, 1e-9)):
-        weight += trust * _blur(trusted, share * side)
-        total += trust * _blur(colours * trusted[..., None], share * side)
+        weight += trust * blurred(trusted, share * side)
+        total += trust * blurred(colours * trusted[..., None], share * side)
     return np.asarray(total / weight[..., None], np.float32)
 
 
 def _grain(colours: Floats, trusted: Floats, places: Floats) -> Floats:
     """The fine detail of the known skin, mirrored outward past its rim."""
-    detail = np.clip(colours - _blur(colours, 3.0), -16, 16) * trusted[..., None]
+    detail = np.clip(colours - blurred(colours, 3.0), -16, 16) * trusted[..., None]
     features = np.zeros(trusted.shape, np.uint8)
     for part in (_LIPS_AND_NOSE, *_BROWS, *(eye.opening for eye in EYES)):
         hull = cv2.convexHull(places[part]).round().astype(np.int32)
         cv2.fillConvexPoly(features, hull, 255)
     around = max(3, round(max(trusted.shape) * 0.05)) | 1
     features = cv2.dilate(features, np.ones((around, around), np.uint8))
-    plain = _blur((features == 0).astype(np.float32), around / 3)
+    plain = blurred((features == 0).astype(np.float32), around / 3)
     detail *= plain[..., None]
     middle = places[:_FACE].mean(0)
     ys, xs = np.mgrid[0 : trusted.shape[0], 0 : trusted.shape[1]].astype(np.float32)
@@ -389,18 +390,4 @@ def _rim(trusted: Floats, middle: Floats) -> Floats:
     thrice = np.tile(last, 3)[None]
     return np.asarray(
         cv2.GaussianBlur(thrice, (0, 0), sigmaX=5, sigmaY=0.1)[0, 360:720], np.float32
-    )
-
-
-def _blur(values: Floats, sigma: float) -> Floats:
-    """A Gaussian blur; a wide one is computed on fewer pixels."""
-    if sigma <= 4:
-        return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma), np.float32)
-    height, width = values.shape[:2]
-    step = sigma / 3
-    size = (max(2, round(width / step)), max(2, round(height / step)))
-    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), 3.0)
-    return np.asarray(
-        cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
     )

@@ -37,7 +37,7 @@ two. By eye on grins at call size, and by the local contrast of real frames."""
 _LOWER = 0.72
 """Light on the lower row, which lies behind the upper one and the lip."""
 
-_ROSY = 0.25
+_ROSY = 0.4
 """Share of the flesh's colour in the light on the lower row."""
 
 _CROWN = 45.0

@@ -154,3 +154,26 @@ def test_paintings_are_folded_too(shared: Path) -> None:
         made, face = painted(avatar)
         change = np.abs(made.light(face, SMILE).astype(int) - face)
         assert 3 < change.max() < 90
+
+
+@pytest.mark.parametrize("shape", ["rounded", "wide open"])
+def test_the_shadow_in_the_corners_goes_where_lips_are_rounded_or_wide_open(
+    avatar: MeshAvatar, shape: str
+) -> None:
+    dark = avatar.person.face.copy()
+    spots = avatar.landmarks[[61, 291], :2] - avatar.person.corner[:2]
+    for x, y in spots:
+        cv2.circle(dark, (round(float(x)), round(float(y))), 3, (60, 40, 35, 255), -1)
+    made, face = painted(avatar, dark)
+    moved = (
+        Motion((0, 0), (-0.03, -0.03), 0.06, (0, 0), 0, 0, (0, 0), (0, 0), 0)
+        if shape == "rounded"
+        else Motion((0, 0), (0, 0), 0, (0, 0), 0, 0, (0, 0), (0, 0), -0.15)
+    )
+    lit = made.light(face, moved)
+    for x, y in np.rint(spots).astype(int):
+        before, after = (float(one[y - 1 : y + 2, x - 1 : x + 2, :3].mean()) for one in (face, lit))
+        assert after > 1.2 * before
+    still = made.light(face, SMILE)
+    x, y = np.rint(spots[0]).astype(int)
+    assert still[y, x, :3].mean() <= face[y, x, :3].mean() + 1
