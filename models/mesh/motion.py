@@ -47,6 +47,7 @@ _READ = (0.16, 0.4, 0.65, 0.8, 0.9, 1.0, 1.28)
 _OPEN = (0.0, 0.27, 0.5, 0.68, 0.84, 1.0, 1.35)  # read beside `_READ`
 _EDGEWISE = 0.25  # narrower than the other eye by this share: its iris cannot be read
 _BLINK = 0.6  # of the opening: an eye that is narrowed by more closes
+_UNREAD = 0.25  # of what a lower lid rises more the tracker does not read on drawn faces
 _MOST_LIFTED = 0.3  # of the opening: what the lower lid goes up in the strongest squint
 _SLEEPY = 0.7  # lids read as lower where the eye looks aside: so much for an eye's width
 _FAR_ASIDE = 0.25  # of the eye's width: as far as that was seen
@@ -237,9 +238,9 @@ def _lids(
     for eye, ratio, smile in zip(EYES, ratios, smiles, strict=True):
         lid_ratio = float(np.interp(ratio + (mean - ratio) * 0.8 * together, _READ, _OPEN))
         span = source[eye.upper] - source[eye.lower]
-        if smile > 0:
-            out[eye.lower] += span * (smile * _lifted(eye, shape, source, 1 - lid_ratio))
-        out[eye.upper] = out[eye.lower] + span * lid_ratio
+        lifted = smile * _lifted(eye, shape, source, 1 - lid_ratio) if smile > 0 else 0.0
+        out[eye.lower] += span * lifted
+        out[eye.upper] = out[eye.lower] + span * (lid_ratio - _UNREAD * lifted)
         # A covered iris is a guess of the network: it stays where it was in the source's eye.
         seen = _within((lid_ratio - 0.2) / 0.4, 0.0, 1.0)
         moved = (out[eye.iris] - source[eye.iris]) * seen
