@@ -13,7 +13,7 @@ from models.animator import MotionSettings, Slider
 from models.face.topology import IRISES, LIDS, LIPS
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
-from models.mesh import eyes, folds, mouth
+from models.mesh import expression, eyes, folds, mouth
 from models.mesh.eye_network import eye_sources, open_eye_network
 from models.mesh.eye_region import EyeSource
 from models.mesh.motion import Strengths, absolute_motion, relative_motion, strengthen
@@ -78,6 +78,7 @@ class MeshAnimator(KeypointAnimator):
         self._eye_network = open_eye_network() if with_eye_network else None
         if self._eye_network:
             self.device += f", networks: {self._eye_network.summary}"
+        expression.load()
         self._stages: dict[str, float] = {}
 
     def best_size(self, cores: int | None = None) -> int:

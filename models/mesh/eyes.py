@@ -201,13 +201,15 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     move = similarity(layer.corners, target[eye.corners])
     size = float(np.linalg.norm(move[:, 0]))
     width = size * float(np.linalg.norm(layer.corners[0] - layer.corners[1]))
-    closing = 1.0 - _gap(target, eye) / max(size * layer.gap, 1e-6)
-    if closing < 0.05:
-        return
     corners = target[eye.corners]
     was_open = layer.upper @ move[:, :2].T + move[:, 2]
     edge = np.concatenate([corners[:1], target[eye.upper], corners[1:]])
     up = np.array([move[0, 1], -move[0, 0]], np.float32) / max(size, 1e-6)
+    # An eye that the lower lid narrows keeps its upper lid as it is in the photo.
+    fallen = float(((was_open[2:5] - target[eye.upper[2:5]]) @ up).mean())
+    closing = fallen / max(size * layer.gap, 1e-6)
+    if closing < 0.05:
+        return
     outline = np.concatenate([edge, (was_open + up * (0.07 * width))[::-1]])
     left, top, right, bottom = box(outline, 0.12 * width + 2, out)
     if right - left < 2 or bottom - top < 2:

@@ -3,12 +3,14 @@
 Where a smile pushes the cheek against the mouth, skin folds; a moved mesh alone looks like rubber.
 Each fold is a map of the light that it takes and gives, drawn along lines through landmarks, and
 nothing of a camera's picture is in it. How strongly it shows is read from where the avatar's
-features are in its pose, turned back to the photo's: so folds come and go with what one sees move,
-and a turning head, which moves nothing against the skull, shows none.
+features are in its pose, turned back to the photo's: so folds come and go with what one sees move.
+A head that only turns or blinks reads as if features moved a little; what is no more than that
+shows no fold.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +20,7 @@ import numpy as np
 from models.face import measures
 from models.face.topology import OUTER_LIPS
 from models.mesh.paint import fill, smooth_loop
-from models.mesh.pose import Similarity
+from models.mesh.pose import Similarity, euler
 from models.types import Floats, Image
 
 _LEAST, _MOST = -0.34, 0.14
@@ -128,25 +130,68 @@ class Motion:
         across = source[_LEFT_EYE] - source[_RIGHT_EYE]
         across = across / max(float(np.linalg.norm(across)), 1e-6)
         moved = (head.inverse(target) - source) / tall
+        yaw, pitch, _ = (abs(angle) for angle in euler(head.rotation))
+        shut = _shut(source, target, head)
 
-        def up(*points: int) -> float:
-            return -float((moved[list(points)] @ down).mean())
+        def up(false: _False, *points: int) -> float:
+            return false.beyond(-float((moved[list(points)] @ down).mean()), yaw, pitch, shut)
 
         def left(*points: int) -> float:
             return float((moved[list(points)] @ across).mean())
 
-        widened = -left(_CORNERS[0]), left(_CORNERS[1])
+        right_corner, left_corner = -left(_CORNERS[0]), left(_CORNERS[1])
+        frown = left(*_INNER[0]) - left(*_INNER[1])
         return cls(
-            lifted=(up(_CORNERS[0]), up(_CORNERS[1])),
-            widened=widened,
-            narrowed=-(widened[0] + widened[1]),
-            brows=(up(*_BROWS[0]), up(*_BROWS[1])),
-            inner=up(*_INNER[0], *_INNER[1]),
-            frown=left(*_INNER[0]) - left(*_INNER[1]),
-            lids=(up(*_LOWER_LIDS[0]), up(*_LOWER_LIDS[1])),
-            nose=(up(_WINGS[0]), up(_WINGS[1])),
-            lip=up(_BELOW_LIP),
+            lifted=(up(_LIFTED, _CORNERS[0]), up(_LIFTED, _CORNERS[1])),
+            widened=(
+                _WIDENED.beyond(right_corner, yaw, pitch, shut),
+                _WIDENED.beyond(left_corner, yaw, pitch, shut),
+            ),
+            narrowed=_NARROWED.beyond(-(right_corner + left_corner), yaw, pitch, shut),
+            brows=(up(_BROW, *_BROWS[0]), up(_BROW, *_BROWS[1])),
+            inner=up(_BROW, *_INNER[0], *_INNER[1]),
+            frown=_FROWN.beyond(frown, yaw, pitch, shut),
+            lids=(up(_LID, *_LOWER_LIDS[0]), up(_LID, *_LOWER_LIDS[1])),
+            nose=(up(_WING, _WINGS[0]), up(_WING, _WINGS[1])),
+            lip=up(_LIP, _BELOW_LIP),
         )
+
+
+@dataclass(frozen=True)
+class _False:
+    """By how much a feature seems to move that does not, in face heights.
+
+    Attributes:
+        yaw: for each radian that a head is turned aside.
+        pitch: for each radian that it nods.
+        blink: while both eyes are shut.
+    """
+
+    yaw: float
+    pitch: float
+    blink: float = 0.0
+
+    def beyond(self, value: float, yaw: float, pitch: float, shut: float) -> float:
+        """What of a motion is more than that; the angles are radians, `shut` 0..1."""
+        most = self.yaw * yaw + self.pitch * pitch + self.blink * shut
+        return max(value - most, 0.0) + min(value + most, 0.0)
+
+
+# The worst of two rendered heads that turn by up to 30 degrees, nod by up to 20, or blink.
+_LIFTED = _False(0.028, 0.057, 0.011)  # the mouth's corners
+_WIDENED, _NARROWED = _False(0.06, 0.02), _False(0.03, 0.045)  # these, one by one and together
+_BROW, _FROWN = _False(0.012, 0.036, 0.012), _False(0.034, 0.043)  # the brows likewise
+_LID, _WING = _False(0.017, 0.016, 0.010), _False(0.017, 0.031, 0.015)  # the nose's wings
+_LIP = _False(0.033, 0.059)  # the lower lip
+
+
+def _shut(source: Floats, target: Floats, head: Similarity) -> float:
+    """How far the lids have closed since the photo, 0..1."""
+    gaps = []
+    for points in (source, target):
+        a, b, c, d = points[_LID_MIDDLES, :2].tolist()
+        gaps.append(math.dist(a, b) + math.dist(c, d))
+    return min(max(1 - gaps[1] / max(gaps[0] * head.scale, 1e-6), 0.0), 1.0)
 
 
 _RIGHT_EYE, _LEFT_EYE = 33, 263
@@ -157,6 +202,9 @@ _CORNERS, _WINGS, _BELOW_LIP = (61, 291), (129, 358), 18
 
 _BROWS, _INNER = ((70, 63, 105), (300, 293, 334)), ((66, 107), (296, 336))
 """Outer and inner halves of the brows."""
+
+_LID_MIDDLES = [159, 145, 386, 374]
+"""Upper and lower one of the right eye, then of the left."""
 
 _LOWER_LIDS = (144, 145, 153), (373, 374, 380)
 """The middle of the lower lids."""

@@ -23,6 +23,7 @@ from models.face.topology import (
     Indices,
     triangles,
 )
+from models.mesh.expression import emphasise
 from models.mesh.pose import Similarity, euler, fit_head, from_euler, own_yaw, pivot
 from models.mesh.tracker_gain import USUAL_GAZE, TrackerGain
 from models.types import Floats
@@ -45,6 +46,9 @@ _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 _READ = (0.16, 0.4, 0.65, 0.8, 0.9, 1.0, 1.28)
 _OPEN = (0.0, 0.27, 0.5, 0.68, 0.84, 1.0, 1.35)  # read beside `_READ`
 _EDGEWISE = 0.25  # narrower than the other eye by this share: its iris cannot be read
+_BLINK = 0.6  # of the opening: an eye that is narrowed by more closes
+_UNREAD = 0.25  # of what a lower lid rises more the tracker does not read on drawn faces
+_MOST_LIFTED = 0.3  # of the opening: what the lower lid goes up in the strongest squint
 _SLEEPY = 0.7  # lids read as lower where the eye looks aside: so much for an eye's width
 _FAR_ASIDE = 0.25  # of the eye's width: as far as that was seen
 _SMILE = 0.06  # of the face's height: lips this far apart may only smile
@@ -94,9 +98,10 @@ def relative_motion(
     size = to_source.scale if adapt_scale else 1.0
     local = head.inverse(driving)
     _gaze_together(local, reference, driving)
+    smiles = emphasise(local, reference, head)
     residual = (local - reference) @ (size * to_source.rotation).T
     shape: Floats = source + _fit_features(source, reference, residual, to_source, gain)
-    shape = _lids(shape, source, reference, local)
+    shape = _lids(shape, source, reference, local, smiles)
     shape = _lips(shape, source)
     return _move_head(shape, source, reference, head, to_source, size, gain)
 
@@ -218,22 +223,43 @@ def _fit_features(
     return out
 
 
-def _lids(shape: Floats, source: Floats, reference: Floats, driving: Floats) -> Floats:
-    """Open each eye as far as the driver's, relative to calibration; a blink closes it wholly."""
+def _lids(
+    shape: Floats, source: Floats, reference: Floats, driving: Floats, smiles: tuple[float, float]
+) -> Floats:
+    """Open each eye as far as the driver's, relative to calibration; a blink closes it wholly.
+
+    smiles: 0..1 for each side; an eye that smiles is narrowed by the lower lid, which cheeks lift.
+    """
     out = shape.copy()
     ratios = [_openness(eye, reference, driving) for eye in EYES]
     # Eyes blink together; what differs a little is noise, what differs a lot is a wink.
     together = _within(1.5 - 2.5 * abs(ratios[0] - ratios[1]), 0.0, 1.0)
     mean = (ratios[0] + ratios[1]) / 2
-    for eye, ratio in zip(EYES, ratios, strict=True):
+    for eye, ratio, smile in zip(EYES, ratios, smiles, strict=True):
         lid_ratio = float(np.interp(ratio + (mean - ratio) * 0.8 * together, _READ, _OPEN))
         span = source[eye.upper] - source[eye.lower]
-        out[eye.upper] = out[eye.lower] + span * lid_ratio
+        lifted = smile * _lifted(eye, shape, source, 1 - lid_ratio) if smile > 0 else 0.0
+        out[eye.lower] += span * lifted
+        out[eye.upper] = out[eye.lower] + span * (lid_ratio - _UNREAD * lifted)
         # A covered iris is a guess of the network: it stays where it was in the source's eye.
         seen = _within((lid_ratio - 0.2) / 0.4, 0.0, 1.0)
         moved = (out[eye.iris] - source[eye.iris]) * seen
         out[eye.iris] = source[eye.iris] + moved + _keep_in_sight(eye, source, moved[0])
     return out
+
+
+def _lifted(eye: Eye, shape: Floats, source: Floats, narrowed: float) -> float:
+    """By what share of its opening a smiling eye's lower lid goes up beyond where it is.
+
+    narrowed: by what share the opening is; what is more than half of it is a blink.
+    """
+    if narrowed <= 0:
+        return 0.0
+    span = (source[eye.upper] - source[eye.lower])[1:6]
+    risen = ((shape[eye.lower[1:6]] - source[eye.lower[1:6]]) * span).sum(1)
+    share = float(risen.sum() / max(float((span**2).sum()), 1e-12))
+    open_yet = _within((_BLINK - narrowed) / _BLINK * 2, 0.0, 1.0)
+    return open_yet * _within(narrowed - share, 0.0, _MOST_LIFTED)
 
 
 def _keep_in_sight(eye: Eye, source: Floats, moved: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -77,15 +78,13 @@ def euler(rotation: Floats) -> tuple[float, float, float]:
     x to the right, y down, z away from the camera. Positive yaw turns the nose toward the left
     of the picture, positive pitch turns it up, positive roll is clockwise in the picture.
     """
-    yaw = float(np.arcsin(np.clip(-rotation[2, 0], -1.0, 1.0)))
-    pitch = float(np.arctan2(rotation[2, 1], rotation[2, 2]))
-    roll = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
-    return yaw, pitch, roll
+    (a, _, _), (b, _, _), (c, d, e) = rotation.tolist()
+    return math.asin(min(max(-c, -1.0), 1.0)), math.atan2(d, e), math.atan2(b, a)
 
 
 def from_euler(yaw: float, pitch: float, roll: float) -> Floats:
     """The inverse of `euler`."""
-    (cy, sy), (cp, sp), (cr, sr) = ((np.cos(a), np.sin(a)) for a in (yaw, pitch, roll))
+    (cy, sy), (cp, sp), (cr, sr) = ((math.cos(a), math.sin(a)) for a in (yaw, pitch, roll))
     rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
     ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])

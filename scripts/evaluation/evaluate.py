@@ -65,6 +65,8 @@ _TILE = 224
 
 RELATIVE = MotionSettings()
 
+_COMPARED = measures.MOTIONS | measures.EXPRESSIONS
+
 
 @dataclass(frozen=True)
 class Driver:
@@ -87,7 +89,7 @@ class Driver:
     fps: float
 
     def motions(self) -> dict[str, list[float]]:
-        """The driver's own motion, a list over the frames for every kind."""
+        """The driver's own motion and expression, a list over the frames for every kind."""
         return _series(self.faces, self.faces[self.neutral])
 
 
@@ -179,10 +181,15 @@ def _silent(what: str, done: int, total: int) -> None:
 
 
 def _series(faces: Sequence[Floats | None], neutral: Floats) -> dict[str, list[float]]:
-    """Every motion over the frames; NaN where there is no face."""
-    nothing = dict.fromkeys(measures.MOTIONS, float("nan"))
-    rows = [nothing if face is None else measures.motions(face, neutral) for face in faces]
-    return {name: [row[name] for row in rows] for name in measures.MOTIONS}
+    """Every motion and expression over the frames; NaN where there is no face."""
+    nothing = dict.fromkeys(_COMPARED, float("nan"))
+    rows = [
+        nothing
+        if face is None
+        else measures.motions(face, neutral) | measures.expressions(face, neutral)
+        for face in faces
+    ]
+    return {name: [row[name] for row in rows] for name in _COMPARED}
 
 
 def _only(values: Sequence[float], kept: Sequence[bool]) -> list[float]:
@@ -341,8 +348,9 @@ def cross_reenactment(
         judges: look at it.
 
     Returns:
-        Figures: an `Agreement` for every motion, frames that are lost or turned too far, the
-        change of the corners, identity. And the pictures, one for each of the driver's frames.
+        Figures: an `Agreement` for every motion and expression, frames that are lost or turned too
+        far, the change of the corners, identity. And the pictures, one for each of the driver's
+        frames.
     """
     anchor = driver.observed[driver.neutral]
     tracker = judges.tracker
@@ -359,13 +367,14 @@ def cross_reenactment(
     within = [not measures.beyond({k: v[n] for k, v in theirs.items()}) for n in range(len(faces))]
     figures: Figures = {
         name: asdict(measures.agreement(_only(theirs[name], within), ours[name], least))
-        for name, least in measures.MOTIONS.items()
+        for name, least in _COMPARED.items()
     }
     untold = {"correlation": None, "gain": None}
     if not measures.irises_show(avatar.still, avatar.landmarks):
         figures["gaze"] |= untold
     if not lids_can_be_told(avatar, animator, tracker, neutral):
         figures["lids"] |= untold
+        figures["squint"] |= untold
     corners = [measures.corner_change(picture, avatar.still) for picture in pictures]
     figures |= {"lost": sum(face is None for face in faces), "corners": max(corners)}
     figures["beyond"] = within.count(False)
@@ -650,13 +659,13 @@ def _short(name: str) -> str:
     return name if len(name) <= 12 else f"{name[:4]}..{name[-6:]}"
 
 
-def _follow(cell: Figures) -> str:
+def _follow(cell: Figures, met: Callable[[Figures], bool]) -> str:
     """Correlation and gain of one motion, marked where they miss the goals."""
     correlation, gain = cell["correlation"], cell["gain"]
     if correlation is None:
         return "still"
     text = f"{correlation:.2f} x{gain:.2f}"
-    return text if _follows(cell) else f"[red]{text}[/red]"
+    return text if met(cell) else f"[red]{text}[/red]"
 
 
 def goals(figures: Figures) -> dict[str, tuple[int, int]]:
@@ -670,6 +679,7 @@ def goals(figures: Figures) -> dict[str, tuple[int, int]]:
 
         - follows: correlation and gain of every motion that the driver makes within the limits,
           of photos other than the driver's own.
+        - expressions: likewise of every expression, at least 0.8 and 0.7 to 1.3.
         - skin tones: landmarks no more than 1.2 times as far off as in the best.
         - still: jitter under 0.1 px at 512.
         - corners: mean change under 1 of 255.
@@ -681,13 +691,16 @@ def goals(figures: Figures) -> dict[str, tuple[int, int]]:
         if source != "itself"
         for row in clips.values()
     ]
-    cells = [row[name] for row in rows for name in measures.MOTIONS]
-    moving = [cell for cell in cells if cell["correlation"] is not None]
+    moving, expressive = (
+        [row[name] for row in rows for name in names if row[name]["correlation"] is not None]
+        for names in (measures.MOTIONS, measures.EXPRESSIONS)
+    )
     tones = figures["skin_tones"]
     tones = [] if isinstance(tones, str) else list(tones.values())
     still = list(figures["still_driver"].values())
     judged = {
         "follows": [_follows(cell) for cell in moving],
+        "expressions": [_expresses(cell) for cell in expressive],
         "skin tones": [row["times_best"] <= 1.2 for row in tones],
         "still": [row["jitter_px"] < 0.1 for row in still],
         "corners": [row["corners"] < 1 for row in rows],
@@ -698,6 +711,10 @@ def goals(figures: Figures) -> dict[str, tuple[int, int]]:
 
 def _follows(cell: Figures) -> bool:
     return bool(cell["correlation"] >= 0.9 and 0.8 <= cell["gain"] <= 1.2)
+
+
+def _expresses(cell: Figures) -> bool:
+    return bool(cell["correlation"] >= 0.8 and 0.7 <= cell["gain"] <= 1.3)
 
 
 def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -755,12 +772,25 @@ def report(figures: Figures) -> None:
         [
             [
                 f"{source} by {_short(clip)}",
-                *(_follow(row[name]) for name in measures.MOTIONS),
+                *(_follow(row[name], _follows) for name in measures.MOTIONS),
                 _number(row.get("identity")),
                 _number(row.get("identity_to_driver")),
                 _number(row["corners"]),
                 str(row["beyond"]),
                 str(row["lost"]),
+            ]
+            for source, clips in figures["cross"].items()
+            for clip, row in clips.items()
+        ],
+    )
+    _print(
+        "Expressions in the head's own frame (correlation x gain; still: the driver makes too "
+        "little of it within 10 degrees of its neutral pose, or the photo's lids cannot be told)",
+        ["photo by clip", *measures.EXPRESSIONS],
+        [
+            [
+                f"{source} by {_short(clip)}",
+                *(_follow(row[name], _expresses) for name in measures.EXPRESSIONS),
             ]
             for source, clips in figures["cross"].items()
             for clip, row in clips.items()

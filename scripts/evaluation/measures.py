@@ -35,10 +35,31 @@ MOTIONS = {
 """What is compared between driver and result, and the least range (2nd to 98th percentile, in the
 unit given) from which on landmark noise does not decide the comparison."""
 
+EXPRESSIONS = {
+    "aside": 0.035,
+    "smile": 0.025,
+    "brows": 0.012,
+    "squint": 0.15,  # of the neutral opening
+}
+"""What is compared beside `MOTIONS`, and the least range likewise, of the face's height: eight
+times what the tracker trembles on real clips (0.001 to 0.003); of a mouth that goes aside more,
+since a head that only turns by `_STEADY_HEAD` to either side reads as 0.03 of it.
+
+Brows that come together are not among them: of a rendered frown the tracker reads a tenth, and the
+opposite where brows only rise."""
+
 FOLLOWED = {"yaw": 35.0, "pitch": 25.0}
 """Degrees from the neutral pose up to which a photo is to follow; further turns end softly."""
 
 _HIDES_AN_EYE = 32.0  # degrees of yaw from the camera
+_STEADY_HEAD = 10.0
+"""Degrees from the neutral pose up to which expressions are told from turns: the network's depth is
+a guess, and beyond, a head that only turns reads as a mouth that goes aside."""
+
+_BLINKS = 0.6  # of the neutral opening of the lids: what is below is a blink or on its way
+# In MediaPipe's numbering:
+_CORNERS = [61, 291]  # of the mouth
+_BROWS = [70, 63, 105, 66, 107, 300, 293, 334, 296, 336]  # both
 
 
 @dataclass(frozen=True)
@@ -88,6 +109,43 @@ def motions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
     }
     angles = np.degrees(euler(axes.T @ head.rotation @ axes)).tolist()
     return values | dict(zip(("yaw", "pitch", "roll"), angles, strict=True))
+
+
+def expressions(landmarks: Floats, neutral: Floats) -> dict[str, float]:
+    """The values of `EXPRESSIONS` of one face against the same face's neutral landmarks.
+
+    The first three are how far points have moved in the head's own frame, of the face's height.
+    NaN where the head is turned further than `_STEADY_HEAD`.
+
+    Args:
+        landmarks: (478, 3) in pixels.
+        neutral: of the same face, likewise.
+
+    Returns:
+        The values by name.
+
+        - aside: the mouth's corners, toward the person's left.
+        - smile: these, up.
+        - brows: both brows, up.
+        - squint: how far the lids have come together, of their neutral opening; NaN in a blink.
+    """
+    head = fit_head(neutral, landmarks)
+    if max(abs(np.degrees(angle)) for angle in euler(head.rotation)) > _STEADY_HEAD:
+        return dict.fromkeys(EXPRESSIONS, float("nan"))
+    tall = measures.height(neutral)
+    down = measures.down(neutral) / tall
+    across = neutral[EYES[1].corners[0]] - neutral[EYES[0].corners[0]]
+    across = across - float(across @ down) * down
+    across = across / max(float(np.linalg.norm(across)), 1e-6)
+    moved = (head.inverse(landmarks) - neutral) / tall
+    up, left = -(moved @ down), moved @ across
+    lids = float(np.mean([_openness(eye, landmarks) / _openness(eye, neutral) for eye in EYES]))
+    return {
+        "aside": float(left[_CORNERS].mean()),
+        "smile": float(up[_CORNERS].mean()),
+        "brows": float(up[_BROWS].mean()),
+        "squint": 1 - lids if lids > _BLINKS else float("nan"),
+    }
 
 
 def beyond(motion: Mapping[str, float]) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from models.face.finder import FaceFinder
+from models.face.topology import EYES
 from models.mesh import folds
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.folds import Folds, Motion
@@ -56,6 +57,36 @@ def test_a_turning_head_folds_nothing(
     motion = Motion.of(avatar.landmarks, target, fit_head(avatar.landmarks, target))
     made, face = painted(avatar)
     assert made.light(face, motion) is face
+
+
+@pytest.mark.parametrize(("points", "by"), [((61, 291), 0.018), ((129, 358), 0.01), ((18,), 0.018)])
+def test_what_no_more_than_a_nod_reads_as_folds_nothing(
+    avatar: MeshAvatar, points: tuple[int, ...], by: float
+) -> None:
+    tall = float(np.linalg.norm(avatar.landmarks[152] - avatar.landmarks[10]))
+    moved = avatar.landmarks.copy()
+    moved[list(points), 1] -= by * tall
+    seen = []
+    for angle in (0.0, 0.35):
+        target = turned(moved, 0.0, angle, 0.0)
+        motion = Motion.of(avatar.landmarks, target, fit_head(avatar.landmarks, target))
+        made, face = painted(avatar)
+        seen.append(made.light(face, motion) is not face)
+    assert seen == [True, False]
+
+
+def test_a_blink_folds_nothing(avatar: MeshAvatar) -> None:
+    tall = float(np.linalg.norm(avatar.landmarks[152] - avatar.landmarks[10]))
+    seen = []
+    for shut in (False, True):
+        target = avatar.landmarks.copy()
+        target[[144, 145, 153, 373, 374, 380], 1] -= 0.008 * tall
+        if shut:
+            for eye in EYES:
+                target[eye.upper] = target[eye.lower]
+        motion = Motion.of(avatar.landmarks, target, fit_head(avatar.landmarks, target))
+        seen.append(max(motion.lids))
+    assert seen[0] > 0.005 and seen[1] == 0
 
 
 def test_a_smile_is_read_off_the_corners_and_folds_more_the_wider_it_is(

@@ -82,8 +82,10 @@ def cell(correlation: float | None, gain: float | None) -> dict[str, float | Non
 
 
 def test_goals_count_what_the_driver_moves() -> None:
-    row = {name: cell(None, None) for name in measures.MOTIONS} | {"corners": 0.2, "lost": 0}
+    names = (*measures.MOTIONS, *measures.EXPRESSIONS)
+    row = {name: cell(None, None) for name in names} | {"corners": 0.2, "lost": 0}
     good = row | {"mouth": cell(0.95, 1.1), "yaw": cell(0.95, 0.7)}
+    good |= {"aside": cell(0.81, 1.29), "smile": cell(0.79, 1.0), "brows": cell(0.9, 0.69)}
     own = row | {"mouth": cell(0.1, 0.1)}
     figures = {
         "cross": {"itself": {"clip": own}, "photo": {"clip": good, "other": row | {"lost": 2}}},
@@ -92,6 +94,7 @@ def test_goals_count_what_the_driver_moves() -> None:
     }
     assert goals(figures) == {
         "follows": (1, 2),
+        "expressions": (1, 3),
         "skin tones": (1, 2),
         "still": (1, 1),
         "corners": (2, 2),

@@ -74,6 +74,45 @@ def test_closed_eyes_have_no_gaze(neutral: Floats) -> None:
     assert np.isnan(found["gaze"])
 
 
+def expressive(neutral: Floats) -> Floats:
+    """A mouth aside by 0.02 and up by 0.03, brows up by 0.04, lids closed by a fifth."""
+    tall = float(np.linalg.norm(neutral[152, :2] - neutral[10, :2]))
+    moved = neutral.copy()
+    moved[[61, 291]] += np.array([0.02, -0.03, 0], np.float32) * tall
+    moved[[70, 63, 105, 66, 107, 300, 293, 334, 296, 336], 1] -= 0.04 * tall
+    for eye in EYES:
+        moved[eye.upper] += 0.2 * (moved[eye.lower] - moved[eye.upper])
+    return moved
+
+
+@pytest.mark.parametrize(("angles", "size"), [((0, 0, 0), 1.0), ((8, -5, 6), 2.5)])
+def test_expressions_are_read_in_the_heads_own_frame(
+    neutral: Floats, angles: tuple[float, ...], size: float
+) -> None:
+    assert measures.expressions(neutral, neutral) == pytest.approx(
+        dict.fromkeys(measures.EXPRESSIONS, 0.0), abs=1e-5
+    )
+    moved = expressive(neutral)
+    turned = (moved - moved.mean(0)) @ from_euler(*np.radians(angles)).T * size + 100
+    found = measures.expressions(np.asarray(turned, np.float32), neutral)
+    assert [found[name] for name in ("aside", "smile", "brows")] == pytest.approx(
+        [0.02, 0.03, 0.04], abs=0.004
+    )
+    assert found["squint"] == pytest.approx(0.2, abs=0.03)
+
+
+def test_expressions_of_a_turned_head_and_squints_of_a_blink_are_not_told(neutral: Floats) -> None:
+    turned = (neutral - neutral.mean(0)) @ from_euler(*np.radians([12.0, 0, 0])).T
+    assert np.isnan(
+        list(measures.expressions(np.asarray(turned, np.float32), neutral).values())
+    ).all()
+    shut = neutral.copy()
+    for eye in EYES:
+        shut[eye.upper] = shut[eye.lower]
+    found = measures.expressions(shut, neutral)
+    assert np.isnan(found.pop("squint")) and np.isfinite(list(found.values())).all()
+
+
 def test_turns_beyond_the_limits_are_told_apart(neutral: Floats) -> None:
     for yaw, pitch, far in ((34, 0, False), (36, 0, True), (0, -24, False), (0, 26, True)):
         turn = from_euler(*np.radians([yaw, pitch, 0.0]))
