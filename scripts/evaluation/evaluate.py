@@ -14,10 +14,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +25,6 @@ import numpy as np
 from models.animator import MotionSettings
 from models.errors import UserError
 from models.face.finder import FaceFinder
-from models.face.moment import Moment
 from models.face.topology import OUTER_LIPS
 from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
@@ -34,16 +33,17 @@ from models.mesh.tracker_gain import opened
 from models.types import Crop, Face, Floats, Image, Photo
 from realtime.cameras.clip import ClipReader
 from realtime.paths import asset_path
-from realtime.pipeline.offline import follow, observations
 from realtime.pipeline.threads import limit_threads
 from realtime.session.source import load_source
 from realtime.sinks.recording.video_writer import VideoWriter
-from scripts.evaluation import measures
+from scripts.evaluation import measures, published
+from scripts.evaluation.compare import compare, read_figures
 from scripts.evaluation.contact_sheet import tile
+from scripts.evaluation.driver import COMPARED, Driver, Pictures, read_driver, series
 from scripts.evaluation.judges import Identity, Keypoints68, Perceptual
+from scripts.evaluation.published import Shown
+from scripts.evaluation.tables import Figures, goals, report
 from scripts.paths import SHARED
-
-Figures: TypeAlias = dict[str, Any]
 
 SIZE = 512
 """The longer side of every avatar in pixels."""
@@ -56,41 +56,12 @@ CLIPS = (
 )
 SOURCES = ("s0.jpg", "s5.jpg", "s6.jpg", "s9.jpg")
 _JUDGED_SELF, _JUDGED_CROSS = 12, 5  # frames of a clip that the slow networks look at
-_FEWEST = 20  # frames of a clip, where it has them: of a short clip more than every n-th is kept
 _OPENED = (0.05, 0.1, 0.15)  # of the face's height
 _STEADY = 0.15  # of the neutral opening of the lids
-_PARTED = 0.03  # of the face's height: lips further apart show the mouth's inside
 _TILE = 224
 """Pixels of a side on a sheet: lids and teeth can be told, and ten in a row fit a wide screen."""
 
 RELATIVE = MotionSettings()
-
-_COMPARED = measures.MOTIONS | measures.EXPRESSIONS
-
-
-@dataclass(frozen=True)
-class Driver:
-    """A clip, followed and filtered as offline work does it; only every n-th frame is kept.
-
-    Attributes:
-        name: of the clip.
-        frames: the pictures.
-        faces: landmarks in pixels of `frames`, unfiltered.
-        observed: what the backend sees in each, smoothed.
-        neutral: which of the kept frames all motion is measured from.
-        fps: of the kept frames.
-    """
-
-    name: str
-    frames: list[Image]
-    faces: list[Floats]
-    observed: list[Keypoints]
-    neutral: int
-    fps: float
-
-    def motions(self) -> dict[str, list[float]]:
-        """The driver's own motion and expression, a list over the frames for every kind."""
-        return _series(self.faces, self.faces[self.neutral])
 
 
 @dataclass(frozen=True)
@@ -124,72 +95,6 @@ class Judges:
                 missing[name] = str(error)
         networks = [loaded.get(name) for name in judges]
         return cls(FaceTracker(), networks[0], networks[1], networks[2], missing)
-
-
-class Pictures:
-    """Pictures in memory that are read as a clip."""
-
-    def __init__(self, name: str, pictures: Sequence[Image], fps: float = 10.0) -> None:
-        """Keep the pictures; `fps` is their rate."""
-        self.name, self.fps, self.frame_count = name, fps, len(pictures)
-        self._pictures = pictures
-
-    def frames(self) -> Iterator[tuple[Image, float]]:
-        """Every picture with its second."""
-        for number, picture in enumerate(self._pictures):
-            yield picture, number / self.fps
-
-
-def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator) -> Driver:
-    """Follow the face through a clip.
-
-    Args:
-        clip: the driver's.
-        every: keep every n-th frame; of a short clip more.
-        animator: observes the driver.
-
-    Raises:
-        UserError: the clip shows no face.
-    """
-    followed = follow(clip, FaceTracker(), _silent)
-    every = max(1, min(every, len(followed.faces) // _FEWEST))
-    kept = [n for n, face in enumerate(followed.faces) if n % every == 0 and face is not None]
-    if not kept:
-        raise UserError(f"{clip.name} shows no face in every {every}th frame; lower --every.")
-    faces = {n: face for n in kept if (face := followed.faces[n]) is not None}
-    neutral = min(kept, key=lambda n: _unsuited(faces[n]))
-    observed = observations(clip, followed, neutral, animator, _silent)
-    frames = {n: image for n, (image, _) in enumerate(clip.frames()) if n in faces}
-    return Driver(
-        Path(clip.name).stem,
-        [frames[n] for n in kept],
-        [faces[n].landmarks for n in kept],
-        [one for n in kept if (one := observed[n]) is not None],
-        kept.index(neutral),
-        clip.fps / every,
-    )
-
-
-def _unsuited(face: Face) -> float:
-    """How far a face is from a good neutral one: as live calibration sees it, and looking ahead."""
-    gaze = measures.motions(face.landmarks, face.landmarks)["gaze"]
-    return Moment.of(face).badness + ((gaze / 0.08) ** 2 if np.isfinite(gaze) else 9.0)
-
-
-def _silent(what: str, done: int, total: int) -> None:
-    """No progress."""
-
-
-def _series(faces: Sequence[Floats | None], neutral: Floats) -> dict[str, list[float]]:
-    """Every motion and expression over the frames; NaN where there is no face."""
-    nothing = dict.fromkeys(_COMPARED, float("nan"))
-    rows = [
-        nothing
-        if face is None
-        else measures.motions(face, neutral) | measures.expressions(face, neutral)
-        for face in faces
-    ]
-    return {name: [row[name] for row in rows] for name in _COMPARED}
 
 
 def _only(values: Sequence[float], kept: Sequence[bool]) -> list[float]:
@@ -298,7 +203,7 @@ class _SelfJudge:
                 ):
                     energy = measures.gradient_energy(image, face[outline, :2])
                     energies.setdefault(f"{name} {which}", []).append(energy)
-            if measures.parted(truth) > _PARTED:
+            if measures.parted(truth) > measures.PARTED:
                 for which, image, face in (
                     ("own", picture, found.landmarks),
                     ("real", real, truth),
@@ -363,11 +268,11 @@ def cross_reenactment(
     ]
     found = [tracker.track(picture) for picture in pictures]
     faces = [None if face is None else face.landmarks for face in found]
-    ours, theirs = _series(faces, neutral), driver.motions()
+    ours, theirs = series(faces, neutral), driver.motions()
     within = [not measures.beyond({k: v[n] for k, v in theirs.items()}) for n in range(len(faces))]
     figures: Figures = {
         name: asdict(measures.agreement(_only(theirs[name], within), ours[name], least))
-        for name, least in _COMPARED.items()
+        for name, least in COMPARED.items()
     }
     untold = {"correlation": None, "gain": None}
     if not measures.irises_show(avatar.still, avatar.landmarks):
@@ -631,6 +536,17 @@ class Sheets:
         write_sheet(self._folder / f"{name}.png", rows)
         write_clip(self._folder / f"{name}.mp4", [own, pictures], driver.fps)
 
+    def published(self, driver: Driver, shown: Shown) -> None:
+        """The driver over ours and over the published frames."""
+        if self._folder is None:
+            return
+        kept = published.moments(len(shown.theirs), len(driver.frames))
+        motion = driver.motions()
+        moments = _telling({name: [motion[name][n] for n in kept] for name in motion}, 9)
+        rows = [[driver.frames[kept[n]] for n in moments]]
+        rows += [[pictures[n] for n in moments] for pictures in (shown.ours, shown.theirs)]
+        write_sheet(self._folder / f"published_{shown.name}.png", rows)
+
     def self(self, driver: Driver, pictures: Mapping[str, list[Image]]) -> None:
         """The real frames over the result and the baselines."""
         if self._folder is None:
@@ -645,183 +561,6 @@ class Sheets:
         write_sheet(self._folder / f"self_{driver.name}.png", rows)
         columns = [[_around(image, around) for image in shown] for shown in pictures.values()]
         write_clip(self._folder / f"self_{driver.name}.mp4", columns, driver.fps)
-
-
-# Tables
-
-
-def _number(value: float | None, places: int = 2) -> str:
-    return "-" if value is None else f"{value:.{places}f}"
-
-
-def _short(name: str) -> str:
-    """A long name without its middle."""
-    return name if len(name) <= 12 else f"{name[:4]}..{name[-6:]}"
-
-
-def _follow(cell: Figures, met: Callable[[Figures], bool]) -> str:
-    """Correlation and gain of one motion, marked where they miss the goals."""
-    correlation, gain = cell["correlation"], cell["gain"]
-    if correlation is None:
-        return "still"
-    text = f"{correlation:.2f} x{gain:.2f}"
-    return text if met(cell) else f"[red]{text}[/red]"
-
-
-def goals(figures: Figures) -> dict[str, tuple[int, int]]:
-    """What the figures reach of what we want.
-
-    Args:
-        figures: from `evaluate`.
-
-    Returns:
-        How many are met, and of how many, by name.
-
-        - follows: correlation and gain of every motion that the driver makes within the limits,
-          of photos other than the driver's own.
-        - expressions: likewise of every expression, at least 0.8 and 0.7 to 1.3.
-        - skin tones: landmarks no more than 1.2 times as far off as in the best.
-        - still: jitter under 0.1 px at 512.
-        - corners: mean change under 1 of 255.
-        - faces: none lost.
-    """
-    rows = [
-        row
-        for source, clips in figures["cross"].items()
-        if source != "itself"
-        for row in clips.values()
-    ]
-    moving, expressive = (
-        [row[name] for row in rows for name in names if row[name]["correlation"] is not None]
-        for names in (measures.MOTIONS, measures.EXPRESSIONS)
-    )
-    tones = figures["skin_tones"]
-    tones = [] if isinstance(tones, str) else list(tones.values())
-    still = list(figures["still_driver"].values())
-    judged = {
-        "follows": [_follows(cell) for cell in moving],
-        "expressions": [_expresses(cell) for cell in expressive],
-        "skin tones": [row["times_best"] <= 1.2 for row in tones],
-        "still": [row["jitter_px"] < 0.1 for row in still],
-        "corners": [row["corners"] < 1 for row in rows],
-        "faces": [row["lost"] == 0 for row in rows],
-    }
-    return {name: (sum(hits), len(hits)) for name, hits in judged.items()}
-
-
-def _follows(cell: Figures) -> bool:
-    return bool(cell["correlation"] >= 0.9 and 0.8 <= cell["gain"] <= 1.2)
-
-
-def _expresses(cell: Figures) -> bool:
-    return bool(cell["correlation"] >= 0.8 and 0.7 <= cell["gain"] <= 1.3)
-
-
-def _print(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    view = Table(title=title, title_justify="left")
-    for column in columns:
-        view.add_column(column, justify="left" if column == columns[0] else "right")
-    for row in rows:
-        view.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 150).print(view)
-
-
-_SELF_COLUMNS = {
-    "px all": "landmarks_all_px",
-    "mouth": "landmarks_mouth_px",
-    "eyes": "landmarks_eyes_px",
-    "AKD": "akd",
-    "perceptual": "perceptual_whole",
-    "in mouth": "perceptual_mouth",
-    "sharpness": "sharpness_face",
-    "in mouth ": "sharpness_mouth",
-    "contrast": "contrast_inside",
-    "tooth": "brightest_tooth",
-    "identity": "identity",
-    "lost": "lost",
-}
-
-
-def _self_row(name: str, row: Figures) -> list[str]:
-    cells = [
-        str(row[key]) if key == "lost" else _number(row.get(key)) for key in _SELF_COLUMNS.values()
-    ]
-    return [name, *cells]
-
-
-def report(figures: Figures) -> None:
-    """Print the tables; `figures` are those of `evaluate`."""
-    _print(
-        "Self-reenactment (px at 256; sharpness and contrast inside the mouth 1 = as the real "
-        "frame; tooth: the brightest by the brightest skin)",
-        ["clip", *_SELF_COLUMNS],
-        [
-            _self_row(f"{_short(clip)}: {name}", row)
-            for clip, variants in figures["self"].items()
-            for name, row in variants.items()
-        ],
-    )
-    _print(
-        "Cross-reenactment (correlation x gain; still: the driver moves too little to tell, or the "
-        "photo has no irises, or its lids are read elsewhere when only its mouth opens; beyond: "
-        "frames turned further than is to be followed, not counted)",
-        ["photo by clip", *measures.MOTIONS, "identity", "to driver", "corners", "beyond", "lost"],
-        [
-            [
-                f"{source} by {_short(clip)}",
-                *(_follow(row[name], _follows) for name in measures.MOTIONS),
-                _number(row.get("identity")),
-                _number(row.get("identity_to_driver")),
-                _number(row["corners"]),
-                str(row["beyond"]),
-                str(row["lost"]),
-            ]
-            for source, clips in figures["cross"].items()
-            for clip, row in clips.items()
-        ],
-    )
-    _print(
-        "Expressions in the head's own frame (correlation x gain; still: the driver makes too "
-        "little of it within 10 degrees of its neutral pose, or the photo's lids cannot be told)",
-        ["photo by clip", *measures.EXPRESSIONS],
-        [
-            [
-                f"{source} by {_short(clip)}",
-                *(_follow(row[name], _expresses) for name in measures.EXPRESSIONS),
-            ]
-            for source, clips in figures["cross"].items()
-            for clip, row in clips.items()
-        ],
-    )
-    tones = figures["skin_tones"]
-    if isinstance(tones, str):
-        print(f"Skin tones: {tones}")
-    else:
-        _print(
-            "Skin tones (self-reenactment of a rendered head)",
-            ["skin", *_SELF_COLUMNS, "times best", "px seen twice"],
-            [
-                [*_self_row(name, row), _number(row["times_best"]), _number(row["seen_twice_px"])]
-                for name, row in tones.items()
-            ],
-        )
-    met = ", ".join(f"{name} {a} of {b}" for name, (a, b) in figures["goals"].items())
-    print(f"Goals met: {met}.")
-    keys = list(next(iter(figures["still_driver"].values())))
-    _print(
-        "Still driver with webcam noise (px at 512, changes of 255)",
-        ["photo", *(key.replace("_", " ") for key in keys)],
-        [
-            [name, *(_number(row[key], 3) for key in keys)]
-            for name, row in figures["still_driver"].items()
-        ],
-    )
-    for name, reason in figures["missing"].items():
-        print(f"{name}: {reason}")
-    print(f"{figures['seconds']:.0f} s")
 
 
 def defaults(shared: Path, scratch: Callable[[str], Path]) -> tuple[list[Path], list[Path]]:
@@ -863,7 +602,8 @@ def evaluate(
 
     Returns:
         As `--json` writes them: "self", "cross", "still_driver" and "skin_tones" by clip, photo and
-        skin (or why there are none), what `goals` gives, and why a judge is "missing".
+        skin (or why there are none), "published" by painting, what `goals` gives, and why a judge
+        is "missing".
 
     Raises:
         UserError: a clip or a photo cannot be used.
@@ -874,7 +614,7 @@ def evaluate(
     animator, judges = MeshAnimator(), Judges.load()
     figures: Figures = {"self": {}, "cross": {}, "still_driver": {}, "missing": judges.missing}
     with Progress(transient=True) as progress:
-        task = progress.add_task("", total=2 * len(clips) + len(sources) * (len(clips) + 1) + 1)
+        task = progress.add_task("", total=2 * len(clips) + len(sources) * (len(clips) + 1) + 2)
 
         def step(what: str) -> None:
             progress.update(task, advance=1, description=what)
@@ -905,6 +645,8 @@ def evaluate(
         except UserError as error:
             figures["skin_tones"] = str(error)
         step("skin tones")
+        figures["published"] = _published(SHARED / "real", animator, sheets)
+        step("published frames")
     figures["goals"] = goals(figures)
     return figures | {"every": every, "size": SIZE, "seconds": time.perf_counter() - began}
 
@@ -921,6 +663,19 @@ def _by_itself(
     return figures, across
 
 
+def _published(folder: Path, animator: MeshAnimator, sheets: Sheets) -> Figures:
+    """Figures of ours and of published frames, by painting; none where these are not at hand."""
+    if not (folder / published.PUBLISHED).is_file():
+        return {}
+    driver = read_driver(ClipReader(folder / published.DRIVER), 1, animator)
+    rows: Figures = {}
+    for name in published.COLUMNS:
+        shown = published.show(folder, name, animator, driver, SIZE)
+        rows[name] = published.judge(shown, driver)
+        sheets.published(driver, shown)
+    return rows
+
+
 def main() -> None:
     """Evaluate, print, write."""
     import tempfile
@@ -930,6 +685,7 @@ def main() -> None:
     parser.add_argument("--sources", nargs="+", type=Path, metavar="PHOTO", help="photos")
     parser.add_argument("--every", type=int, default=4, metavar="N", help="use every Nth frame")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    parser.add_argument("--before", type=Path, metavar="FILE", help="an earlier --json to compare")
     parser.add_argument("--sheets", type=Path, metavar="FOLDER", help="write pictures to look at")
     options = parser.parse_args()
     if options.every < 1:
@@ -938,6 +694,7 @@ def main() -> None:
     shared = SHARED
     with tempfile.TemporaryDirectory() as scratch:
         try:
+            before = read_figures(options.before) if options.before else None
             clips, sources = options.clips, options.sources
             if not clips or not sources:
                 own = defaults(shared / "real", lambda name: Path(scratch) / name)
@@ -947,6 +704,8 @@ def main() -> None:
         except UserError as error:
             sys.exit(str(error))
     report(figures)
+    if before:
+        compare(before, figures)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 

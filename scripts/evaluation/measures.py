@@ -48,6 +48,9 @@ since a head that only turns by `_STEADY_HEAD` to either side reads as 0.03 of i
 Brows that come together are not among them: of a rendered frown the tracker reads a tenth, and the
 opposite where brows only rise."""
 
+PARTED = 0.03
+"""Of the face's height: lips that are further apart show the mouth's inside."""
+
 FOLLOWED = {"yaw": 35.0, "pitch": 25.0}
 """Degrees from the neutral pose up to which a photo is to follow; further turns end softly."""
 

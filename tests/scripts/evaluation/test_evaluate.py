@@ -17,15 +17,15 @@ from models.mesh.backend import MeshAnimator
 from models.photos import load_photo
 from realtime.cameras.clip import ClipReader
 from scripts.evaluation import measures
+from scripts.evaluation.driver import read_driver
 from scripts.evaluation.evaluate import (
     Judges,
-    goals,
     lids_can_be_told,
     own_avatar,
-    read_driver,
     self_reenactment,
 )
 from scripts.evaluation.judges import Keypoints68
+from scripts.evaluation.tables import goals
 
 
 class Aligner:
