@@ -61,7 +61,9 @@ def test_huge_pictures_in_a_video_are_refused_undecoded(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="at most 36 million pixels"):
             ClipReader(path)
         with open_media(path) as container:
-            assert container.streams.video[0].codec_context.width == 0, "it was not even probed"
+            context = container.streams.video[0].codec_context
+            assert context.pix_fmt is None, "it was not even probed"
+            assert context.width in (0, 64), "nothing is known but what the file's head says"
 
 
 def test_streams_of_an_unknown_kind_are_left_out(tmp_path: Path) -> None:

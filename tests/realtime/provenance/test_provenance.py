@@ -26,12 +26,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from models.errors import UserError
+from realtime.boxes import top_boxes
 from realtime.frames import AvatarFrame
 from realtime.paths import HOME_VARIABLE, signing_file
 from realtime.provenance import credentials as keys
 from realtime.provenance import signing
 from realtime.provenance.signer import Signer, prepare, sign_later
-from realtime.provenance.signing import LIVE, SOURCE_TYPE, Claim, SigningError, sign, top_boxes
+from realtime.provenance.signing import LIVE, SOURCE_TYPE, Claim, SigningError, sign
 from realtime.provenance.verify import Trust, Verdict, describe, examine
 from realtime.sinks.recording.recorder import Recorder
 from realtime.sinks.recording.video_writer import VideoWriter
