@@ -177,7 +177,7 @@ def pictures(container: InputContainer) -> Iterator[Picture]:
         packet.opaque = mark = _Mark()
         try:
             decoded = packet.decode()
-        except av.FFmpegError:
+        except (av.FFmpegError, ValueError):  # PyAV's own: the codec did not open before.
             continue
         mark.aspect = _pixel_aspect(fixed or context.sample_aspect_ratio)
         for frame in decoded:

@@ -111,7 +111,7 @@ class AudioTrack:
                 # A clip whose sound is damaged half-way loses only the rest of its sound.
                 try:
                     self._next = next(self._packets, None)
-                except av.FFmpegError:
+                except (av.FFmpegError, ValueError):
                     self._next = None
                 if self._next is None:
                     self._ended = True
@@ -253,7 +253,7 @@ class AudioTrack:
         for packet in self._found():
             try:
                 decoded = packet.decode()
-            except av.FFmpegError:
+            except (av.FFmpegError, ValueError):  # PyAV's own: the codec did not open before.
                 continue
             for frame in decoded:
                 if not isinstance(frame, AudioFrame):
