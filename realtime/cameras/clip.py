@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -85,13 +86,14 @@ class ClipReader:
             yield self._convert(picture, reformatter), at
 
     def _check_file(self) -> None:
-        if self.path.is_dir():
+        # Not `Path.exists`: it raises where a name is too long to be one.
+        if os.path.isdir(self.path):
             raise UserError(f"{self.path} is a directory; give the path of a video file or a GIF.")
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             raise UserError(f"There is no file {self.path}; check the path of the video.")
-        if not self.path.is_file():
+        if not os.path.isfile(self.path):
             raise UserError(f"{self.path} is no ordinary file; save the video into one.")
-        if self.path.stat().st_size == 0:
+        if os.path.getsize(self.path) == 0:
             raise UserError(f"{self.path} is empty (zero bytes); give a video file or a GIF.")
 
     @contextmanager

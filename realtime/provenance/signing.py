@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from models.errors import UserError
 from realtime.boxes import top_boxes
+from realtime.paths import beside
 from realtime.provenance.credentials import Credentials
 from realtime.version import version
 
@@ -77,7 +78,7 @@ def sign(path: Path, credentials: Credentials, claim: Claim) -> None:
     Raises:
         SigningError: it was not signed; one sentence says why.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.signing{path.suffix}")
+    part = beside(path, "signing")
     try:
         with open(path, "rb") as source:
             before = os.fstat(source.fileno())
@@ -198,7 +199,8 @@ def manifest(title: str, media_type: str, claim: Claim) -> dict[str, Any]:
         )
     return {
         "claim_generator_info": [tool],
-        "title": title,
+        # JSON is in UTF-8; names of files need not be.
+        "title": os.fsencode(title).decode("utf-8", "replace"),
         "format": media_type,
         "assertions": [
             {
