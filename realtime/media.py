@@ -160,11 +160,12 @@ class _Mark:
     aspect = 1.0
 
 
-def pictures(container: InputContainer) -> Iterator[Picture]:
+def pictures(container: InputContainer, sample: float = 0.0) -> Iterator[Picture]:
     """Every picture of the video that can be decoded, in the order in which they are shown.
 
     Args:
         container: a file with a video; it is read from where it is.
+        sample: take only keyframes that are at least this far apart, in seconds; 0: take all.
     """
     stream = moving_picture(container)
     assert stream is not None
@@ -173,7 +174,7 @@ def pictures(container: InputContainer) -> Iterator[Picture]:
     told = stream.sample_aspect_ratio
     # What the container says holds for the whole clip, and goes before what the codec says.
     fixed = told if told and told != context.sample_aspect_ratio else None
-    for packet in packets(container, stream):
+    for packet in _sampled(packets(container, stream), sample):
         packet.opaque = mark = _Mark()
         try:
             decoded = packet.decode()
@@ -185,6 +186,20 @@ def pictures(container: InputContainer) -> Iterator[Picture]:
                 # Decoders hold pictures back: this one may be of an earlier packet.
                 own = frame.opaque if isinstance(frame.opaque, _Mark) else mark
                 yield Picture(frame, frame.time, own.aspect)
+
+
+def _sampled(found: Iterator[Packet[Any]], apart: float) -> Iterator[Packet[Any]]:
+    """Of these packets all, or only keyframes that are some seconds apart, and the last one."""
+    last: float | None = None
+    for packet in found:
+        at = float(packet.dts * packet.time_base) if packet.dts is not None else None
+        if packet.size and apart > 0:
+            if not packet.is_keyframe or (
+                last is not None and at is not None and at - last < apart
+            ):
+                continue
+            last = at
+        yield packet
 
 
 def _pixel_aspect(told: Any) -> float:

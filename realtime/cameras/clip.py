@@ -32,6 +32,11 @@ _SLEEP = 0.1
 """Longest single sleep in seconds, so that `close` from another thread is noticed soon."""
 
 
+_SAMPLE = 0.5
+"""Seconds from one keyframe to the next that is looked at for its size: what is shorter has no
+weight, and where all pictures are keyframes, few are decoded twice."""
+
+
 class ClipReader:
     """The pictures of one video file or GIF, upright, of one size, with their times.
 
@@ -49,6 +54,7 @@ class ClipReader:
         Args:
             path: a file that FFmpeg can read.
             max_size: (width, height); larger pictures are shrunk to fit while they are converted.
+                None: the whole clip is looked through for its largest picture.
 
         Raises:
             UserError: missing, a directory, empty, not a video, or without a readable picture.
@@ -69,14 +75,14 @@ class ClipReader:
                 f"No picture of {self.name} can be decoded; repair it or choose another video "
                 f"file, with pictures of at most {MAX_PIXELS // 1_000_000} million pixels."
             )
-        self.size = self._shown_size(first)
+        self.size = self._shown_size(first) if max_size is not None else self._largest(first)
 
     def frames(self) -> Iterator[tuple[Image, float]]:
         """Every picture in order, as (RGB image, seconds since the first one).
 
         Each call starts anew. Damaged pictures are left out. The times of a clip with a variable
         frame rate are its own; they never run backward. Where the clip changes its size, pictures
-        are scaled to fit into the first one's, in black borders if their shape differs.
+        are scaled to fit into `size`, in black borders if their shape differs.
 
         Raises:
             UserError: the file can no longer be opened.
@@ -139,6 +145,13 @@ class ClipReader:
                     length = max(float(frame.duration * frame.time_base), 1e-3)
                 last = at
                 yield picture, at, at + length
+
+    def _largest(self, first: Picture) -> tuple[int, int]:
+        """The size of the largest picture; calls often begin with small ones."""
+        sizes = [self._shown_size(first)]
+        with self._open() as container:
+            sizes += [self._shown_size(picture) for picture in pictures(container, _SAMPLE)]
+        return max(sizes, key=lambda size: size[0] * size[1])
 
     def _shown_size(self, picture: Picture) -> tuple[int, int]:
         """(width, height) of a picture in square pixels, upright, no larger than allowed."""

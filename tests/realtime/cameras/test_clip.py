@@ -130,23 +130,28 @@ def join(path: Path, *parts: Path) -> Path:
 
 
 def changing(tmp_path: Path, *parts: tuple[tuple[int, int], Fraction]) -> list[Image]:
-    """The pictures of a clip in which size and shape of the pixels change, eight of each."""
+    """The pictures of a clip in which size and shape of the pixels change, 15 of each."""
     paths = [
-        write_pictures(tmp_path / f"{number}.ts", [quarters(*size)] * 8, aspect=aspect)
+        write_pictures(tmp_path / f"{number}.ts", [quarters(*size)] * 15, aspect=aspect)
         for number, (size, aspect) in enumerate(parts)
     ]
     images = [image for image, _ in ClipReader(join(tmp_path / "a.ts", *paths)).frames()]
-    assert len(images) == 8 * len(parts)
+    assert len(images) == 15 * len(parts)
     return images
 
 
 def test_where_the_size_changes_the_picture_keeps_its_place(tmp_path: Path) -> None:
+    """It is as large as the largest, or as the first where it is to be shrunk anyway."""
     square = Fraction(1)
     images = changing(tmp_path, ((96, 64), square), ((48, 32), square), ((192, 128), square))
-    assert {image.shape for image in images} == {(64, 96, 3)}
+    assert {image.shape for image in images} == {(128, 192, 3)}
     for image in images:
         assert corners(image) == ("red", "green", "blue", "white")
         assert np.abs(image.astype(int) - images[0]).mean() < 8
+    with ClipCamera(tmp_path / "a.ts", size=(100, 100), full_pace=True) as camera:
+        images = [camera.read().image for _ in range(45)]
+    assert {image.shape for image in images} == {(64, 96, 3)}
+    assert {corners(image) for image in images} == {("red", "green", "blue", "white")}
 
 
 def test_where_the_shape_changes_the_whole_picture_is_kept_unsqueezed(tmp_path: Path) -> None:

@@ -73,8 +73,8 @@ def test_every_word_reaches_its_field() -> None:
     words = (
         "--source a.jpg --camera 2 --output none --record b.mp4 --size 640x360 --fps 25 "
         "--overwrite --backend x:y --motion absolute --no-adapt-scale --no-mirror --no-badge "
-        "--fit cover --face 2 --panel off --tls-cert c.pem --tls-key d.pem --seconds 3 --sign-key e.pem "
-        "--sign-cert f.pem"
+        "--fit cover --face 2 --panel off --tls-cert c.pem --tls-key d.pem --seconds 3 "
+        "--sign-key e.pem --sign-cert f.pem"
     )
     choices = parsed(RunChoices, *words.split())
     assert choices == RunChoices(
