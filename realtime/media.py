@@ -99,7 +99,7 @@ class _Bytes:
 
 
 def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    raise PermissionError("a media file may not open another one")
+    raise ValueError("a media file may not open another one")
 
 
 @cache

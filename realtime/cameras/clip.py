@@ -32,6 +32,15 @@ _SLEEP = 0.1
 """Longest single sleep in seconds, so that `close` from another thread is noticed soon."""
 
 
+_GIVE = "give a file such as MP4, MOV, WebM or GIF."
+"""What to do with a file that is no video."""
+
+_UNDECODABLE = (
+    "has no picture that can be decoded; repair it or choose another video file, with pictures of "
+    f"at most {MAX_PIXELS // 1_000_000} million pixels."
+)
+"""What is said of a video whose pictures are damaged, too large, or of an unknown kind."""
+
 _SAMPLE = 0.5
 """Seconds from one keyframe to the next that is looked at for its size: what is shorter has no
 weight, and where all pictures are keyframes, few are decoded twice."""
@@ -71,10 +80,7 @@ class ClipReader:
             self.frame_count: int | None = stream.frames or None
             first = next(pictures(container), None)
         if first is None:
-            raise UserError(
-                f"No picture of {self.name} can be decoded; repair it or choose another video "
-                f"file, with pictures of at most {MAX_PIXELS // 1_000_000} million pixels."
-            )
+            raise UserError(self._unreadable(_UNDECODABLE))
         self.size = self._shown_size(first) if max_size is not None else self._largest(first)
 
     def frames(self) -> Iterator[tuple[Image, float]]:
@@ -113,21 +119,19 @@ class ClipReader:
                     f"{self.path} may not be read; change its permissions or choose another file."
                 ) from None
             except (av.FFmpegError, OSError, ValueError):
-                raise UserError(self._unreadable()) from None
+                raise UserError(self._unreadable(f"cannot be read as a video; {_GIVE}")) from None
             if moving_picture(container) is None:
-                raise UserError(
-                    f"{self.path} holds no video; give a file such as MP4, WebM or GIF."
-                )
+                raise UserError(self._unreadable(f"holds no video; {_GIVE}"))
             yield container
 
-    def _unreadable(self) -> str:
-        """Why the file cannot be read, as far as its first bytes and boxes tell."""
+    def _unreadable(self, what: str) -> str:
+        """What the user is told of a file without a picture, where the reason is not `what`."""
         if lacks_index(self.path):
             return (
                 f"{self.path} cannot be read as a video: its index is missing, as recording or "
                 "copying it was not finished; copy it again, or repair it with a tool for MP4."
             )
-        return f"{self.path} cannot be read as a video; give a file such as MP4, MOV, WebM or GIF."
+        return f"{self.path} {what}"
 
     def _decode(self) -> Iterator[tuple[Picture, float, float]]:
         """Every decodable picture once, as (picture, start, end), in seconds from the first one."""
