@@ -231,6 +231,8 @@ class AudioTrack:
             if piece.time is not None:
                 due = round((piece.time - self._clock.start) * rate)
             if done is None:
+                if due + wave.shape[1] <= 0:
+                    continue  # It is over before the first picture.
                 done = max(due, 0)
             elif abs(due - done) <= _GAP * rate:
                 drift += _NEWEST * (due - done - drift)
