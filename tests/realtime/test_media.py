@@ -64,7 +64,7 @@ def test_huge_pictures_in_a_video_are_refused_undecoded(tmp_path: Path) -> None:
             ClipReader(path)
         with open_media(path) as container:
             context = container.streams.video[0].codec_context
-            assert context.pix_fmt is None, "it was not even probed"
+            assert context.format is None, "it was not even probed"
 
 
 def test_huge_pictures_in_a_file_without_a_head_are_refused_undecoded(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_huge_pictures_in_a_file_without_a_head_are_refused_undecoded(tmp_path: 
         with pytest.raises(UserError, match="at most 36 million pixels"):
             ClipReader(path)
         with open_media(path) as container:
-            assert container.streams.video[0].codec_context.pix_fmt is None
+            assert container.streams.video[0].codec_context.format is None
 
 
 def blown_up(data: bytes) -> bytes:

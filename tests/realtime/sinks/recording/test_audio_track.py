@@ -105,10 +105,15 @@ def test_a_clip_cut_before_a_keyframe_begins_with_its_first_picture(
 @pytest.mark.parametrize(
     "kind", [Kind("a.ts"), Kind("mp2.ts", "mpeg2video", "mp2")], ids=lambda kind: kind.name
 )
-def test_joined_clips_play_one_after_the_other_with_their_sound(tmp_path: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("starts", [(3.0, 0.0), (0.0, 900.0)], ids=["back", "ahead"])
+def test_joined_clips_play_one_after_the_other_with_their_sound(
+    tmp_path: Path, kind: Kind, starts: tuple[float, float]
+) -> None:
     """Their clocks begin anew, and the second one's sound may begin before its picture."""
-    one = write_flash(tmp_path / ("one-" + kind.name), kind, flash=9, starts=3.0)
-    two = write_flash(tmp_path / ("two-" + kind.name), kind, flash=1.2, sound=(-0.2, 2.0))
+    one = write_flash(tmp_path / ("one-" + kind.name), kind, flash=9, starts=starts[0])
+    two = write_flash(
+        tmp_path / ("two-" + kind.name), kind, flash=1.2, starts=starts[1], sound=(-0.2, 2.0)
+    )
     joined = tmp_path / kind.name
     joined.write_bytes(one.read_bytes() + two.read_bytes())
     times = [at for _, at in ClipReader(joined).frames()]
