@@ -40,6 +40,9 @@ _AHEAD = 10.0
 _NEW_CLOCKS = cast(int, av.format.Flags.ts_discont.value)
 """FFmpeg's flag for kinds of files whose clock may jump."""
 
+_ONE_PICTURE = 0.1
+"""Seconds that one picture is shown at most where that matters: at 10 a second."""
+
 _COVERS = Disposition.attached_pic | Disposition.still_image | Disposition.timed_thumbnails
 """Pictures in a file that are not its video."""
 
@@ -54,7 +57,7 @@ _ASIDE = (
 
 
 @contextmanager
-def open_media(path: Path) -> Iterator[InputContainer]:
+def open_media(path: Path, **options: str) -> Iterator[InputContainer]:
     """Open a file of any kind that FFmpeg can read, whatever its name is.
 
     FFmpeg gets the bytes and neither a name nor a way to open anything else, so that playlists lead
@@ -63,6 +66,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
 
     Args:
         path: any file; its name may hold anything.
+        options: more of FFmpeg's for this kind of file.
 
     Yields:
         What FFmpeg found in it.
@@ -81,6 +85,7 @@ def open_media(path: Path) -> Iterator[InputContainer]:
                 "codec_whitelist": _harmless_decoders(),
                 "protocol_whitelist": "none",
                 "max_streams": str(_STREAMS),
+                **options,
             },
             io_open=_refuse,
         )
@@ -147,17 +152,21 @@ class Picture:
         frame: as it is stored.
         at: when it is shown, in seconds on the file's clock, or None if the file does not tell.
         aspect: the width of a stored pixel over its height; 1 where the file says nothing of use.
+        position: where in the file it is stored, in bytes, or None if that is not known.
     """
 
     frame: VideoFrame
     at: float | None
     aspect: float
+    position: int | None
 
 
 class _Mark:
     """Goes with a packet through the decoder, and so with its picture."""
 
-    aspect = 1.0
+    def __init__(self, position: int | None) -> None:
+        self.position = position
+        self.aspect = 1.0
 
 
 def pictures(container: InputContainer, sample: float = 0.0) -> Iterator[Picture]:
@@ -175,7 +184,7 @@ def pictures(container: InputContainer, sample: float = 0.0) -> Iterator[Picture
     # What the container says holds for the whole clip, and goes before what the codec says.
     fixed = told if told and told != context.sample_aspect_ratio else None
     for packet in _sampled(packets(container, stream), sample):
-        packet.opaque = mark = _Mark()
+        packet.opaque = mark = _Mark(packet.pos)
         try:
             decoded = packet.decode()
         except (av.FFmpegError, ValueError):  # PyAV's own: the codec did not open before.
@@ -185,7 +194,7 @@ def pictures(container: InputContainer, sample: float = 0.0) -> Iterator[Picture
             if isinstance(frame, VideoFrame):
                 # Decoders hold pictures back: this one may be of an earlier packet.
                 own = frame.opaque if isinstance(frame.opaque, _Mark) else mark
-                yield Picture(frame, frame.time, own.aspect)
+                yield Picture(frame, frame.time, own.aspect, own.position)
 
 
 def _sampled(found: Iterator[Packet[Any]], apart: float) -> Iterator[Packet[Any]]:
@@ -231,12 +240,30 @@ def timing(path: Path) -> Timing:
         first = next(pictures(container), None) if stream is not None else None
         start = first.at if first is not None and first.at is not None else 0.0
         jumps = container.format.flags & _NEW_CLOCKS
+        edited = container.format.name.startswith("mov")
+    if edited and first is not None:
+        start = _unrounded(path, start, first.position)
     clock = _Clock()
     if jumps:
         with open_media(path) as container:
             for packet in _read(container, moving_picture(container)):
                 clock(packet)
     return Timing(start, tuple(clock.joins))
+
+
+def _unrounded(path: Path, start: float, position: int | None) -> float:
+    """When the first picture of an MP4 or MOV is really shown.
+
+    Where an edit list begins within a picture, FFmpeg begins with the next one, at once: early by
+    up to a whole picture, while the sound is cut to the sample. Without its care for edit lists it
+    only moves all times, as they are.
+    """
+    with open_media(path, advanced_editlist="0") as container:
+        for packet in _read(container, moving_picture(container)):
+            if packet.pos == position and packet.pts is not None and packet.time_base:
+                at = float(packet.pts * packet.time_base)
+                return at if 0 <= at - start < _ONE_PICTURE else start
+    return start
 
 
 def packets(

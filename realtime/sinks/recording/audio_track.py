@@ -47,8 +47,8 @@ _GAP = 0.05
 """Seconds by which one frame must be off to count at once: more than the clocks of recorders
 jitter, which would make clicks of themselves."""
 
-_NEWEST = 0.1
-"""The share of the newest frame in that average: it forgets in about ten frames, 0.2 s."""
+_MEMORY = 0.2
+"""Seconds of sound in that average: ten frames of most codecs."""
 
 
 class AudioTrack:
@@ -235,7 +235,7 @@ class AudioTrack:
                     continue  # It is over before the first picture.
                 done = max(due, 0)
             elif abs(due - done) <= _GAP * rate:
-                drift += _NEWEST * (due - done - drift)
+                drift += min(wave.shape[1] / (_MEMORY * rate), 1) * (due - done - drift)
                 due = done + (round(drift) if abs(drift) > _LOOSE * rate else 0)
             drift = drift if due == done else 0.0
             while due > done:

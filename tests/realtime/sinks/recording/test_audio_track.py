@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,29 @@ def test_joined_clips_play_one_after_the_other_with_their_sound(
     result = copied(joined)
     assert heard(result) == pytest.approx(3.2, abs=0.15)
     assert offset(result) == pytest.approx(0, abs=0.01)
+
+
+def trim(path: Path, seconds: float) -> Path:
+    """Let an MP4 begin later, by the edit lists of its two tracks, as editors do."""
+    data = bytearray(path.read_bytes())
+    edit = scale = 0
+    for _ in range(2):
+        edit, scale = data.index(b"elst", edit + 1), data.index(b"mdhd", scale + 1)
+        ticks = struct.unpack_from(">I", data, scale + 16)[0]
+        length, begin = struct.unpack_from(">II", data, edit + 12)
+        new = (length - round(seconds * 1000), begin + round(seconds * ticks))
+        struct.pack_into(">II", data, edit + 12, *new)
+    path.write_bytes(bytes(data))
+    return path
+
+
+@pytest.mark.parametrize("audio", ["aac", "libmp3lame"])
+@pytest.mark.parametrize("cut", [0.48, 0.5, 0.51])
+def test_an_edit_list_may_begin_within_a_picture(tmp_path: Path, cut: float, audio: str) -> None:
+    source = trim(write_flash(tmp_path / "a.mp4", Kind("a.mp4", audio=audio)), cut)
+    result = copied(source)
+    assert offset(result) == pytest.approx(0, abs=CLOSE)
+    assert heard(result) == pytest.approx(1 - cut, abs=0.04)
 
 
 def two_sounds(path: Path, default: int | None, comment: bool = False) -> Path:
