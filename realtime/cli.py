@@ -91,10 +91,13 @@ def run(choices: RunChoices) -> None:
     """
     from realtime.commands.first_run import say_once
     from realtime.commands.job_control import never_stopped
+    from realtime.commands.overwrite import ask_before_replacing
     from realtime.commands.run import run_live
 
     console = _console()
     with never_stopped():
+        for path in () if choices.overwrite else choices.recordings:
+            ask_before_replacing(path, console)
         say_once(console)
         run_live(choices, console)
 
@@ -109,8 +112,12 @@ def run(choices: RunChoices) -> None:
 def animate(choices: AnimateChoices) -> None:
     """Animate a photo with a video, every frame, keeping the video's sound."""
     from realtime.commands.animate import animate_clip
+    from realtime.commands.overwrite import ask_before_replacing
 
-    animate_clip(choices, _console())
+    console = _console()
+    if not choices.overwrite:
+        ask_before_replacing(choices.output, console)
+    animate_clip(choices, console)
 
 
 @app.command(

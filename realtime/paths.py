@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,10 @@ from models.folders import NAME, NOWHERE, kept
 
 VIDEO_SUFFIX = ".mp4"
 """What the name of a written video ends in, in lower case."""
+
+
+_LONGEST_NAME = 255
+"""Bytes of a file's name at most, on all usual file systems."""
 
 
 def config_folder() -> Path:
@@ -90,6 +96,36 @@ def move_earlier_files() -> None:
         earlier.rmdir()
 
 
+def beside(path: Path, what: str) -> Path:
+    """A hidden file in the folder of a video, for a copy that takes its name when it is whole.
+
+    Its own name says nothing of the other, which may have as many letters as a name can.
+
+    Args:
+        path: the video.
+        what: what the copy is, in one word.
+    """
+    return path.with_name(f".{NAME}-{secrets.token_hex(4)}.{what}{VIDEO_SUFFIX}")
+
+
+def free_video(folder: Path, stem: str, moment: str) -> Path:
+    """A path for a video that no file has: "STEM MOMENT.mp4", cut and numbered where it must be.
+
+    Args:
+        folder: where it shall lie.
+        stem: how its name begins.
+        moment: how it goes on.
+    """
+    for number in itertools.count(1):
+        end = f" {moment}{f' ({number})' if number > 1 else ''}{VIDEO_SUFFIX}"
+        while len(os.fsencode(stem + end)) > _LONGEST_NAME:
+            stem = stem[:-1]
+        path = folder / (stem + end)
+        if not os.path.lexists(path):
+            return path
+    raise AssertionError("numbers do not end")
+
+
 def check_writable(path: Path, made_from: Mapping[str, Path | None] | None = None) -> None:
     """Make sure that a video can be written to `path`, and costs no other file.
 
@@ -103,6 +139,11 @@ def check_writable(path: Path, made_from: Mapping[str, Path | None] | None = Non
             that it is made from, or its name does not end in .mp4.
     """
     folder = path.parent
+    if len(os.fsencode(path.name)) > _LONGEST_NAME:
+        raise UserError(
+            f"The name {path.name} is too long for a file; give one of at most {_LONGEST_NAME} "
+            "bytes."
+        )
     if path.is_dir():
         raise UserError(f"{path} is a folder; give the name of a file in it, such as out.mp4.")
     if not folder.is_dir():
@@ -115,5 +156,5 @@ def check_writable(path: Path, made_from: Mapping[str, Path | None] | None = Non
             f"Videos are written as MP4; give {path.name!r} a name that ends in {VIDEO_SUFFIX}."
         )
     for what, used in (made_from or {}).items():
-        if used is not None and path.exists() and used.exists() and os.path.samefile(path, used):
+        if used is not None and path.exists() and os.path.exists(used) and path.samefile(used):
             raise UserError(f"{path} is the {what}; choose another file for the result.")

@@ -57,19 +57,22 @@ class SteadySize:
         """The picture at the size that is kept.
 
         Formats of a camera differ in what they show above and below, hardly at the sides: the
-        width is scaled, and rows are cut off or repeated.
+        width is scaled, and rows are cut off or repeated. A camera that is turned on its side
+        keeps its whole picture, with columns repeated.
         """
         height, width = image.shape[:2]
         if self._size is None or self._size == (width, height):
             return image
         wide, high = self._size
         scale = wide / width
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        matrix = np.array([[scale, 0, 0], [0, scale, (high - height * scale) / 2]])
-        if method == cv2.INTER_AREA:  # Warping would skip pixels.
-            rows = max(round(height * scale), 1)
-            image = np.asarray(cv2.resize(image, (wide, rows), interpolation=method), np.uint8)
-            matrix = np.array([[1.0, 0, 0], [0, 1, (high - rows) // 2]])
+        if (wide > high) != (width > height):
+            scale = min(scale, high / height)
+        if scale < 1:  # Warping would skip pixels.
+            smaller = (max(round(width * scale), 1), max(round(height * scale), 1))
+            image = np.asarray(cv2.resize(image, smaller, interpolation=cv2.INTER_AREA), np.uint8)
+            (width, height), scale = smaller, 1.0
+        left, top = (wide - width * scale) // 2, (high - height * scale) // 2
+        matrix = np.array([[scale, 0, left], [0, scale, top]])
         size, border = (wide, high), cv2.BORDER_REPLICATE
         return np.asarray(cv2.warpAffine(image, matrix, size, borderMode=border), np.uint8)
 

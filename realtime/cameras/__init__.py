@@ -59,7 +59,7 @@ def open_camera(
         UserError: nothing was found under that name, or it cannot be opened.
     """
     kind, _, what = choice.partition(":")
-    if kind in CAMERA_KINDS:
+    if kind in CAMERA_KINDS and not (what and os.path.isfile(choice)):
         return CAMERA_KINDS[kind](CameraRequest(what, size, fps, full_pace))
     if choice == "auto":
         return _first_webcam(size, fps)

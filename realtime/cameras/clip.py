@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-from av.video.frame import VideoFrame
+from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 
 from models.errors import UserError
 from models.types import Image
+from realtime.boxes import lacks_index
 from realtime.cameras.base import CameraLost
+from realtime.cameras.orientation import orientation
 from realtime.closing import Closing
 from realtime.frames import CameraFrame
-from realtime.media import MAX_PIXELS, open_media
+from realtime.media import MAX_PIXELS, Picture, moving_picture, open_media, pictures
 
 _LATEST = 1.0
 """Seconds a reader may lag before the clip waits for it instead of decoding what nobody sees."""
@@ -28,8 +32,22 @@ _SLEEP = 0.1
 """Longest single sleep in seconds, so that `close` from another thread is noticed soon."""
 
 
+_GIVE = "give a file such as MP4, MOV, WebM or GIF."
+"""What to do with a file that is no video."""
+
+_UNDECODABLE = (
+    "has no picture that can be decoded; repair it or choose another video file, with pictures of "
+    f"at most {MAX_PIXELS // 1_000_000} million pixels."
+)
+"""What is said of a video whose pictures are damaged, too large, or of an unknown kind."""
+
+_SAMPLE = 0.5
+"""Seconds from one keyframe to the next that is looked at for its size: what is shorter has no
+weight, and where all pictures are keyframes, few are decoded twice."""
+
+
 class ClipReader:
-    """The pictures of one video file or GIF, upright, with their times.
+    """The pictures of one video file or GIF, upright, of one size, with their times.
 
     Attributes:
         path: the file.
@@ -45,6 +63,7 @@ class ClipReader:
         Args:
             path: a file that FFmpeg can read.
             max_size: (width, height); larger pictures are shrunk to fit while they are converted.
+                None: the whole clip is looked through for its largest picture.
 
         Raises:
             UserError: missing, a directory, empty, not a video, or without a readable picture.
@@ -54,99 +73,120 @@ class ClipReader:
         self._max_size = max_size
         self._check_file()
         with self._open() as container:
-            stream = container.streams.video[0]
+            stream = moving_picture(container)
+            assert stream is not None
             rate = stream.average_rate or stream.guessed_rate
             self.fps = min(max(float(rate), 1.0), 240.0) if rate else 25.0
             self.frame_count: int | None = stream.frames or None
-        first = next(self._decode(), None)
+            first = next(pictures(container), None)
         if first is None:
-            raise UserError(
-                f"No picture of {self.name} can be decoded; repair it or choose another video "
-                f"file, with pictures of at most {MAX_PIXELS // 1_000_000} million pixels."
-            )
-        height, width = self._convert(first[0], VideoReformatter()).shape[:2]
-        self.size = (width, height)
+            raise UserError(self._unreadable(_UNDECODABLE))
+        self.size = self._shown_size(first) if max_size is not None else self._largest(first)
 
     def frames(self) -> Iterator[tuple[Image, float]]:
         """Every picture in order, as (RGB image, seconds since the first one).
 
         Each call starts anew. Damaged pictures are left out. The times of a clip with a variable
-        frame rate are its own; they never run backward.
+        frame rate are its own; they never run backward. Where the clip changes its size, pictures
+        are scaled to fit into `size`, in black borders if their shape differs.
 
         Raises:
             UserError: the file can no longer be opened.
         """
         reformatter = VideoReformatter()
-        for frame, at, _ in self._decode():
-            yield self._convert(frame, reformatter), at
+        for picture, at, _ in self._decode():
+            yield self._convert(picture, reformatter), at
 
     def _check_file(self) -> None:
-        if self.path.is_dir():
+        # Not `Path.exists`: it raises where a name is too long to be one.
+        if os.path.isdir(self.path):
             raise UserError(f"{self.path} is a directory; give the path of a video file or a GIF.")
-        if not self.path.exists():
+        if not os.path.exists(self.path):
             raise UserError(f"There is no file {self.path}; check the path of the video.")
-        if self.path.is_file() and self.path.stat().st_size == 0:
+        if not os.path.isfile(self.path):
+            raise UserError(f"{self.path} is no ordinary file; save the video into one.")
+        if os.path.getsize(self.path) == 0:
             raise UserError(f"{self.path} is empty (zero bytes); give a video file or a GIF.")
 
-    def _open(self) -> av.container.InputContainer:
-        """Open the container; it holds at least one video stream."""
-        try:
-            container = open_media(self.path)
-        except PermissionError:
-            raise UserError(
-                f"{self.path} may not be read; change its permissions or choose another file."
-            ) from None
-        except (av.FFmpegError, OSError, ValueError):
-            raise UserError(
-                f"{self.path} cannot be read as a video; give a file such as MP4, MOV, WebM or GIF."
-            ) from None
-        if not container.streams.video or container.streams.video[0].codec_context is None:
-            container.close()
-            raise UserError(f"{self.path} holds no video; give a file such as MP4, WebM or GIF.")
-        return container
+    @contextmanager
+    def _open(self) -> Iterator[InputContainer]:
+        """Open the container; it holds a video."""
+        with ExitStack() as stack:
+            try:
+                container = stack.enter_context(open_media(self.path))
+            except PermissionError:
+                raise UserError(
+                    f"{self.path} may not be read; change its permissions or choose another file."
+                ) from None
+            except (av.FFmpegError, OSError, ValueError):
+                raise UserError(self._unreadable(f"cannot be read as a video; {_GIVE}")) from None
+            if moving_picture(container) is None:
+                raise UserError(self._unreadable(f"holds no video; {_GIVE}"))
+            yield container
 
-    def _decode(self) -> Iterator[tuple[VideoFrame, float, float]]:
-        """Every decodable frame once, as (frame, start, end), in seconds from the first start."""
+    def _unreadable(self, what: str) -> str:
+        """What the user is told of a file without a picture, where the reason is not `what`."""
+        if lacks_index(self.path):
+            return (
+                f"{self.path} cannot be read as a video: its index is missing, as recording or "
+                "copying it was not finished; copy it again, or repair it with a tool for MP4."
+            )
+        return f"{self.path} {what}"
+
+    def _decode(self) -> Iterator[tuple[Picture, float, float]]:
+        """Every decodable picture once, as (picture, start, end), in seconds from the first one."""
         usual = 1.0 / self.fps
         origin: float | None = None
         last = -usual
         with self._open() as container:
-            packets = container.demux(video=0)
-            while True:
-                try:
-                    packet = next(packets, None)
-                except av.FFmpegError:
-                    break  # The rest of the file cannot be found any more.
-                if packet is None:
-                    break
-                try:
-                    decoded = packet.decode()
-                except av.FFmpegError:
-                    continue
-                for frame in decoded:
-                    if not isinstance(frame, VideoFrame):
-                        continue
-                    at = last + usual
-                    if frame.time is not None:
-                        origin = frame.time if origin is None else origin
-                        at = max(frame.time - origin, last, 0.0)
-                    length = usual
-                    if frame.duration and frame.time_base:
-                        length = max(float(frame.duration * frame.time_base), 1e-3)
-                    last = at
-                    yield frame, at, at + length
+            for picture in pictures(container):
+                at = last + usual
+                if picture.at is not None:
+                    origin = picture.at if origin is None else origin
+                    at = max(picture.at - origin, last, 0.0)
+                length, frame = usual, picture.frame
+                if frame.duration and frame.time_base:
+                    length = max(float(frame.duration * frame.time_base), 1e-3)
+                last = at
+                yield picture, at, at + length
 
-    def _convert(self, frame: VideoFrame, reformatter: VideoReformatter) -> Image:
-        """The frame as an upright RGB image of at most `max_size`."""
-        turns = round(frame.rotation / 90) % 4
-        width, height = frame.width, frame.height
+    def _largest(self, first: Picture) -> tuple[int, int]:
+        """The size of the largest picture; calls often begin with small ones."""
+        sizes = [self._shown_size(first)]
+        with self._open() as container:
+            sizes += [self._shown_size(picture) for picture in pictures(container, _SAMPLE)]
+        return max(sizes, key=lambda size: size[0] * size[1])
+
+    def _shown_size(self, picture: Picture) -> tuple[int, int]:
+        """(width, height) of a picture in square pixels, upright, no larger than allowed."""
+        width, height = float(picture.frame.width), float(picture.frame.height)
+        if picture.aspect > 1:  # The side that was squeezed is widened, so that nothing is lost.
+            width *= picture.aspect
+        else:
+            height /= picture.aspect
+        if orientation(picture.frame).swaps:
+            width, height = height, width
+        scale = min(1.0, (MAX_PIXELS / (width * height)) ** 0.5)
         if self._max_size is not None:
-            limit = self._max_size if turns % 2 == 0 else self._max_size[::-1]
-            scale = min(limit[0] / width, limit[1] / height, 1.0)
-            width, height = max(round(width * scale), 1), max(round(height * scale), 1)
-        image = reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
-        # FFmpeg's angle and NumPy's are both counter-clockwise.
-        return np.ascontiguousarray(np.rot90(image, turns), dtype=np.uint8)
+            scale = min(scale, self._max_size[0] / width, self._max_size[1] / height)
+        return max(round(width * scale), 1), max(round(height * scale), 1)
+
+    def _convert(self, picture: Picture, reformatter: VideoReformatter) -> Image:
+        """The picture as an upright RGB image of the clip's size."""
+        wide, high = self.size
+        width, height = self._shown_size(picture)
+        scale = min(wide / width, high / height)
+        width, height = (max(round(side * scale), 1) for side in (width, height))
+        turn = orientation(picture.frame)
+        stored = (height, width) if turn.swaps else (width, height)
+        scaled = reformatter.reformat(picture.frame, *stored, "rgb24").to_ndarray()
+        image = turn(np.asarray(scaled, np.uint8))
+        if (width, height) != self.size:
+            left, top = (wide - width) // 2, (high - height) // 2
+            whole = np.zeros((high, wide, 3), np.uint8)
+            whole[top : top + height, left : left + width] = image
+            image = whole
+        return np.ascontiguousarray(image, dtype=np.uint8)
 
 
 class ClipCamera(Closing):
@@ -185,7 +225,7 @@ class ClipCamera(Closing):
         self._full_pace = full_pace
         self._reformatter = VideoReformatter()
         self._frames = self._loop()
-        self._ahead: deque[tuple[VideoFrame, float]] = deque()
+        self._ahead: deque[tuple[Picture, float]] = deque()
         self._started: float | None = None
         self._index = 0
         self._closed = threading.Event()
@@ -238,11 +278,11 @@ class ClipCamera(Closing):
                 self._fill(2)
         except UserError as error:
             raise CameraLost(str(error)) from None
-        frame, at = self._ahead.popleft()
-        return self._convert(frame), self._started + at
+        picture, at = self._ahead.popleft()
+        return self._convert(picture), self._started + at
 
-    def _convert(self, frame: VideoFrame) -> Image:
-        return self._reader._convert(frame, self._reformatter)
+    def _convert(self, picture: Picture) -> Image:
+        return self._reader._convert(picture, self._reformatter)
 
     def _fill(self, count: int) -> None:
         """Decode until `count` frames are ahead."""
@@ -255,9 +295,9 @@ class ClipCamera(Closing):
         while True:
             end = offset
             found = False
-            for frame, at, until in self._reader._decode():
+            for picture, at, until in self._reader._decode():
                 found, end = True, offset + until
-                yield frame, offset + at
+                yield picture, offset + at
             if not found:
                 raise CameraLost(f"{self._reader.name} can no longer be decoded.")
             offset = end

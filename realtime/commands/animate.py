@@ -20,7 +20,7 @@ from realtime.canvas.compositor import Compositor
 from realtime.closing import Closing
 from realtime.commands.options import AnimateChoices
 from realtime.frames import AvatarFrame
-from realtime.paths import check_writable
+from realtime.paths import beside, check_writable
 from realtime.pipeline.offline import ClipReport, Progress, animate
 from realtime.pipeline.threads import limit_threads
 from realtime.provenance.signer import Signer, prepare
@@ -71,7 +71,7 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
     check_writable(output, {"driving clip": choices.driving})
     credentials = prepare(choices.sign_key, choices.sign_cert, say)
     limit_threads()
-    part = output.with_name(f".{output.stem}.{os.getpid()}.part{output.suffix}")
+    part = beside(output, "part")
     try:
         report = _write(choices, part, console)
         os.replace(part, output)

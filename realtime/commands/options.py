@@ -128,6 +128,10 @@ SignCert = Annotated[
         show_envvar=False,
     ),
 ]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace an existing file without a question."),
+]
 _MOTION = (
     "relative: your motion since calibration, on the photo's own face. "
     "absolute: your pose as it is."
@@ -166,6 +170,7 @@ class RunChoices(_Photo):
         camera: "auto", a kind, a device or a file; see `cameras.open_camera`.
         output: "auto", a kind, a device, or both; see `sinks.registry.SinkChoice`.
         record: the MP4 file to record into; None: no recording.
+        overwrite: replace an existing file without a question.
         size: of the output, "WIDTHxHEIGHT", even numbers from 64 to 3840.
         fps: frames per second of the output, 1..120.
         backend: NAME or NAME:MODEL.
@@ -209,6 +214,7 @@ class RunChoices(_Photo):
             help="Also record into this MP4 file.", metavar="FILE.mp4", show_default=False
         ),
     ] = None
+    overwrite: Overwrite = False
     size: Annotated[str, typer.Option(help="Width x height of the output.", metavar="WxH")] = (
         "1280x720"
     )
@@ -278,6 +284,13 @@ class RunChoices(_Photo):
         """(width, height) of the output in pixels."""
         return parse_size(self.size)
 
+    @property
+    def recordings(self) -> list[Path]:
+        """The files that are recorded into from the start, also by `--output recorder:FILE`."""
+        kind, _, file = self.output.partition(":")
+        named = [Path(file)] if kind == "recorder" and file else []
+        return named if self.record is None else [*named, self.record]
+
 
 @dataclass(frozen=True, kw_only=True)
 class AnimateChoices(_Photo):
@@ -286,6 +299,7 @@ class AnimateChoices(_Photo):
     Attributes:
         driving: the video whose face moves the photo.
         output: the MP4 file to write.
+        overwrite: replace an existing file without a question.
         best_frame: "auto", or the number of the frame to measure motion against, from 0 on.
         size: "WIDTHxHEIGHT", even numbers from 64 to 3840; None: that of the photo.
         backend: NAME or NAME:MODEL.
@@ -306,6 +320,7 @@ class AnimateChoices(_Photo):
         Path, typer.Option(help="The video whose face moves the photo.", metavar="CLIP")
     ]
     output: Annotated[Path, typer.Option(help="The MP4 file to write.", metavar="FILE.mp4")]
+    overwrite: Overwrite = False
     best_frame: Annotated[
         str,
         typer.Option(

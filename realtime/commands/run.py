@@ -47,6 +47,7 @@ from realtime.paths import (
     avatars_folder,
     check_writable,
     config_folder,
+    free_video,
     output_key_file,
     settings_file,
     videos_folder,
@@ -238,7 +239,7 @@ def _free_path(record: Path | None) -> Path:
             "--record FILE.mp4 to choose another one."
         ) from error
     stem = record.stem if record else "avatarify-like"
-    path = folder / f"{stem} {time.strftime('%Y-%m-%d %H.%M.%S')}.mp4"
+    path = free_video(folder, stem, time.strftime("%Y-%m-%d %H.%M.%S"))
     check_writable(path)
     return path
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import importlib.util
 import os
-import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.errors import UserError
+from realtime.boxes import top_boxes
+from realtime.paths import beside
 from realtime.provenance.credentials import Credentials
 from realtime.version import version
 
@@ -78,7 +78,7 @@ def sign(path: Path, credentials: Credentials, claim: Claim) -> None:
     Raises:
         SigningError: it was not signed; one sentence says why.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.signing{path.suffix}")
+    part = beside(path, "signing")
     try:
         with open(path, "rb") as source:
             before = os.fstat(source.fileno())
@@ -199,7 +199,8 @@ def manifest(title: str, media_type: str, claim: Claim) -> dict[str, Any]:
         )
     return {
         "claim_generator_info": [tool],
-        "title": title,
+        # JSON is in UTF-8; names of files need not be.
+        "title": os.fsencode(title).decode("utf-8", "replace"),
         "format": media_type,
         "assertions": [
             {
@@ -208,24 +209,6 @@ def manifest(title: str, media_type: str, claim: Claim) -> dict[str, Any]:
             }
         ],
     }
-
-
-def top_boxes(file: BinaryIO) -> Iterator[tuple[str, int]]:
-    """The outermost boxes of an MP4, as (four letters, bytes), as far as they make sense."""
-    end = file.seek(0, os.SEEK_END)
-    at = 0
-    while at + 8 <= end:
-        file.seek(at)
-        size, kind = struct.unpack(">I4s", file.read(8))
-        if size == 1:
-            wide = file.read(8)
-            size = struct.unpack(">Q", wide)[0] if len(wide) == 8 else 0
-        elif size == 0:
-            size = end - at
-        if size < 8:
-            return
-        yield kind.decode("latin-1"), size
-        at += size
 
 
 def _short(error: Exception) -> str:

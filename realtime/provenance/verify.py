@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,9 +97,9 @@ def examine(path: Path, anchors: Path | None = None) -> Finding:
     Raises:
         UserError: there is no such file, it is no media file, or the check cannot be made here.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # `Path.is_dir` raises where a name is too long to be one.
         raise UserError(f"{path} is a folder; name a file in it.")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"There is no file {path}; check the name.")
     trusted = None if anchors is None else _read_anchors(anchors)
     text = _read(path, trusted)

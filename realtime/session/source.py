@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from models.errors import UserError
@@ -16,7 +17,7 @@ def photo_paths(source: Path) -> list[Path]:
     Raises:
         UserError: the folder holds none or cannot be listed.
     """
-    if not source.is_dir():
+    if not os.path.isdir(source):  # `Path.is_dir` raises where a name is too long to be one.
         return [source]
     photos = list_photos(source)
     if not photos:

@@ -17,12 +17,13 @@ import pytest
 
 from realtime.animation.animation import Animation
 from realtime.animation.calibration import Calibration
+from realtime.boxes import top_boxes
 from realtime.frames import AvatarFrame
 from realtime.pipeline.live import Pipeline
 from realtime.pipeline.output import Output
 from realtime.provenance.credentials import of_this_computer
 from realtime.provenance.signer import Signer
-from realtime.provenance.signing import LIVE, Claim, sign, top_boxes
+from realtime.provenance.signing import LIVE, Claim, sign
 from realtime.sinks.base import SinkError
 from realtime.sinks.recording.recorder import Recorder
 from realtime.sinks.recording.video_writer import VideoWriter

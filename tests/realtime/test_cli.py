@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from realtime import cli
+from realtime.paths import asset_path
 from tests.paths import ROOT
 
 
@@ -87,6 +89,34 @@ def test_a_user_error_is_one_line_and_its_code(
     code, out, err = call("run", "--size", "7x7", monkeypatch=monkeypatch, capsys=capsys)
     assert (code, out) == (2, "")
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["animate", "--source", "NAME.png", "--driving", "demo.mp4", "--output", "o.mp4"],
+        ["animate", "--driving", "NAME.mp4", "--output", "o.mp4"],
+        ["animate", "--driving", "demo.mp4", "--output", "NAME.mp4"],
+        ["run", "--camera", "demo", "--output", "none", "--panel", "off", "--record", "NAME.mp4"],
+        ["run", "--source", "NAME.png", "--camera", "demo", "--output", "none", "--panel", "off"],
+        ["run", "--camera", "NAME.mp4", "--output", "none", "--panel", "off"],
+        ["verify", "NAME.mp4"],
+        ["sign", "NAME.mp4"],
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_a_name_that_is_too_long_is_told_in_one_sentence(
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    shutil.copy(asset_path("demo.mp4"), tmp_path / "demo.mp4")
+    monkeypatch.chdir(tmp_path)
+    named = [word.replace("NAME", "ä" * 140) for word in words]
+    code, _, err = call(*named, monkeypatch=monkeypatch, capsys=capsys)
+    assert code == 2 and "fault of its own" not in err
+    assert len(err.strip().splitlines()) == 1 and "ää" in err
 
 
 def test_names_outside_the_code_page_are_told_all_the_same(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 import zlib
@@ -15,6 +16,7 @@ from models.errors import UserError
 from realtime.cameras.clip import ClipReader
 from realtime.media import MAX_PIXELS, open_media
 from realtime.sinks.recording.video_writer import VideoWriter
+from tests.clips import Kind, write_flash
 from tests.paths import ROOT, SEEDS
 
 DEMO = ROOT / "assets" / "demo.mp4"
@@ -61,7 +63,41 @@ def test_huge_pictures_in_a_video_are_refused_undecoded(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="at most 36 million pixels"):
             ClipReader(path)
         with open_media(path) as container:
-            assert container.streams.video[0].codec_context.width == 0, "it was not even probed"
+            context = container.streams.video[0].codec_context
+            assert context.format is None, "it was not even probed"
+
+
+def test_huge_pictures_in_a_file_without_a_head_are_refused_undecoded(tmp_path: Path) -> None:
+    """Program streams and FLV say what they hold only as they go."""
+    for kind in (Kind("a.mpg", "mpeg2video", ""), Kind("a.flv", "flv", "")):
+        path = write_flash(tmp_path / kind.name, kind)
+        assert len(list(ClipReader(path).frames())) == 50
+        path.write_bytes(blown_up(path.read_bytes()))
+        with pytest.raises(UserError, match="at most 36 million pixels"):
+            ClipReader(path)
+        with open_media(path) as container:
+            assert container.streams.video[0].codec_context.format is None
+
+
+def blown_up(data: bytes) -> bytes:
+    """A file of 64 x 48 that says 16288 x 16288 (MPEG-2), or 16000 x 16000 (Sorenson)."""
+    changed = bytearray(data)
+    for sequence in re.finditer(rb"\x00\x00\x01\xb3", data):
+        at = sequence.end()
+        changed[at : at + 3] = bytes([0xFA, 0x0F, 0xA0])
+        extension = data.index(b"\x00\x00\x01\xb5", at) + 4
+        high = int.from_bytes(data[extension : extension + 4], "big") | 0b1111 << 13
+        changed[extension : extension + 4] = high.to_bytes(4, "big")
+    # A picture of FLV: its start code of 17 bits, version (5), number (8), then the size's kind
+    # (3): 0 says 8 bits each, 1 says 16 bits each; what follows is nonsense then.
+    for start in re.finditer(rb"\x12\x00\x00[\x80-\x87]|\x22\x00\x00[\x80-\x87]", data):
+        at = start.start() + 1
+        bits = int.from_bytes(data[at : at + 9], "big")
+        head = (bits >> 42) << 42
+        size = (1 << 39) | (16000 << 23) | (16000 << 7)
+        changed[at : at + 9] = (head | size).to_bytes(9, "big")
+    assert changed != data
+    return bytes(changed)
 
 
 def test_streams_of_an_unknown_kind_are_left_out(tmp_path: Path) -> None:

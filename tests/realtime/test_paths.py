@@ -17,9 +17,11 @@ from realtime.paths import (
     HOME_VARIABLE,
     asset_path,
     avatars_folder,
+    beside,
     camera_file,
     check_writable,
     config_folder,
+    free_video,
     log_file,
     move_earlier_files,
     settings_file,
@@ -133,6 +135,27 @@ def test_where_a_video_cannot_be_written(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"ends in \.mp4"):
             check_writable(tmp_path / name)
     assert not list(tmp_path.iterdir()), "looking makes no file"
+
+
+def test_copies_and_recordings_have_names_that_fit(tmp_path: Path) -> None:
+    longest = tmp_path / ("ä" * 125 + "z.mp4")
+    check_writable(longest)
+    with pytest.raises(UserError, match="is too long for a file"):
+        check_writable(tmp_path / ("ä" * 126 + ".mp4"))
+    part = beside(longest, "part")
+    assert part.parent == tmp_path and part.suffix == ".mp4" and part.name.startswith(".")
+    assert part != beside(longest, "part"), "two at a time do not meet"
+    part.touch()
+    made = []
+    for _ in range(3):
+        made.append(free_video(tmp_path, longest.stem, "2024-05-06 07.08.09"))
+        made[-1].touch(exist_ok=False)
+    assert [path.name[-29:] for path in made] == [
+        "ä 2024-05-06 07.08.09.mp4"[-29:].rjust(29, "ä"),
+        "ä 2024-05-06 07.08.09 (2).mp4",
+        "ä 2024-05-06 07.08.09 (3).mp4",
+    ]
+    assert free_video(tmp_path, "take:1", "now").name == "take:1 now.mp4"
 
 
 def test_a_place_without_rights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
+import numpy as np
+import numpy.typing as npt
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.bitstream import BitStreamFilterContext
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
-from realtime.media import open_media
+from realtime.media import Timing, main_sound, open_media, packets, timing
 
 _Timed: TypeAlias = tuple[float, "Packet[Any]"]
 """When a packet starts, in seconds of the new video, and the packet."""
+
+Samples: TypeAlias = npt.NDArray[np.float32]
+"""(channels, samples), -1..1."""
 
 _COPIED = ("aac", "mp3", "mp3float")
 """Codecs that every player takes in an MP4; others are encoded anew as AAC."""
@@ -34,39 +40,48 @@ _AAC_FRAME = 1024
 _ROUNDING = 1e-4
 """Seconds by which two clocks may differ about one moment: more than a tick of 1/48000 s."""
 
-_OVERLAP = 0.02
-"""Seconds before the first picture in which sound that counts may begin: about one packet's time
-(1024 samples at 48 kHz are 0.021), as sound has no packet's edge just there."""
+_LOOSE = 0.005
+"""Seconds by which decoded sound may be off its time on the average: a quarter of what is seen."""
+
+_GAP = 0.05
+"""Seconds by which one frame must be off to count at once: more than the clocks of recorders
+jitter, which would make clicks of themselves."""
+
+_MEMORY = 0.2
+"""Seconds of sound in that average: ten frames of most codecs."""
 
 
 class AudioTrack:
-    """Feeds the first audio stream of a clip into an output container, in step with its video.
+    """Feeds the main sound of a clip into an output container, in step with its picture.
 
-    The sound starts where the clip's picture starts and ends with the last call of `advance`.
+    What is heard with the first picture that can be decoded is heard at 0; the sound ends with the
+    last call of `advance`.
     """
 
-    def __init__(self, source: av.container.InputContainer, output: OutputContainer) -> None:
+    def __init__(
+        self, source: ExitStack, stream: AudioStream, clock: Timing, output: OutputContainer
+    ) -> None:
         """Add a stream to the output.
 
         Args:
-            source: the clip, which has sound; it belongs to this object now.
+            source: closes the clip; it belongs to this object now.
+            stream: the clip's sound.
+            clock: what the clip's picture says about its times.
             output: the new video; its header is not written yet.
         """
         self._source = source
         self._output = output
-        self._stream: AudioStream = source.streams.audio[0]
-        self._start = _first_picture(source)
-        name = self._stream.codec_context.name
-        self._copies = name in _COPIED
+        self._stream = stream
+        self._clock = clock
+        context = stream.codec_context
+        self._copies = context.name in _COPIED and context.sample_rate > 0
         self._target: AudioStream
         if self._copies:
-            self._target = output.add_stream_from_template(self._stream)
+            self._target = output.add_stream_from_template(stream)
         else:
-            rate = self._stream.codec_context.sample_rate
-            rate = rate if rate in _RATES else _RATES[-1]
+            rate = context.sample_rate if context.sample_rate in _RATES else _RATES[-1]
             self._target = output.add_stream("aac", rate=rate)
-            channels = self._stream.codec_context.channels
-            self._target.layout = "mono" if channels == 1 else "stereo"
+            self._target.layout = "mono" if context.channels == 1 else "stereo"
         self._packets = self._copy() if self._copies else self._encode()
         self._next: _Timed | None = None
         self._last: int | None = None
@@ -80,14 +95,14 @@ class AudioTrack:
             path: the clip.
             output: the new video; its header is not written yet.
         """
-        try:
-            source = open_media(path)
-        except (av.FFmpegError, OSError, ValueError):
-            return None
-        if not source.streams.audio or source.streams.audio[0].codec_context is None:
-            source.close()
-            return None
-        return cls(source, output)
+        with ExitStack() as source:
+            try:
+                stream = main_sound(source.enter_context(open_media(path)))
+                if stream is None:
+                    return None
+                return cls(source.pop_all(), stream, timing(path), output)
+            except (av.FFmpegError, OSError, ValueError):
+                return None
 
     def advance(self, until: float) -> None:
         """Write all sound that starts before `until` (seconds of the new video)."""
@@ -96,7 +111,7 @@ class AudioTrack:
                 # A clip whose sound is damaged half-way loses only the rest of its sound.
                 try:
                     self._next = next(self._packets, None)
-                except av.FFmpegError:
+                except (av.FFmpegError, ValueError):
                     self._next = None
                 if self._next is None:
                     self._ended = True
@@ -115,7 +130,7 @@ class AudioTrack:
 
     def _goes_on(self, packet: Packet[Any]) -> bool:
         """Whether a packet is later than the last; the clock of joined clips jumps back."""
-        if packet.dts is None or packet.time_base is None or self._target.time_base is None:
+        if packet.dts is None or not packet.time_base or not self._target.time_base:
             return True
         # On the output's clock, whose rounding may make two times one.
         at = math.floor(packet.dts * packet.time_base / self._target.time_base + Fraction(1, 2))
@@ -139,85 +154,124 @@ class AudioTrack:
 
     def _copy(self) -> Generator[_Timed, None, None]:
         """The source's own packets, moved to the new clock."""
+        # Containers count in ticks of up to a whole packet (AVI), too coarse for the move.
+        tick = Fraction(1, self._stream.codec_context.sample_rate)
         for packet in self._plain():
-            if packet.pts is None or packet.time_base is None:
+            if packet.pts is None or not packet.time_base:
                 continue
-            shift = round(self._start / packet.time_base)
-            at = float((packet.pts - shift) * packet.time_base)
-            # Sound before the first picture (an encoder's run-in) has no place in the new clip.
-            if at < -_ROUNDING:
+            at = float(packet.pts * packet.time_base) - self._clock.start
+            length = float((packet.duration or 0) * packet.time_base)
+            # The file's edit list hides what is before the first picture. Of that a decoder needs
+            # the packet that reaches into the picture, and the one before it to run in.
+            if at + 2 * length < -_ROUNDING:
                 continue
-            packet.pts = max(packet.pts - shift, 0)
-            packet.dts = packet.pts
+            packet.pts = packet.dts = round(at / tick)
+            packet.duration = round(length / tick)
+            packet.time_base = tick
             packet.stream = self._target
             yield at, packet
 
     def _plain(self) -> Iterator[Packet[Any]]:
         """The source's packets as an MP4 holds them: AAC without the headers of a stream."""
+        found = self._found()
         if self._stream.codec_context.name != "aac":
-            yield from self._source.demux(self._stream)
+            yield from found
             return
         strip = BitStreamFilterContext("aac_adtstoasc", self._stream)
-        for packet in self._source.demux(self._stream):
+        for packet in found:
             if packet.size:
                 base = packet.time_base
                 for bare in strip.filter(packet):
                     bare.time_base = base
                     yield bare
 
+    def _found(self) -> Iterator[Packet[Any]]:
+        container = self._stream.container
+        assert isinstance(container, InputContainer)
+        return packets(container, self._stream, self._clock.joins)
+
     def _encode(self) -> Generator[_Timed, None, None]:
         """The decoded sound as AAC."""
         context = self._target.codec_context
-        # The resampler also joins and cuts frames to the size of AAC's.
-        resampler = AudioResampler(
-            "fltp", context.layout, context.sample_rate, frame_size=_AAC_FRAME
+        waiting = np.zeros((context.channels, 0), np.float32)
+        written: int | None = None
+        for begin, wave in self._placed():
+            written = begin if written is None else written
+            waiting = np.concatenate([waiting, wave], axis=1)
+            while waiting.shape[1] >= _AAC_FRAME:
+                yield from self._encoded(waiting[:, :_AAC_FRAME], written)
+                waiting = waiting[:, _AAC_FRAME:]
+                written += _AAC_FRAME
+        if written is not None:
+            if waiting.shape[1]:
+                yield from self._encoded(waiting, written)
+            yield from self._timed(context.encode(None))
+
+    def _encoded(self, wave: Samples, begin: int) -> Iterator[_Timed]:
+        context = self._target.codec_context
+        frame = AudioFrame.from_ndarray(
+            np.ascontiguousarray(wave), format="fltp", layout=context.layout.name
         )
-        written = 0
-        for frame in self._frames():
-            for piece in resampler.resample(frame):
-                if written == 0 and frame is not None and frame.time is not None:
-                    # Silence of a late start is kept as a gap in time.
-                    written = round(max(frame.time - self._start, 0.0) * context.sample_rate)
-                piece.pts = written
-                piece.time_base = Fraction(1, context.sample_rate)
-                written += piece.samples
-                yield from self._timed(context.encode(piece))
-        yield from self._timed(context.encode(None))
+        frame.sample_rate = context.sample_rate
+        frame.pts, frame.time_base = begin, Fraction(1, context.sample_rate)
+        return self._timed(context.encode(frame))
 
-    def _frames(self) -> Iterator[AudioFrame | None]:
-        """Every decodable frame from the first picture on that is later than the last, then None.
+    def _placed(self) -> Iterator[tuple[int, Samples]]:
+        """The sound without gaps or overlaps from its first sample on: (first sample, samples).
 
-        The picture of joined clips, whose clock jumps back, waits in the same way.
+        Only the beginning may be late; other gaps are filled with silence, and what comes twice is
+        left out, so that each sample is heard when the clip says.
         """
-        last = -math.inf
-        for packet in self._source.demux(self._stream):
+        rate = self._target.codec_context.sample_rate
+        done: int | None = None
+        drift = 0.0
+        for piece in self._resampled():
+            wave = np.asarray(piece.to_ndarray(), np.float32)
+            due = done or 0
+            if piece.time is not None:
+                due = round((piece.time - self._clock.start) * rate)
+            if done is None:
+                if due + wave.shape[1] <= 0:
+                    continue  # It is over before the first picture.
+                done = max(due, 0)
+            elif abs(due - done) <= _GAP * rate:
+                drift += min(wave.shape[1] / (_MEMORY * rate), 1) * (due - done - drift)
+                due = done + (round(drift) if abs(drift) > _LOOSE * rate else 0)
+            drift = drift if due == done else 0.0
+            while due > done:
+                silence = min(due - done, _AAC_FRAME)
+                yield done, np.zeros((len(wave), silence), np.float32)
+                done += silence
+            wave = wave[:, done - due :]
+            if wave.shape[1]:
+                yield done, wave
+                done += wave.shape[1]
+
+    def _resampled(self) -> Iterator[AudioFrame]:
+        """Every decodable frame at the rate and with the channels of the new file."""
+        context = self._target.codec_context
+        resampler: AudioResampler | None = None
+        kind: tuple[str, str, int] | None = None
+        for packet in self._found():
             try:
                 decoded = packet.decode()
-            except av.FFmpegError:
+            except (av.FFmpegError, ValueError):  # PyAV's own: the codec did not open before.
                 continue
             for frame in decoded:
                 if not isinstance(frame, AudioFrame):
                     continue
-                if frame.time is not None:
-                    if frame.time <= last:
-                        continue
-                    last = frame.time
-                if (frame.time or 0.0) >= self._start - _OVERLAP:
-                    yield frame
-        yield None
+                new = (frame.format.name, frame.layout.name, frame.sample_rate)
+                if resampler is None or new != kind:  # A channel may switch from stereo to 5.1.
+                    if resampler is not None:
+                        yield from resampler.resample(None)
+                    resampler = AudioResampler("fltp", context.layout, context.sample_rate)
+                    kind = new
+                yield from resampler.resample(frame)
+        if resampler is not None:
+            yield from resampler.resample(None)
 
     def _timed(self, packets: list[Packet[Any]]) -> Iterator[_Timed]:
         for packet in packets:
             packet.stream = self._target
             at = float((packet.pts or 0) * packet.time_base) if packet.time_base else 0.0
             yield at, packet
-
-
-def _first_picture(source: av.container.InputContainer) -> float:
-    """When the clip's picture starts, in seconds of its own clock; 0 if it has no picture."""
-    if not source.streams.video:
-        return 0.0
-    video = source.streams.video[0]
-    if video.start_time is None or video.time_base is None:
-        return 0.0
-    return float(video.start_time * video.time_base)

@@ -40,6 +40,20 @@ def test_another_size_becomes_the_one_that_is_kept(size: tuple[int, int]) -> Non
     assert np.ptp(columns) == pytest.approx(side, abs=4)
 
 
+@pytest.mark.parametrize("size", [(480, 640), (1080, 1920), (90, 160)])
+def test_a_camera_that_is_turned_on_its_side_keeps_its_whole_picture(size: tuple[int, int]) -> None:
+    fit = SteadySize()
+    fit.keep(picture(640, 480))
+    image = picture(*size)
+    image[: size[1] // 8], image[-size[1] // 8 :] = (255, 0, 0), (0, 0, 255)
+    whole = fit(image)
+    assert whole.shape == (480, 640, 3)
+    assert np.abs(whole[30, 320].astype(int) - (255, 0, 0)).max() < 3
+    assert np.abs(whole[450, 320].astype(int) - (0, 0, 255)).max() < 3
+    rows, columns = np.nonzero(whole[80:400, 200:440].max(axis=2) < 128)
+    assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=4), "it is not squeezed"
+
+
 def test_grey_and_transparent_pictures_become_rgb() -> None:
     grey = np.arange(400, dtype=np.uint8).reshape(20, 20)
     for image in (grey, grey[..., None], np.dstack([grey] * 4)):

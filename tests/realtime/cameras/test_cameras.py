@@ -150,6 +150,80 @@ def test_bad_clips_are_one_sentence_each(tmp_path: Path) -> None:
         assert str(caught.value).count(". ") == 0 and str(caught.value).endswith(".")
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.97])
+def test_an_mp4_without_its_whole_index_is_told_so(tmp_path: Path, kept: float) -> None:
+    """A recording that was interrupted, or a copy that was."""
+    whole = write_clip(tmp_path / "whole.mp4", [50] * 30).read_bytes()
+    index = whole.index(b"moov") - 4
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(whole[: index + round(kept * (len(whole) - index))])
+    try:
+        frames = list(ClipReader(path).frames())
+    except UserError as error:
+        assert "its index is missing" in str(error) and str(error).count(". ") == 0
+        assert kept < 0.9
+    else:
+        assert len(frames) == 30 and kept > 0.9, "only what nobody needs is missing"
+
+
+def test_what_is_there_of_a_cut_clip_is_read(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mp4", list(range(20, 220, 2)))
+    for flags in ("faststart", "frag_keyframe+empty_moov"):
+        path = tmp_path / "cut.mp4"
+        with (
+            av.open(str(whole)) as given,
+            av.open(str(path), "w", options={"movflags": flags}) as out,
+        ):
+            target = out.add_stream_from_template(given.streams.video[0])
+            for packet in given.demux(video=0):
+                if packet.size:
+                    packet.stream = target
+                    out.mux(packet)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) * 3 // 4])
+        assert 10 < len(list(ClipReader(path).frames())) < 100
+
+
+def test_what_is_no_file_is_told_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is no file"):
+        ClipReader(tmp_path / ("x" * 300 + ".mp4"))
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.mp4")
+        with pytest.raises(UserError, match="is no ordinary file"):
+            ClipReader(tmp_path / "pipe.mp4")
+
+
+ODD_NAMES = [
+    "take:2.mp4",
+    "http:x.mp4",
+    "concat:a|b.mp4",
+    "100%d%03d.gif",
+    "-y.mp4",
+    " a b .mp4",
+    "a\nb.mp4",
+    os.fsdecode(b"\xff\xfe.mp4"),
+    "[a]*?#&.mp4",
+    "\x1b[31m.mp4",
+    "x" * 251 + ".mp4",
+    "ä" * 125 + "z.mp4",
+    "demo:2.mp4",
+]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows few odd names")
+@pytest.mark.parametrize("name", ODD_NAMES, ids=lambda name: ascii(name[:20]))
+def test_a_clip_may_have_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Also where nothing of a path stands before it."""
+    monkeypatch.setattr(cameras, "list_devices", lambda: [])
+    monkeypatch.chdir(tmp_path)
+    write_clip(tmp_path / "plain.mp4", [77] * 3).rename(name)
+    with cameras.open_camera(name, full_pace=True) as camera:
+        assert shade_of(camera.read().image) == pytest.approx(77, abs=3)
+    assert len(list(ClipReader(name).frames())) == 3
+
+
 # --- playing clips -------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,27 @@ def test_a_clip_becomes_a_clip_of_the_avatar_with_its_sound(
     assert np.abs(last - first)[100:200, 100:230].mean() > 5, "the face has moved"
     assert np.abs(last - first)[:60, :40].mean() < 3, "the background has not"
     assert not list(tmp_path.glob(".*part*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows few odd names")
+@pytest.mark.parametrize(
+    "stem",
+    ["take:2", "50%d", "-x", "a\nb", os.fsdecode(b"\xff\xfe"), "x" * 251, "ä" * 125 + "z"],
+    ids=lambda name: ascii(name[:20]),
+)
+def test_every_file_may_have_any_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, astronaut: Image, photo: Path, stem: str
+) -> None:
+    """Named from the folder they lie in, and as long as a name can be."""
+    write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=2)
+    monkeypatch.chdir(tmp_path)
+    os.mkdir("in")
+    source, driver = Path("in") / f"{stem}.png", Path("in") / f"{stem}.mp4"
+    photo.rename(source)
+    Path("driver.mp4").rename(driver)
+    _, text = run(source, driver, Path(f"{stem}.mp4"), size="128x128")
+    assert "2 frames" in text and "is signed" in text
+    assert set(os.listdir()) == {"in", f"{stem}.mp4"} | ({"home"} & set(os.listdir()))
 
 
 def test_a_canvas_can_be_chosen(tmp_path: Path, photo: Path, astronaut: Image) -> None:

@@ -72,8 +72,8 @@ def test_every_field_is_an_option(kind: type) -> None:
 def test_every_word_reaches_its_field() -> None:
     words = (
         "--source a.jpg --camera 2 --output none --record b.mp4 --size 640x360 --fps 25 "
-        "--backend x:y --motion absolute --no-adapt-scale --no-mirror --no-badge --fit cover "
-        "--face 2 --panel off --panel-host a.example --panel-host b:9 --tls-cert c.pem "
+        "--overwrite --backend x:y --motion absolute --no-adapt-scale --no-mirror --no-badge "
+        "--fit cover --face 2 --panel off --panel-host a.example --panel-host b:9 --tls-cert c.pem "
         "--tls-key d.pem --seconds 3 --sign-key e.pem --sign-cert f.pem"
     )
     choices = parsed(RunChoices, *words.split())
@@ -82,6 +82,7 @@ def test_every_word_reaches_its_field() -> None:
         camera="2",
         output="none",
         record=Path("b.mp4"),
+        overwrite=True,
         size="640x360",
         fps=25,
         backend="x:y",

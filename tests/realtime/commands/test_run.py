@@ -18,6 +18,7 @@ from rich.console import Console
 from models.errors import UserError
 from realtime.commands import run as live
 from realtime.commands.options import RunChoices
+from realtime.frames import AvatarFrame
 from realtime.paths import HOME_VARIABLE, asset_path
 from realtime.sinks import null, registry
 from realtime.sinks.base import Found, SinkError, SinkKind, SinkRequest
@@ -105,6 +106,30 @@ def test_the_panel_s_key_is_printed_for_eyes_and_not_into_files(tmp_path: Path) 
         assert live._own_eyes(Console(file=pipe))
     os.close(reading)
     assert not live._own_eyes(Console(file=io.StringIO()))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows few odd names")
+@pytest.mark.parametrize(
+    "name",
+    ["take:2.mp4", os.fsdecode(b"\xff.mp4"), "ä" * 125 + "z.mp4", "-x.mp4"],
+    ids=lambda name: ascii(name[:20]),
+)
+def test_a_recording_may_have_any_name_and_those_that_begin_later_fit_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record = Path(name)
+    (output,) = live._outputs(RunChoices(output="none", record=record), print)
+    output.open_now()
+    assert output.sink is not None
+    with output.sink as recorder:
+        recorder.write(AvatarFrame(np.zeros((720, 1280, 3), np.uint8), None, True))
+    assert len(frames(record.absolute())) == 1
+    for _ in range(2):
+        later = live._free_path(record)
+        assert not later.exists() and later.parent == record.parent
+        later.touch()
+    assert len(os.listdir()) == 3
 
 
 def frames(path: Path) -> list[Any]:

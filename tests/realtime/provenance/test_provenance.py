@@ -26,12 +26,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from models.errors import UserError
+from realtime.boxes import top_boxes
 from realtime.frames import AvatarFrame
 from realtime.paths import HOME_VARIABLE, signing_file
 from realtime.provenance import credentials as keys
 from realtime.provenance import signing
 from realtime.provenance.signer import Signer, prepare, sign_later
-from realtime.provenance.signing import LIVE, SOURCE_TYPE, Claim, SigningError, sign, top_boxes
+from realtime.provenance.signing import LIVE, SOURCE_TYPE, Claim, SigningError, sign
 from realtime.provenance.verify import Trust, Verdict, describe, examine
 from realtime.sinks.recording.recorder import Recorder
 from realtime.sinks.recording.video_writer import VideoWriter
@@ -144,6 +145,25 @@ def test_a_signed_recording_plays_as_before_and_says_what_it_is(tmp_path: Path, 
     for word in ("unchanged", "self-made", "compositeWithTrained", "AI avatar", "own clock"):
         assert word in text
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows allows few odd names")
+@pytest.mark.parametrize(
+    "name",
+    [os.fsdecode(b"\xff\xfe.mp4"), "take:2.mp4", "a\nb %d.mp4", "-x.mp4", "ä" * 125 + "z.mp4"],
+    ids=lambda name: ascii(name[:20]),
+)
+def test_a_recording_is_signed_whatever_its_name_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = record(Path(name), 5)
+    said: list[str] = []
+    with Signer(prepare(None, None, said.append), CLAIM, said.append) as signer:
+        signer.add(path)
+    assert len(said) == 1 and "is signed" in said[0]
+    assert examine(path).verdict is Verdict.UNCHANGED
+    assert sorted(os.listdir()) == sorted([name, "data"]), "nothing else is left"
 
 
 def test_without_the_badge_nothing_is_said_about_one(tmp_path: Path) -> None:
