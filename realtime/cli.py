@@ -12,6 +12,7 @@ import typer
 
 from models.backends import built_in
 from models.errors import UserError
+from realtime.commands import own_arguments
 from realtime.commands.log import Log
 from realtime.commands.options import (
     AnimateChoices,
@@ -183,6 +184,7 @@ def main() -> None:
 
     Any other error is one sentence too, and its traceback is in the log file.
     """
+    own_arguments.hide()
     for stream in (sys.stdout, sys.stderr):
         # Sent to a file, Windows writes in an old code page that lacks most letters of file names.
         if isinstance(stream, io.TextIOWrapper):

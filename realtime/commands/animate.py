@@ -16,6 +16,7 @@ from models.backends import create_animator
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from realtime.cameras.clip import ClipReader
+from realtime.cameras.turned import TurnedClip
 from realtime.canvas.compositor import Compositor
 from realtime.closing import Closing
 from realtime.commands.options import AnimateChoices
@@ -99,7 +100,7 @@ def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
             animator,
             avatar,
             photo.face,
-            clip,
+            TurnedClip(clip, choices.turn),
             FaceTracker(),
             Compositor(size, choices.fit, choices.badge, choices.mirror),
             file,

@@ -23,9 +23,10 @@ from models.photos import load_photo
 from models.types import Photo
 from realtime.animation.animation import Animation
 from realtime.animation.framing import FramedTracker
-from realtime.cameras import Camera
+from realtime.cameras import Camera, chosen_device
 from realtime.cameras.browser import BrowserFeed
-from realtime.cameras.chosen import ChosenCamera
+from realtime.cameras.chosen import ChosenCamera, Wish
+from realtime.cameras.turned import turned
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
 from realtime.commands.options import RunChoices
@@ -110,7 +111,9 @@ def build(
     gate = OutputGate(composer.size, lambda: view.seen)
     recordings = _Recordings(choices, signer)
     outputs = _outputs(choices, notify, recordings.finished, panel_shows)
-    open_camera, feed = _camera(choices, full_pace)
+    if choices.camera == BROWSER and choices.webcam != (None, None):
+        notify("--camera-size and --camera-fps are not for the webcam of a page.")
+    open_camera, feed = _camera(choices, full_pace, lambda line: pipeline.tell(line))
     pipeline = Pipeline(
         open_camera,
         animation,
@@ -192,14 +195,22 @@ def _avatars(
 
 
 def _camera(
-    choices: RunChoices, full_pace: bool
+    choices: RunChoices, full_pace: bool, notify: Callable[[str], None]
 ) -> tuple[Callable[[], Camera], BrowserFeed | None]:
     """What opens the camera, and where a page's webcam arrives if that is the camera."""
+    size, fps = choices.webcam
     if choices.camera == BROWSER:
         feed = BrowserFeed()
-        return feed.open, feed
-    choice = ChosenCamera(choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=full_pace)
-    return choice, None
+        return turned(feed.open, choices.turn), feed
+    choice = ChosenCamera(
+        choices.camera,
+        size=size or CAMERA_SIZE,
+        fps=fps or choices.fps,
+        full_pace=full_pace,
+        wish=Wish(size, fps),
+        notify=notify,
+    )
+    return turned(choice, choices.turn), None
 
 
 def _first_photo(choices: RunChoices, finder: FaceFinder) -> tuple[Photo, Path]:
@@ -239,7 +250,8 @@ def _outputs(
     """What the run begins with: the virtual camera, the recording, or both."""
     outputs: list[Output] = []
     if choices.output != "none" or choices.record is None:
-        show = SinkChoice(choices.output, choices.canvas, choices.fps, notify, finished)
+        reads = None if choices.camera == BROWSER else chosen_device(choices.camera)
+        show = SinkChoice(choices.output, choices.canvas, choices.fps, notify, finished, reads)
         try:
             sink = show()
             outputs.append(Output(show, retry=show.reopens, sink=sink, name=sink.name))
