@@ -134,6 +134,14 @@ Rotate = Annotated[
         metavar="0|90|180|270",
     ),
 ]
+BackgroundOption = Annotated[
+    str,
+    typer.Option(
+        help="What is shown behind the person: keep (the photo's own), blur, green (for chroma "
+        "keys, as in OBS), or a photo.",
+        metavar="keep|blur|green|PHOTO",
+    ),
+]
 FaceNumber = Annotated[
     int | None,
     typer.Option(
@@ -213,6 +221,7 @@ class RunChoices(_Photo):
         mirror: flip the result; None: as set in the panel.
         badge: put the mark on it.
         fit: how the photo fills the canvas.
+        background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
         panel: "auto", "off" or HOST:PORT.
         tls_cert: the panel's certificate, PEM; None: self-made where one is needed.
@@ -292,6 +301,7 @@ class RunChoices(_Photo):
     ] = None
     badge: Badge = True
     fit: FitOption = Fit.BLUR
+    background: BackgroundOption = "keep"
     face: FaceNumber = None
     panel: Annotated[
         str,
@@ -363,6 +373,7 @@ class AnimateChoices(_Photo):
         mirror: flip the result.
         badge: put the mark on it.
         fit: how the photo fills the canvas.
+        background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
         sign_key: the key to sign the video with, PEM; None: this computer's own.
         sign_cert: its certificate, PEM, followed by those above it.
@@ -398,6 +409,7 @@ class AnimateChoices(_Photo):
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror the result.")] = False
     badge: Badge = True
     fit: FitOption = Fit.BLUR
+    background: BackgroundOption = "keep"
     face: FaceNumber = None
     sign_key: SignKey = None
     sign_cert: SignCert = None

@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
+from models.animator import need_person
 from models.backends import create_animator
 from models.environment import cores
 from models.errors import UserError
@@ -27,6 +28,8 @@ from realtime.cameras import Camera, chosen_device
 from realtime.cameras.browser import BrowserFeed
 from realtime.cameras.chosen import ChosenCamera, Wish
 from realtime.cameras.turned import turned
+from realtime.canvas.background import KEEP
+from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
 from realtime.commands.options import RunChoices
@@ -106,8 +109,9 @@ def build(
     limit_threads()
     switch_quickly()
     _check_record(choices)
+    background = parse_background(choices.background)
     view, animation, library, first = _avatars(choices, avatar_size)
-    composer = Compositor(choices.canvas, choices.fit, choices.badge)
+    composer = Compositor(choices.canvas, choices.fit, choices.badge, background=background)
     gate = OutputGate(composer.size, lambda: view.seen)
     recordings = _Recordings(choices, signer)
     outputs = _outputs(choices, notify, recordings.finished, panel_shows)
@@ -145,7 +149,11 @@ def build(
 def _check_record(choices: RunChoices) -> None:
     """Make sure, before anything is loaded, that the recording can be written."""
     if choices.record is not None:
-        inputs = {"source photo": choices.photo, "camera's video": Path(choices.camera)}
+        inputs = {
+            "source photo": choices.photo,
+            "camera's video": Path(choices.camera),
+            "background": Path(choices.background),
+        }
         check_writable(choices.record, inputs)
 
 
@@ -187,11 +195,15 @@ def _avatars(
     photo, path = _first_photo(choices, finder)
     animator = create_animator(choices.backend)
     size = size or min(animator.best_size(cores()), choices.canvas[1])
-    builder = AvatarBuilder(animator, size, finder, choices.face)
+    cut_out = choices.background != KEEP
+    if cut_out:
+        animator = need_person(animator)
+    builder = AvatarBuilder(animator, size, finder, choices.face, cut_out)
     library = AvatarLibrary(builder, choices.photo, avatars_folder())
     first = library.first(photo, path)
     assert first.ready is not None
-    return view, Animation(animator, view, first.ready.avatar), library, first
+    animation = Animation(animator, view, first.ready.avatar, cut_out=cut_out)
+    return view, animation, library, first
 
 
 def _camera(

@@ -499,7 +499,7 @@ class Pipeline:
     def _output(self) -> None:
         avatar = self.animation.avatar
         self._composer.set_avatar(avatar.still, avatar.focus)
-        current = self._composer.compose(AvatarFrame(avatar.still, None, False))
+        current = self._composer.compose(self.animation.still())
         clock = OutputClock(self._fps, time.perf_counter())
         sent: Image | None = None
         while not self._stop.is_set():

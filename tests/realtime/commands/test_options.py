@@ -72,7 +72,7 @@ def test_every_field_is_an_option(kind: type) -> None:
 def test_every_word_reaches_its_field() -> None:
     words = (
         "--source a.jpg --camera 2 --output none --record b.mp4 --size 640x360 --fps 25 "
-        "--rotate 90 --camera-size 800x600 --camera-fps 15 "
+        "--rotate 90 --camera-size 800x600 --camera-fps 15 --background green "
         "--backend x:y --motion absolute --no-adapt-scale --no-mirror --no-badge --fit cover "
         "--face 2 --panel off --tls-cert c.pem --tls-key d.pem --seconds 3 --sign-key e.pem "
         "--sign-cert f.pem"
@@ -84,6 +84,7 @@ def test_every_word_reaches_its_field() -> None:
         rotate="90",
         camera_size="800x600",
         camera_fps=15,
+        background="green",
         output="none",
         record=Path("b.mp4"),
         size="640x360",
