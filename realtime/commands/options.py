@@ -223,6 +223,8 @@ class RunChoices(_Photo):
         fit: how the photo fills the canvas.
         background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
+        delay: milliseconds from the capture of a picture to its output, 0..1000; None: as few as
+            can be.
         panel: "auto", "off" or HOST:PORT.
         tls_cert: the panel's certificate, PEM; None: self-made where one is needed.
         tls_key: its key, PEM.
@@ -303,6 +305,16 @@ class RunChoices(_Photo):
     fit: FitOption = Fit.BLUR
     background: BackgroundOption = "keep"
     face: FaceNumber = None
+    delay: Annotated[
+        float | None,
+        typer.Option(
+            help="Milliseconds after its capture at which every picture goes out, so that a "
+            "microphone that is delayed by as much stays in step. (default: as few as can be)",
+            show_default=False,
+            min=0,
+            max=1000,
+        ),
+    ] = None
     panel: Annotated[
         str,
         typer.Option(
@@ -337,6 +349,8 @@ class RunChoices(_Photo):
             parse_camera_size(self.camera_size)
         if self.camera_fps is not None and math.isnan(self.camera_fps):
             raise UserError("--camera-fps takes a number, such as 30.")
+        if self.delay is not None and math.isnan(self.delay):
+            raise UserError("--delay takes a number of milliseconds, such as 100.")
         if math.isnan(self.fps) or (self.seconds is not None and math.isnan(self.seconds)):
             raise UserError("--fps and --seconds take numbers, such as 30.")
 

@@ -127,6 +127,7 @@ def build(
         full_pace=full_pace,
         notify=lambda line: session.hear(line),
         last_step=gate,
+        delay=None if choices.delay is None else choices.delay / 1e3,
     )
     parts = Parts(
         pipeline,

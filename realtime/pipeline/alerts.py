@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from realtime.frames import CameraFrame
+from realtime.latency import Series
 
 _BLACK = 12
 """Brightest of the pixels looked at, 0..255, of a picture that counts as black: more would call a
@@ -30,6 +32,11 @@ notices that by itself after 2."""
 
 _LATE = 3.0
 """Frames per second that an output may leave out: of 30 hardly anybody misses so few."""
+
+
+_DELAY_MISSED = 10.0
+"""Milliseconds above the delay that was asked for which are worth a line: with sound, nobody hears
+less."""
 
 
 @dataclass
@@ -223,3 +230,34 @@ class OutputAlerts:
                 )  # fmt: skip
         if seconds >= 1.0:
             self._looked = now
+
+
+class DelayAlerts:
+    """Looks whether frames can be as late as was asked for; called a few times a second."""
+
+    def __init__(self, alerts: Alerts) -> None:
+        """Tell by `alerts`."""
+        self._alerts = alerts
+        self._looked = -np.inf
+
+    def look(self, now: float, delay: float, latency: Series) -> None:
+        """Look at the last seconds.
+
+        Args:
+            now: seconds of `time.perf_counter()`.
+            delay: seconds that were asked for.
+            latency: of the frames that went out.
+        """
+        if now - self._looked < 1.0:
+            return
+        self._looked = now
+        found = latency.recents((50, 95), now)
+        if found is None:
+            return
+        usual, slow = (value * 1e3 for value in found)
+        self._alerts.update(
+            "delay", usual > delay * 1e3 + _DELAY_MISSED, now, 4.0,
+            f"The picture takes {usual:.0f} ms, more than --delay {delay * 1e3:.0f} leaves it; "
+            f"with --delay {math.ceil(slow / 10) * 10 + 10} it would be constant.",
+            "The picture keeps to its delay again.",
+        )  # fmt: skip

@@ -73,6 +73,7 @@ def test_every_word_reaches_its_field() -> None:
     words = (
         "--source a.jpg --camera 2 --output none --record b.mp4 --size 640x360 --fps 25 "
         "--rotate 90 --camera-size 800x600 --camera-fps 15 --background green "
+        "--delay 100 "
         "--backend x:y --motion absolute --no-adapt-scale --no-mirror --no-badge --fit cover "
         "--face 2 --panel off --tls-cert c.pem --tls-key d.pem --seconds 3 --sign-key e.pem "
         "--sign-cert f.pem"
@@ -85,6 +86,7 @@ def test_every_word_reaches_its_field() -> None:
         camera_size="800x600",
         camera_fps=15,
         background="green",
+        delay=100,
         output="none",
         record=Path("b.mp4"),
         size="640x360",
@@ -116,6 +118,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_loaded() -> None:
         (RunChoices, {"rotate": "45"}),
         (RunChoices, {"camera_size": "large"}),
         (RunChoices, {"camera_fps": float("nan")}),
+        (RunChoices, {"delay": float("nan")}),
         (AnimateChoices, {**clip, "rotate": "left"}),
         (AnimateChoices, {**clip, "size": "7x7"}),
         (AnimateChoices, {**clip, "best_frame": "first"}),
