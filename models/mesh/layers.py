@@ -380,6 +380,8 @@ def _segment_all(small: Image, head: Image, points: Floats) -> Image:
     mask[(below > 0.45) & (aside < 0.3)] = cv2.GC_FGD
     mask[(below < -0.1) | (aside > 0.8 + 2.5 * np.maximum(below, 0))] = cv2.GC_BGD
     mask[head >= 250] = cv2.GC_FGD
+    column, row = np.clip(_at(points[OVAL].mean(0)), 0, (width - 1, height - 1))
+    mask[row, column] = cv2.GC_FGD
     if not (mask == cv2.GC_BGD).any():
         mask[0, :] = cv2.GC_BGD
     cv2.setRNGSeed(1)
@@ -388,5 +390,5 @@ def _segment_all(small: Image, head: Image, points: Floats) -> Image:
     person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
     person = cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels = cv2.connectedComponents(person)
-    seed = labels[_at(points[OVAL].mean(0))[::-1]]
+    seed = labels[row, column]
     return np.asarray(labels == seed if seed else person, np.uint8)

@@ -9,6 +9,7 @@ import random
 import re
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 import time
@@ -30,6 +31,7 @@ from realtime.cameras import open_camera
 from realtime.cameras.address import parse
 from realtime.cameras.base import CameraLost
 from realtime.cameras.network import NetworkCamera
+from realtime.panel.certificate import self_made
 from tests.realtime.cameras.test_cameras import picture, shade_of, write_clip
 
 LOGIN = "anna:geheim"
@@ -155,6 +157,17 @@ def test_the_newest_picture_is_given_and_nothing_queues(site: Site) -> None:
         behind = (site.shade - shade_of(newest.image)) % 200 / 4
         assert behind <= 4, "of 30 that were sent meanwhile"
         assert 0 <= time.perf_counter() - newest.captured_at < 0.5
+
+
+def test_a_camera_with_a_certificate_of_its_own_is_read(site: Site, tmp_path: Path) -> None:
+    made = self_made(tmp_path, ["127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate, made.key)
+    site.socket = context.wrap_socket(site.socket, server_side=True)
+    address = site.address("/closed?tok3n", LOGIN).replace("http:", "https:")
+    with open_camera(address) as camera:
+        assert camera.name == f"https://127.0.0.1:{site.server_port} 64x48"
+        assert camera.read().image.shape == (48, 64, 3)
 
 
 def test_a_lost_connection_is_noticed_and_made_again(site: Site) -> None:
