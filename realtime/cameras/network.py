@@ -26,7 +26,7 @@ from realtime.cameras.base import CameraLost
 from realtime.closing import Closing
 from realtime.frames import CameraFrame
 from realtime.mailbox import Mailbox
-from realtime.media import MAX_PIXELS, open_stream
+from realtime.media import MAX_PIXELS
 
 _OPEN_WITHIN = 10.0
 """Seconds in which a camera must have answered: some wake up only then."""
@@ -56,6 +56,18 @@ _PHOTOS = ("_pipe", "image2")
 
 _SINGLE = frozenset({"mjpeg", "png", "bmp", "gif", "webp", "rawvideo"})
 """Codecs of which every packet is a whole picture."""
+
+_FORMATS = (
+    "mpjpeg,mjpeg,rtsp,hls,mpegts,flv,h264,hevc,mov,matroska,webm,avi,ogg,mpeg,"
+    "image2,jpeg_pipe,png_pipe,webp_pipe"
+)
+"""Of FFmpeg's formats, what cameras, phones and servers of clips send."""
+
+_PROTOCOLS = "http,https,httpproxy,rtsp,rtsps,rtp,udp,tcp,tls,crypto"
+"""What an address, a redirection or a playlist may lead to; none of these reads a file."""
+
+_STREAMS = 16
+"""Of one camera: ordinary ones have two, and each costs memory and time before it is known."""
 
 _Packet: TypeAlias = "Packet[VideoStream]"
 
@@ -97,14 +109,14 @@ class NetworkCamera(Closing):
         self._label = address.label
         self._size = size
         self._stop = threading.Event()
-        self._closed = False
+        self._closed = self._over = False
         self._why = ""
         self._newest: Mailbox[CameraFrame] = Mailbox()
         self._waiting: deque[tuple[_Packet, float]] = deque()
         self._changed = threading.Condition()
         begun = time.perf_counter()
         try:
-            self._container = open_stream(address.url, open_within, silence or _SILENCE_PLAYLIST)
+            self._container = _open(address.url, open_within, silence or _SILENCE_PLAYLIST)
         except (av.FFmpegError, OSError, ValueError) as error:
             late = time.perf_counter() - begun >= 0.9 * open_within
             # Neither the error nor its text may get any further: they quote the address.
@@ -119,8 +131,7 @@ class NetworkCamera(Closing):
         self._silence = silence or (_SILENCE if self._live else _SILENCE_PLAYLIST)
         self._loops = not self._live and kind != "hls"
         self._whole = self._stream.codec_context.name in _SINGLE
-        shape = self._stream.sample_aspect_ratio
-        self._shape = float(shape) if shape and 0.1 < shape < 10 else 1.0
+        self._shape = self._stream.sample_aspect_ratio
         self._reformatter = VideoReformatter()
         self._count = 0
         works = (self._receive, self._decode) if self._live else (self._play,)
@@ -176,6 +187,7 @@ class NetworkCamera(Closing):
             )
         for stream in self._container.streams.video:
             if stream.codec_context is not None:
+                stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
                 # More threads would decode several pictures at once, and so give each one later.
                 stream.codec_context.thread_type = ThreadType.SLICE
                 return stream
@@ -183,7 +195,7 @@ class NetworkCamera(Closing):
 
     def _receive(self) -> None:
         """Take the packets of a live stream from the network as they come."""
-        with self._ending():
+        with self._ending(shows=False):
             for packet in self._container.demux(self._stream):
                 if self._stop.is_set():
                     return
@@ -206,7 +218,9 @@ class NetworkCamera(Closing):
         with self._ending():
             while not self._stop.is_set():
                 with self._changed:
-                    self._changed.wait_for(lambda: bool(self._waiting) or self._stop.is_set())
+                    self._changed.wait_for(
+                        lambda: self._waiting or self._over or self._stop.is_set()
+                    )
                     if not self._waiting:
                         return
                     packet, at = self._waiting.popleft()
@@ -241,7 +255,10 @@ class NetworkCamera(Closing):
             return []  # A damaged packet; the next ones may be whole.
 
     def _show(self, frame: VideoFrame, at: float) -> None:
-        image = picture(frame, self._shape, self._size, self._reformatter)
+        # Some streams say it in their head, and some in their pictures.
+        shape = self._shape or self._stream.codec_context.sample_aspect_ratio or 1
+        pixel = float(shape) if 0.1 < shape < 10 else 1.0
+        image = picture(frame, pixel, self._size, self._reformatter)
         self._newest.put(CameraFrame(image, at, self._count))
         self._count += 1
 
@@ -249,8 +266,11 @@ class NetworkCamera(Closing):
         self._why = self._why or why
 
     @contextmanager
-    def _ending(self) -> Iterator[None]:
-        """Let the others know when a thread's work is over; the last thread hangs up."""
+    def _ending(self, shows: bool = True) -> Iterator[None]:
+        """Let the others know when a thread's work is over; the last thread hangs up.
+
+        shows: it is the one that gives the pictures: no more will come.
+        """
         try:
             yield
         except (av.ExitError, TimeoutError):
@@ -262,14 +282,48 @@ class NetworkCamera(Closing):
             _log.debug("a picture of the camera failed", exc_info=error)
             self._end("its pictures cannot be used")
         finally:
-            self._stop.set()
-            self._newest.close()
+            if shows:
+                self._stop.set()
+                self._newest.close()
             with self._changed:
+                self._over = True
                 self._changed.notify_all()
                 self._working -= 1
                 last = self._working == 0
             if last:
                 self._container.close()
+
+
+def _open(url: str, opening: float, reading: float) -> av.container.InputContainer:
+    """Open what a camera sends, as soon as can be. It cannot lead to files.
+
+    url: begins with one of `PORTS`. opening: seconds that this may take. reading: seconds that the
+    next packet may take afterwards.
+
+    Raises:
+        av.FFmpegError, OSError, ValueError: it cannot be read. The texts repeat the whole address,
+            with its password.
+    """
+    return av.open(
+        url,
+        mode="r",
+        container_options={
+            "format_whitelist": _FORMATS,
+            "protocol_whitelist": _PROTOCOLS,
+            # No picture is decoded at the first look, which knows no limit for its size.
+            "codec_whitelist": "none",
+            "max_streams": str(_STREAMS),
+            # By TCP, where nothing is lost, or else by UDP.
+            "rtsp_flags": "prefer_tcp",
+            "allowed_media_types": "video",
+            # The newest piece of a live playlist, not the third from the end.
+            "live_start_index": "-1",
+            # Half a second of looking at what comes is enough; FFmpeg would take five.
+            "analyzeduration": "500000",
+            "fpsprobesize": "1",
+        },
+        timeout=(opening, reading),
+    )
 
 
 class _Clock:

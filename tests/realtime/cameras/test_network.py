@@ -301,10 +301,31 @@ def test_a_playlist_cannot_lead_to_files(site: Site, tmp_path: Path, what: str) 
 def test_a_picture_of_too_many_pixels_is_refused(site: Site) -> None:
     data = bytearray(cv2.imencode(".jpg", picture(9, 64, 64))[1].tobytes())
     size = data.find(b"\xff\xc0") + 5
-    data[size : size + 4] = struct.pack(">HH", 60000, 60000)
-    part = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + bytes(data) + b"\r\n"
-    site.files["/bomb"] = part * 20
-    failure(site.address("/bomb"), open_within=2, silence=1)
+    for side in (64, 60000):
+        data[size : size + 4] = struct.pack(">HH", side, side)
+        head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+        site.files[f"/{side}"] = (head.encode() + bytes(data) + b"\r\n") * 20
+    with open_camera(site.address("/64")) as camera:
+        assert camera.read().image.shape == (64, 64, 3)
+    failure(site.address("/60000"), open_within=2, silence=1)
+
+
+@pytest.mark.parametrize("kind", ["mp4", "ts"])
+def test_pixels_that_are_not_square_are_made_so(site: Site, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"wide.{kind}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
+        for _ in range(25):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(90), format="rgb24")))
+        container.mux(stream.encode(None))
+    site.files[f"/wide.{kind}"] = path.read_bytes()
+    with open_camera(site.address(f"/wide.{kind}")) as camera:
+        assert camera.read().image.shape == (48, 128, 3)
+    with open_camera(site.address(f"/wide.{kind}"), size=(64, 64)) as camera:
+        assert camera.read().image.shape == (24, 64, 3)
 
 
 # --- RTSP ----------------------------------------------------------------------------------------
