@@ -27,7 +27,6 @@ class CutOut:
         rest: (H, W), the matte of what moves, at rest.
         body: (H, W), the matte of what of the person stands still.
         background: (H, W, 3), what is seen through the two.
-        behind: (H, W, 3), the photo's background without any of the person.
         still: (H, W, 4) the person at rest: RGB premultiplied by the matte, and the matte.
     """
 
@@ -35,7 +34,6 @@ class CutOut:
     rest: Image
     body: Image
     background: Image
-    behind: Image
     still: Image
 
     @classmethod
@@ -56,7 +54,7 @@ class CutOut:
         background = layers.background.copy()
         cv2.copyTo(body.behind, cv2.dilate(body.matte, np.ones((5, 5), np.uint8)), background)
         still = _without(photo, background, np.maximum(rest, body.matte))
-        return cls(layers.box, rest, body.matte, background, body.behind, still)
+        return cls(layers.box, rest, body.matte, background, still)
 
     def person(self, picture: Image, matte: Image) -> Image:
         """(H, W, 4): the person of a frame, RGB premultiplied by the matte, and the matte.
