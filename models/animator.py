@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
+from models.errors import UserError
 from models.modes import Motion as Motion
 from models.types import Avatar, Face, Image, Photo
 
@@ -189,3 +190,33 @@ class Animator(Protocol):
     def stages(self) -> Mapping[str, float]:
         """The seconds that parts of the last `render` took, by their names; may be empty."""
         ...
+
+
+class PersonAnimator(Animator, Protocol):
+    """A backend that also knows which part of its pictures is the person."""
+
+    def render_person(self, avatar: Any, pose: Pose) -> tuple[Image, Image]:
+        """As `render`, and (H, W, 4): the person alone, RGB premultiplied by the matte, the matte.
+
+        Called by the thread of `render`, and once for each avatar by that of `prepare`.
+        """
+        ...
+
+
+def knows_person(animator: Animator) -> TypeGuard[PersonAnimator]:
+    """Whether a backend tells the person from the background."""
+    return callable(getattr(animator, "render_person", None))
+
+
+def need_person(animator: Animator) -> PersonAnimator:
+    """The same backend, for putting its person before another background.
+
+    Raises:
+        UserError: it does not tell the person from the background.
+    """
+    if knows_person(animator):
+        return animator
+    raise UserError(
+        f"The backend {animator.name} does not tell the person from the background; leave out "
+        "--background, or use --backend mesh."
+    )

@@ -10,6 +10,7 @@ import base64
 import ctypes
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -57,6 +58,7 @@ class ComputeDevice:
         memory: what IO binding calls its memory.
         precisions: of a model's files, best first.
         packages: what brings it, for pip: a build of ONNX Runtime, then what it needs besides.
+        number: which of several, from 0 on, as its provider counts them.
     """
 
     key: str
@@ -65,6 +67,11 @@ class ComputeDevice:
     memory: str = "cpu"
     precisions: tuple[Precision, ...] = ("fp16", "fp32")
     packages: str = ""
+    number: int = 0
+
+
+_NUMBERED = ("tensorrt", "cuda", "directml")
+"""The devices of which a computer may have several."""
 
 
 DEVICES: tuple[ComputeDevice, ...] = (
@@ -140,7 +147,7 @@ class RuntimeSession:
     def __init__(self, session: ort.InferenceSession, device: ComputeDevice) -> None:
         """Wrap a session that runs on `device`."""
         self._session = session
-        self._memory = device.memory
+        self._memory, self._number = device.memory, device.number
         self.outputs = tuple(output.name for output in session.get_outputs())
 
     def run(self, feeds: Feeds, outputs: Sequence[str], *, keep: bool = False) -> list[Any]:
@@ -161,7 +168,10 @@ class RuntimeSession:
             else:
                 binding.bind_cpu_input(name, np.ascontiguousarray(value))
         for name in outputs:
-            binding.bind_output(name, self._memory if keep else "cpu")
+            if keep:
+                binding.bind_output(name, self._memory, self._number)
+            else:
+                binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding)
         if keep:
             return list(binding.get_outputs())
@@ -189,7 +199,8 @@ class Runtime:
     @property
     def summary(self) -> str:
         """Device, precision, and what is not used and why; for the status line."""
-        text = f"{self.device.label} {self.precision}"
+        number = f" {self.device.number}" if self.device.number else ""
+        text = f"{self.device.label}{number} {self.precision}"
         if self.device.key == "cpu":
             text += f", {self.threads} threads" if self.threads > 1 else ", 1 thread"
         reasons = [str(refusal) for refusal in self.refusals]
@@ -332,11 +343,41 @@ def _seconds(session: RuntimeSession, sample: Feeds) -> float:
 def _candidates(wanted: str) -> Sequence[ComputeDevice]:
     if not wanted:
         return DEVICES
-    chosen = [device for device in DEVICES if device.key == wanted.lower()]
+    key, colon, number = wanted.strip().lower().partition(":")
+    chosen = [device for device in DEVICES if device.key == key]
     if not chosen:
         keys = ", ".join([*(device.key for device in DEVICES), "torch"])
-        raise UserError(f"There is no device called {wanted!r}; choose one of: {keys}.")
-    return chosen
+        raise UserError(
+            f"There is no device called {wanted!r}; choose one of: {keys}; with several graphics "
+            "cards also cuda:1 and the like."
+        )
+    if not colon:
+        return chosen
+    if key not in _NUMBERED or not re.fullmatch(r"[0-9]{1,3}", number):
+        raise UserError(
+            f"{DEVICE_VARIABLE}={wanted} cannot be used: a number, from 0 on, follows "
+            f"{', '.join(_NUMBERED)} alone, such as cuda:1."
+        )
+    count = None if key == "directml" else _graphics_cards()
+    if count is not None and int(number) >= count:
+        cards = f"{count} graphics card{'' if count == 1 else 's'}, counted from 0"
+        raise UserError(
+            f"There is no {wanted}: CUDA sees {cards if count else 'no graphics card'} here; set "
+            f"{DEVICE_VARIABLE} to one that exists, or leave it out."
+        )
+    return [replace(device, number=int(number)) for device in chosen]
+
+
+def _graphics_cards() -> int | None:
+    """How many graphics cards CUDA sees; None where that cannot be told without loading it."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        # What follows a card that does not exist is not seen either.
+        named = [one.strip() for one in visible.split(",")]
+        wrong = (at for at, one in enumerate(named) if one in ("", "-1"))
+        return next(wrong, len(named))
+    folder = Path("/proc/driver/nvidia/gpus")
+    return len(list(folder.iterdir())) if folder.is_dir() else None
 
 
 def _precision(
@@ -420,6 +461,8 @@ def _options(device: ComputeDevice, threads: int) -> ort.SessionOptions:
 
 def _settings(device: ComputeDevice, threads: int) -> dict[str, str]:
     """What each provider wants to be told."""
+    if device.number:
+        return {**_settings(replace(device, number=0), threads), "device_id": str(device.number)}
     if device.key == "tensorrt":
         folder = str(_cache("tensorrt"))
         return {

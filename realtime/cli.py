@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from models.backends import built_in
 from models.errors import UserError
 from models.streams import lost, reader_ended, secure
+from realtime.commands import own_arguments
 from realtime.commands.log import Log
 from realtime.commands.options import (
     AnimateChoices,
@@ -209,6 +210,7 @@ def main() -> None:
     Any other error is one sentence too, and its traceback is in the log file. Where a full disk
     has swallowed what was printed, that is said, and the exit code is not 0.
     """
+    own_arguments.hide()
     secure()
     output = sys.stdout
     try:

@@ -36,8 +36,11 @@ class AvatarFrame:
         captured_at: when the camera frame that drove it was captured, seconds of
             `time.perf_counter()`; None for a still or a repeat (no latency to measure).
         live: it shows the driven avatar; False: the still photo.
+        person: (H, W, 4), the person in it alone, RGB premultiplied by the matte, and the matte;
+            None where nobody asks for it.
     """
 
     image: Image
     captured_at: float | None
     live: bool
+    person: Image | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from models.face.topology import IRISES, LIDS, LIPS
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
 from models.mesh import expression, eyes, folds, mouth
+from models.mesh.cut_out import CutOut
 from models.mesh.eye_network import eye_sources, open_eye_network
 from models.mesh.eye_region import EyeSource
 from models.mesh.motion import Strengths, absolute_motion, relative_motion, strengthen
@@ -58,6 +60,11 @@ class MeshAvatar(Avatar):
     known: tuple[EyeSource, ...] | None
     folds: folds.Folds
     gain: TrackerGain = TrackerGain()
+
+    @cached_property
+    def cut_out(self) -> CutOut:
+        """What is needed to show the person before another background; made when first asked."""
+        return CutOut.of(self.still, self.landmarks, self.person.layers)
 
 
 class MeshAnimator(KeypointAnimator):
@@ -168,17 +175,28 @@ class MeshAnimator(KeypointAnimator):
         out, self._stages = self._draw(avatar, pose.values)
         return out
 
+    def render_person(self, avatar: MeshAvatar, pose: Keypoints) -> tuple[Image, Image]:
+        """As `render`, and the person alone."""
+        matte = avatar.cut_out.rest.copy()
+        out, self._stages = self._draw(avatar, pose.values, matte)
+        return out, avatar.cut_out.person(out, matte)
+
     def stages(self) -> Mapping[str, float]:
         """What the eye network took."""
         return self._stages
 
-    def _draw(self, avatar: MeshAvatar, values: Floats) -> tuple[Image, dict[str, float]]:
-        """The picture, and the seconds of its parts; changes nothing of the animator."""
+    def _draw(
+        self, avatar: MeshAvatar, values: Floats, matte: Image | None = None
+    ) -> tuple[Image, dict[str, float]]:
+        """The picture, and the seconds of its parts; changes nothing of the animator.
+
+        matte: as in `Person.warp`.
+        """
         target = _from_crop(values, avatar.crop)
         head = fit_head(avatar.landmarks, target)
         motion = folds.Motion.of(avatar.landmarks, target, head)
         face = avatar.folds.light(avatar.person.face, motion)
-        out = avatar.person.warp(head, target, face)
+        out = avatar.person.warp(head, target, face, matte)
         flat = np.ascontiguousarray(target[:, :2])
         for eye in avatar.eyes:
             eyes.draw_eye(out, eye, flat)

@@ -311,3 +311,85 @@ def _spread(colours: Floats, known: Floats) -> Floats:
     for sigma, trust in ((2.0, 1.0), (8.0, 1e-3), (32.0, 1e-6)):
         total += trust * blurred(both, sigma)
     return np.asarray(total[..., :3] / np.maximum(total[..., 3:], 1e-9), np.float32)
+
+
+@dataclass(frozen=True)
+class Body:
+    """What of the person stands still: clothes and shoulders, which the layers leave behind.
+
+    Attributes:
+        matte: (H, W), 255 where it is.
+        behind: (H, W, 3), the photo's background, completed behind all of the person.
+    """
+
+    matte: Image
+    behind: Image
+
+
+def find_body(photo: Image, landmarks: Floats, layers: Layers) -> Body:
+    """Tell the rest of the person from the background, going on from what the layers know.
+
+    Args:
+        photo: (H, W, 3).
+        landmarks: (478, 3) of the face in its pixels.
+        layers: of the same photo.
+    """
+    height, width = photo.shape[:2]
+    left, top, right, bottom = layers.box
+    sides = top, height - bottom, left, width - right
+    head = cv2.copyMakeBorder(layers.matte, *sides, cv2.BORDER_CONSTANT, value=0)
+    scale = _SIDE / max(height, width)
+    size = (max(16, round(width * scale)), max(16, round(height * scale)))
+    small = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    points = landmarks[:, :2] * np.array([size[0] / width, size[1] / height])
+    mask = _segment_all(small, cv2.resize(head, size, interpolation=cv2.INTER_AREA), points)
+    behind = _fill_behind(photo, small, mask, len(mask))
+    matte = np.maximum(_strands(photo, behind, _refine(photo, mask)) * 255, head)
+    behind = _keep_far(photo, behind, matte / 255)
+    # What the moving layers have is theirs: where the head was, nothing of the person stays.
+    below = _along(landmarks, width, height)
+    share = np.clip((below - _SHOULDERS) / 0.1, 0, 1)
+    own = matte * share + np.maximum(matte - head.astype(np.float32), 0) * (1 - share)
+    own *= np.clip((below + 0.2) / 0.1, 0, 1)
+    return Body(np.rint(own).astype(np.uint8), np.rint(behind).astype(np.uint8))
+
+
+_SHOULDERS = 0.05
+"""Face heights below the chin from which on all of the person is body: hardly anything moves there,
+and a collar stays where it is."""
+
+
+def _along(landmarks: Floats, width: int, height: int) -> Floats:
+    """(height, width): how far below the chin each pixel lies, in heights of the face."""
+    chin, down = landmarks[CHIN, :2], measures.down(landmarks[:, :2])
+    x, y = np.arange(width), np.arange(height)[:, None]
+    below = ((x - chin[0]) * down[0] + (y - chin[1]) * down[1]) / float(down @ down)
+    return np.asarray(below, np.float32)
+
+
+def _segment_all(small: Image, head: Image, points: Floats) -> Image:
+    """A 0/1 mask of the whole person, given the matte of the head at the same size."""
+    height, width = small.shape[:2]
+    below = _along(points, width, height)
+    chin, down = points[CHIN], measures.down(points)
+    tall = float(np.linalg.norm(down))
+    x, y = np.arange(width) - chin[0], np.arange(height)[:, None] - chin[1]
+    aside = np.abs(x * down[1] - y * down[0]) / tall**2
+    # Shoulders begin below the chin, and are about four widths of a head across.
+    likely = (below > 0.1) & (aside < 0.4 + 1.4 * below)
+    mask = np.where(likely, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    mask[(below > 0.45) & (aside < 0.3)] = cv2.GC_FGD
+    mask[(below < -0.1) | (aside > 0.8 + 2.5 * np.maximum(below, 0))] = cv2.GC_BGD
+    mask[head >= 250] = cv2.GC_FGD
+    column, row = np.clip(_at(points[OVAL].mean(0)), 0, (width - 1, height - 1))
+    mask[row, column] = cv2.GC_FGD
+    if not (mask == cv2.GC_BGD).any():
+        mask[0, :] = cv2.GC_BGD
+    cv2.setRNGSeed(1)
+    model_b, model_f = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(small, mask, (0, 0, 1, 1), model_b, model_f, 4, cv2.GC_INIT_WITH_MASK)
+    person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
+    person = cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    _, labels = cv2.connectedComponents(person)
+    seed = labels[row, column]
+    return np.asarray(labels == seed if seed else person, np.uint8)

@@ -100,20 +100,29 @@ class Person:
             coarse=_identity((bottom - top, right - left)),
         )
 
-    def warp(self, head: Similarity, target: Floats, face: Image | None = None) -> Image:
+    def warp(
+        self,
+        head: Similarity,
+        target: Floats,
+        face: Image | None = None,
+        matte: Image | None = None,
+    ) -> Image:
         """(H, W, 3): the person in another pose.
 
         Args:
             head: the skull's motion from the photo.
             target: (478, 3), where the landmarks go, pixels.
             face: `face` in another light; None as it is.
+            matte: (H, W), of what moves, at rest; becomes that of this pose. None: nobody asks.
         """
         out = self.still.copy()
-        self._lay_surroundings(out, head, target)
-        self._lay_face(out, head, target, self.face if face is None else face)
+        self._lay_surroundings(out, head, target, matte)
+        self._lay_face(out, head, target, self.face if face is None else face, matte)
         return out
 
-    def _lay_surroundings(self, out: Image, head: Similarity, target: Floats) -> None:
+    def _lay_surroundings(
+        self, out: Image, head: Similarity, target: Floats, matte: Image | None
+    ) -> None:
         """Draw hair, ears and neck, where any of it moves."""
         left, top, right, bottom = self.layers.box
         triangles = self.rings.triangles
@@ -145,8 +154,12 @@ class Person:
         )
         where = slice(top + y0, top + y1), slice(left + x0, left + x1)
         out[where] = over(warped, self.layers.background[where])
+        if matte is not None:
+            matte[where] = cv2.extractChannel(warped, 3)
 
-    def _lay_face(self, out: Image, head: Similarity, target: Floats, face: Image) -> None:
+    def _lay_face(
+        self, out: Image, head: Similarity, target: Floats, face: Image, matte: Image | None
+    ) -> None:
         """Draw the face and the skin behind its jaw; the edge is soft."""
         skin = self.skin
         places = skin.vertices(target, head(skin.back), head(self.landmarks[JAW]))
@@ -191,6 +204,9 @@ class Person:
         part = out[top:bottom, left:right]
         picture = cv2.cvtColor(picture, cv2.COLOR_RGBA2RGB)
         part[:] = cv2.blendLinear(picture, np.ascontiguousarray(part), weight, 1 - weight)
+        if matte is not None:
+            seen = matte[top:bottom, left:right]
+            np.maximum(seen, (weight * 255).astype(np.uint8), out=seen)
 
     def _complete(self, picture: Image, lack: Floats, triangles: Indices, small: Floats) -> None:
         """Lay the completed skin over `picture` (h, w, 4) where the photo does not suffice.

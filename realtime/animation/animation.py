@@ -22,6 +22,8 @@ from models.animator import (
     Pose,
     Slider,
     Smoother,
+    knows_person,
+    need_person,
 )
 from models.types import Avatar, Face, Image
 from realtime.animation.calibration import Calibration, CalibrationState, Search
@@ -65,6 +67,19 @@ class Tracker(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A picture of the avatar.
+
+    Attributes:
+        image: (H, W, 3).
+        person: (H, W, 4), as in `AvatarFrame`; None where nobody asks for it.
+    """
+
+    image: Image
+    person: Image | None = None
+
+
 @dataclass
 class _Scene:
     """What belongs to one avatar: replaced as a whole when the avatar changes.
@@ -74,7 +89,8 @@ class _Scene:
 
     avatar: Avatar
     presence: Presence
-    shown: Image
+    still: Drawn
+    shown: Drawn
     posed: Pose | None
     live: bool = False
 
@@ -119,6 +135,7 @@ class Animation:
         adapt_scale: bool = True,
         calibration: Calibration | None = None,
         times: Times | None = None,
+        cut_out: bool = False,
     ) -> None:
         """Start at rest.
 
@@ -130,8 +147,15 @@ class Animation:
             adapt_scale: scale relative motion by the size of the faces.
             calibration: chooses the reference; None: a usual one.
             times: where the stages' durations go; None: a new one.
+            cut_out: also give the person of each frame alone.
+
+        Raises:
+            UserError: the backend cannot tell the person from the background.
         """
-        self._animator = animator
+        self._animator = need_person(animator) if cut_out else animator
+        self._cut_out = cut_out
+        self.faults = 0
+        self.last_fault: str | None = None
         self._tracker = tracker
         self.tuning = Tuning(MotionSettings(motion, adapt_scale))
         self._tuned = self.tuning
@@ -149,8 +173,6 @@ class Animation:
         self._size = SteadySize()
         self.times = times or Times()
         self.face_found = False
-        self.faults = 0
-        self.last_fault: str | None = None
 
     @property
     def avatar(self) -> Avatar:
@@ -258,19 +280,30 @@ class Animation:
         """
         scene, pose = followed.scene, followed.pose
         if pose is None or pose is scene.posed:
-            return AvatarFrame(scene.shown, None, scene.live)
+            return _frame(scene.shown, None, scene.live)
         if pose is scene.avatar.rest and not scene.live:
-            return AvatarFrame(scene.avatar.still, None, False)
+            return _frame(scene.still, None, False)
         try:
-            image = self._render(scene, pose)
+            drawn = self._render(scene, pose)
         except Exception as fault:
             self.count_fault(fault)
-            return AvatarFrame(scene.shown, None, scene.live)
-        scene.shown, scene.posed, scene.live = image, pose, True
-        return AvatarFrame(image, followed.captured_at, True)
+            return _frame(scene.shown, None, scene.live)
+        scene.shown, scene.posed, scene.live = drawn, pose, True
+        return _frame(drawn, followed.captured_at, True)
+
+    def still(self) -> AvatarFrame:
+        """The present avatar at rest."""
+        return _frame(self._scene.still, None, False)
 
     def _scene_of(self, avatar: Avatar) -> _Scene:
-        return _Scene(avatar, Presence(self._animator, avatar.rest), avatar.still, None)
+        still = Drawn(avatar.still)
+        if self._cut_out:
+            try:
+                person = draw(self._animator, avatar, avatar.rest, True).person
+                still = Drawn(avatar.still, person)
+            except Exception as fault:
+                self.count_fault(fault)
+        return _Scene(avatar, Presence(self._animator, avatar.rest), still, still, None)
 
     def _present(self) -> tuple[_Scene, bool]:
         """The scene to animate, and whether it has just become another one."""
@@ -343,12 +376,12 @@ class Animation:
         self._tuned = tuning
         return tuning
 
-    def _render(self, scene: _Scene, pose: Pose) -> Image:
+    def _render(self, scene: _Scene, pose: Pose) -> Drawn:
         with self.times.measure("render"):
-            image = render(self._animator, scene.avatar, pose)
+            drawn = draw(self._animator, scene.avatar, pose, self._cut_out)
         for part, seconds in self._animator.stages().items():
             self.times.add(part, seconds)
-        return image
+        return drawn
 
     def count_fault(self, fault: Exception) -> None:
         """Count a fault and keep it as one line for the status."""
@@ -398,15 +431,34 @@ def move(
     return pose
 
 
-def render(animator: Animator, avatar: Avatar, pose: Pose) -> Image:
+def draw(animator: Animator, avatar: Avatar, pose: Pose, cut_out: bool = False) -> Drawn:
     """The avatar's picture in a pose, checked.
+
+    Args:
+        animator: the backend.
+        avatar: what it prepared.
+        pose: where it goes.
+        cut_out: the person alone is wanted too; the backend can tell it.
 
     Raises:
         Fault: it is not a picture of the size of the avatar's still.
     """
-    image = animator.render(avatar, pose)
+    person = None
+    if cut_out and knows_person(animator):
+        image, person = animator.render_person(avatar, pose)
+        _check_picture(person, (*avatar.still.shape[:2], 4))
+    else:
+        image = animator.render(avatar, pose)
+    _check_picture(image, avatar.still.shape)
+    return Drawn(image, person)
+
+
+def _check_picture(image: object, shape: tuple[int, ...]) -> None:
     if not isinstance(image, np.ndarray):
         raise Fault(f"the animator gave a {type(image).__name__} and not a picture")
-    if image.shape != avatar.still.shape or image.dtype != np.uint8:
+    if image.shape != shape or image.dtype != np.uint8:
         raise Fault(f"the animator gave a picture of shape {image.shape}, {image.dtype}")
-    return image
+
+
+def _frame(drawn: Drawn, captured_at: float | None, live: bool) -> AvatarFrame:
+    return AvatarFrame(drawn.image, captured_at, live, drawn.person)

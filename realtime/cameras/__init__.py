@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import UserError
+from realtime.cameras.address import hide_secrets, is_address
 from realtime.cameras.base import Camera, CameraLost
 from realtime.cameras.memory import preferred
 from realtime.devices.discovery import VideoDevice, find_device, list_devices, real_cameras
 
-__all__ = ["CAMERA_KINDS", "Camera", "CameraLost", "CameraRequest", "open_camera"]
+__all__ = ["CAMERA_KINDS", "Camera", "CameraLost", "CameraRequest", "chosen_device", "open_camera"]
 
 _NO_CAMERA = (
     "No webcam was found; plug one in (`avatarify-like doctor` lists what is there), or try "
@@ -48,10 +49,11 @@ def open_camera(
 
     Args:
         choice: `auto` (the webcam that was chosen last, else the first real one that gives
-            frames), a kind of `CAMERA_KINDS` such as `demo` (the embedded clip), the number, path,
-            identity or part of the name of a device, or the path of a video or GIF.
-        size: (width, height) to ask a webcam for (it gives what it has); the size that a clip's
-            pictures are shrunk to fit in. None: leave it.
+            frames), a kind of `CAMERA_KINDS` such as `demo` (the embedded clip), an address of the
+            network, the number, path, identity or part of the name of a device, or the path of a
+            video or GIF.
+        size: (width, height) to ask a webcam for (it gives what it has); the size that pictures of
+            a clip or an address are shrunk to fit in. None: leave it.
         fps: the rate to ask a webcam for; a clip has its own.
         full_pace: give every frame of a clip without waiting (benchmarks).
 
@@ -61,6 +63,10 @@ def open_camera(
     kind, _, what = choice.partition(":")
     if kind in CAMERA_KINDS and not (what and os.path.isfile(choice)):
         return CAMERA_KINDS[kind](CameraRequest(what, size, fps, full_pace))
+    if is_address(choice):
+        from realtime.cameras.network import open_address
+
+        return open_address(choice, size)
     if choice == "auto":
         return _first_webcam(size, fps)
     device = _named(choice)
@@ -70,12 +76,19 @@ def open_camera(
         return open_webcam(device, size, fps)
     if not _looks_like_file(choice):
         raise UserError(
-            f"No camera matches {choice!r} and no such file exists; `avatarify-like doctor` lists "
-            "the cameras, and `--camera demo` works without one."
+            f"No camera matches {hide_secrets(choice)!r} and no such file exists; `avatarify-like "
+            "doctor` lists the cameras, and `--camera demo` works without one."
         )
     from realtime.cameras.clip import ClipCamera
 
     return ClipCamera(choice, size=size, full_pace=full_pace)
+
+
+def chosen_device(choice: str) -> VideoDevice | None:
+    """The video device that `--camera` names, or None if it names none or leaves the choice."""
+    if choice == "auto" or choice.partition(":")[0] in CAMERA_KINDS or is_address(choice):
+        return None
+    return _named(choice)
 
 
 def _open_demo(request: CameraRequest) -> Camera:

@@ -26,6 +26,22 @@ exposure, short enough for it to be opened again soon."""
 _WARM_UP = 6.0
 """Seconds a camera may take for its first frame: some need three to wake up."""
 
+_SIZES = (
+    (320, 240),
+    (640, 360),
+    (640, 480),
+    (800, 600),
+    (960, 540),
+    (1024, 768),
+    (1280, 720),
+    (1280, 960),
+    (1600, 1200),
+    (1920, 1080),
+    (2560, 1440),
+    (3840, 2160),
+)
+"""What webcams have, in pixels: most have several of these and hardly any other."""
+
 _RETRY = 0.02
 """Seconds between attempts when the device answers "no frame" at once (it was unplugged): less than
 a frame takes, but no busy waiting."""
@@ -40,6 +56,8 @@ class Webcam(Closing):
     Attributes:
         name: for the status line.
         device: what was opened, if it is one of the system's list.
+        size: (width, height) in pixels that it gives.
+        fps: frames per second that it promises, 0 if it does not say.
     """
 
     def __init__(
@@ -73,6 +91,7 @@ class Webcam(Closing):
         self._heard = time.perf_counter()
         self._failed = False
         self._stop = threading.Event()
+        self.size, self.fps = _size(capture), max(float(capture.get(cv2.CAP_PROP_FPS)), 0.0)
         self.name = f"{label} {_describe(capture)}"
         self._thread = threading.Thread(target=self._grab, name="webcam", daemon=True)
         self._thread.start()
@@ -84,6 +103,11 @@ class Webcam(Closing):
                 f"{label} gives no pictures; close other programs that use it, or choose another "
                 "camera with --camera."
             )
+
+    @property
+    def device_label(self) -> str:
+        """Name and place, for messages."""
+        return self._label
 
     def read(self) -> CameraFrame:
         """The newest frame that was not given before; waits until there is one.
@@ -177,6 +201,11 @@ def _why_closed(device: VideoDevice) -> str:
         return (
             f"You may not use {device.path}; run `sudo usermod -aG video $USER` and log in again."
         )
+    if device.virtual:
+        return (
+            f"{device.label} is a virtual camera, and no program writes to it now; start that "
+            "program first, or choose another camera with --camera."
+        )
     return (
         f"The camera {device.label} cannot be opened; close other programs that use "
         f"it{_permission_hint()}, or choose another camera with --camera."
@@ -184,21 +213,50 @@ def _why_closed(device: VideoDevice) -> str:
 
 
 def _ask_for(capture: cv2.VideoCapture, size: tuple[int, int] | None, fps: float) -> None:
-    """Set the format; what the device does not have, it leaves as it was."""
-    # Uncompressed pictures above VGA do not fit through USB 2 at 30 fps, so most webcams give them
+    """Set the format; what the device does not have is replaced by what is nearest to it."""
+    # Uncompressed pictures above VGA or 30 fps do not fit through USB 2, so most webcams give them
     # at 5 to 10 fps. Compression must be asked for first: some drivers reset it with the size.
-    if size is not None and size[0] * size[1] > 640 * 480 and platform.system() != "Darwin":
+    much = fps > 30 or (size is not None and size[0] * size[1] > 640 * 480)
+    if much and platform.system() != "Darwin":
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
     if size is not None:
+        _set_size(capture, size)
+    capture.set(cv2.CAP_PROP_FPS, fps)
+
+
+def _set_size(capture: cv2.VideoCapture, wish: tuple[int, int]) -> None:
+    """Set the size, or the nearest one: not every driver looks for that by itself."""
+
+    def far(size: tuple[int, int]) -> int:
+        return abs(size[0] - wish[0]) + abs(size[1] - wish[1])
+
+    def given(size: tuple[int, int]) -> tuple[int, int]:
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
-    capture.set(cv2.CAP_PROP_FPS, fps)
+        return _size(capture)
+
+    asked, best = wish, given(wish)
+    for other in sorted(_SIZES, key=far):
+        if far(other) >= far(best):
+            break
+        asked = other
+        if (got := given(other)) == other:
+            return
+        best = min(best, got, key=far)
+    if asked != wish:
+        given(best)
+
+
+def _size(capture: cv2.VideoCapture) -> tuple[int, int]:
+    return (
+        int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+        int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+    )
 
 
 def _describe(capture: cv2.VideoCapture) -> str:
     """What the device really gives: "1280x720 30 fps MJPG" (it may ignore every wish)."""
-    width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-    height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    width, height = _size(capture)
     fps = capture.get(cv2.CAP_PROP_FPS)
     code = int(capture.get(cv2.CAP_PROP_FOURCC))
     letters = "".join(chr(code >> shift & 0xFF) for shift in (0, 8, 16, 24)) if code > 0 else ""

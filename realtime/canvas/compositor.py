@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.types import Floats, Image
+from realtime.canvas.background import Background
 from realtime.canvas.fit import Fit
 from realtime.frames import AvatarFrame
 
@@ -89,6 +90,7 @@ class Compositor:
         fit: Fit = Fit.BLUR,
         badge: bool = True,
         mirror: bool = False,
+        background: Background | None = None,
     ) -> None:
         """Prepare the badge.
 
@@ -97,12 +99,15 @@ class Compositor:
             fit: how a picture of another shape goes on the canvas.
             badge: mark the picture with "AI avatar" in the lower right corner of what is shown.
             mirror: flip the avatar's picture left to right, but not the badge.
+            background: what is shown behind the person; None: the picture's own.
         """
         self.size = (max(canvas[0] // 2 * 2, 2), max(canvas[1] // 2 * 2, 2))
         self.mirror = mirror
         self._fit = fit
         self._layout: _Layout | None = None
         self._shows_badge = badge
+        self._background = background
+        self._backdrop: _Backdrop | None = None
 
     def show_badge(self, shown: bool) -> None:
         """Put the label on or take it off, from the next picture on; from any thread."""
@@ -135,10 +140,48 @@ class Compositor:
             self.set_avatar(picture)
             layout = self._layout
         assert layout is not None
-        image = _draw(picture, layout, self.mirror)
+        if self._background is None or frame.person is None:
+            image = _draw(picture, layout, self.mirror)
+        else:
+            image = self._replaced(self._background, picture, frame.person, layout)
         if self._shows_badge and layout.badge is not None:
             _blend_badge(image, layout.badge, layout.target)
         return AvatarFrame(image, frame.captured_at, frame.live)
+
+    def _replaced(
+        self, background: Background, picture: Image, person: Image, layout: _Layout
+    ) -> Image:
+        """The person alone on another background."""
+        known = self._backdrop
+        left, top, right, bottom = layout.source
+        part = slice(top, bottom), slice(left, right)
+        if known is None or known.layout is not layout:
+            canvas = background.canvas(self.size, picture[part], person[part], layout.target)
+            # A photo is not turned around with the person: it may show words.
+            flips = background.kind == "blur"
+            flipped = np.ascontiguousarray(canvas[:, ::-1]) if flips else canvas
+            known = self._backdrop = _Backdrop(layout, (canvas, flipped))
+        image = known.canvases[self.mirror].copy()
+        left, top, right, bottom = layout.target
+        cut = _fitted(person[part], (right - left, bottom - top), self.mirror)
+        place = image[top:bottom, left:right]
+        rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(cut, 3)), cv2.COLOR_GRAY2RGB)
+        behind = cv2.multiply(place, rest, scale=1 / 255)
+        cv2.add(cv2.cvtColor(cut, cv2.COLOR_RGBA2RGB), behind, dst=place)
+        return image
+
+
+@dataclass(frozen=True)
+class _Backdrop:
+    """What is shown behind the person of one avatar.
+
+    Attributes:
+        layout: of the avatar's pictures.
+        canvases: (height, width, 3) each, for a picture as it is and for a flipped one.
+    """
+
+    layout: _Layout
+    canvases: tuple[Image, Image]
 
 
 def _place(
@@ -172,17 +215,19 @@ def _draw(picture: Image, layout: _Layout, mirror: bool) -> Image:
     image[:top], image[bottom:] = background[:top], background[bottom:]
     image[top:bottom, :left] = background[top:bottom, :left]
     image[top:bottom, right:] = background[top:bottom, right:]
+    place = image[top:bottom, left:right]
+    place[:] = _fitted(source, (right - left, bottom - top), mirror)
+    return image
+
+
+def _fitted(source: Image, size: tuple[int, int], mirror: bool) -> Image:
+    """A picture (h, w, channels) in another size (width, height), flipped if `mirror` says so."""
     if mirror:
         source = np.asarray(cv2.flip(source, 1), dtype=np.uint8)
-    size = (right - left, bottom - top)
-    shrinks = size[0] < source.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    place = image[top:bottom, left:right]
     if (source.shape[1], source.shape[0]) == size:
-        place[:] = source
-    else:
-        cv2.resize(source, size, dst=place, interpolation=method)
-    return image
+        return source
+    method = cv2.INTER_AREA if size[0] < source.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(source, size, interpolation=method), np.uint8)
 
 
 def _blurred_fill(still: Image, canvas: tuple[int, int]) -> Image:

@@ -11,11 +11,13 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from models.animator import MotionSettings
+from models.animator import MotionSettings, need_person
 from models.backends import create_animator
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from realtime.cameras.clip import ClipReader
+from realtime.cameras.turned import TurnedClip
+from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.closing import Closing
 from realtime.commands.options import AnimateChoices
@@ -68,7 +70,9 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     output = choices.output
-    check_writable(output, {"driving clip": choices.driving})
+    check_writable(
+        output, {"driving clip": choices.driving, "background": Path(choices.background)}
+    )
     credentials = prepare(choices.sign_key, choices.sign_cert, say)
     limit_threads()
     part = beside(output, "part")
@@ -85,9 +89,12 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
 
 def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
     """Animate the photo into the file `part`."""
+    background = parse_background(choices.background)
     clip = ClipReader(choices.driving)
     photo = load_source(choices.photo, FaceFinder(), choices.face)
     animator = create_animator(choices.backend)
+    if background is not None:
+        animator = need_person(animator)
     canvas = choices.canvas
     side = animator.best_size()
     avatar = animator.prepare(photo, side if canvas is None else min(side, canvas[1]))
@@ -99,13 +106,14 @@ def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
             animator,
             avatar,
             photo.face,
-            clip,
+            TurnedClip(clip, choices.turn),
             FaceTracker(),
-            Compositor(size, choices.fit, choices.badge, choices.mirror),
+            Compositor(size, choices.fit, choices.badge, choices.mirror, background),
             file,
             settings=MotionSettings(choices.motion, choices.adapt_scale),
             reference=choices.reference,
             progress=progress,
+            cut_out=background is not None,
         )
 
 

@@ -225,6 +225,7 @@ def _lines(devices: tuple[VideoDevice, ...]) -> str:
     lines = [
         device.label
         + (f", {device.format}" if device.format and not device.virtual else "")
+        + (", without colours" if device.grey else "")
         + (f", {device.identity}" if device.identity and not device.virtual else "")
         + ("" if device.readable else ", which you may not use")
         for device in devices

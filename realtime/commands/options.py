@@ -43,6 +43,34 @@ def parse_size(text: str) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
+def parse_camera_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels of a camera's pictures from a text such as "640x480".
+
+    Raises:
+        UserError: it is not two numbers from 32 to 7680.
+    """
+    match = re.fullmatch(r"\s*(\d{1,5})\s*[xX×]\s*(\d{1,5})\s*", text)
+    sides = tuple(int(side) for side in match.groups()) if match else ()
+    if len(sides) != 2 or any(not 32 <= side <= 7680 for side in sides):
+        raise UserError(
+            f"--camera-size {text!r} cannot be used: give width x height in numbers from 32 to "
+            "7680, such as 640x480."
+        )
+    return sides[0], sides[1]
+
+
+def parse_turn(text: str) -> int:
+    """Degrees clockwise: 0, 90, 180 or 270; also -90, which is 270.
+
+    Raises:
+        UserError: it is none of these.
+    """
+    match = re.fullmatch(r"\s*([+-]?\d{1,4})\s*°?\s*", text)
+    if match is None or int(match[1]) % 90:
+        raise UserError(f"--rotate {text!r} cannot be used: give 0, 90, 180 or 270 (clockwise).")
+    return int(match[1]) % 360
+
+
 def parse_best_frame(text: str) -> int | None:
     """The number of a frame, counted from 0, or None for "auto".
 
@@ -96,6 +124,22 @@ FitOption = Annotated[
     typer.Option(
         help="How the photo fills the frame: a blurred copy of it at the sides, cut off, "
         "or plain borders."
+    ),
+]
+Rotate = Annotated[
+    str,
+    typer.Option(
+        help="Turn the driving pictures clockwise by so many degrees, for a camera that is "
+        "mounted askew.",
+        metavar="0|90|180|270",
+    ),
+]
+BackgroundOption = Annotated[
+    str,
+    typer.Option(
+        help="What is shown behind the person: keep (the photo's own), blur, green (for chroma "
+        "keys, as in OBS), or a photo.",
+        metavar="keep|blur|green|PHOTO",
     ),
 ]
 FaceNumber = Annotated[
@@ -167,7 +211,10 @@ class RunChoices(_Photo):
     """What the user chose for a live run; `avatarify-like run --help` says more about each.
 
     Attributes:
-        camera: "auto", a kind, a device or a file; see `cameras.open_camera`.
+        camera: "auto", a kind, a device, a file or an address; see `cameras.open_camera`.
+        rotate: degrees clockwise to turn the camera's pictures by.
+        camera_size: of the camera's pictures, "WIDTHxHEIGHT"; None: small ones.
+        camera_fps: frames per second of the camera, 1..240; None: those of the output.
         output: "auto", a kind, a device, or both; see `sinks.registry.SinkChoice`.
         record: the MP4 file to record into; None: no recording.
         overwrite: replace an existing file without a question.
@@ -179,7 +226,10 @@ class RunChoices(_Photo):
         mirror: flip the result; None: as set in the panel.
         badge: put the mark on it.
         fit: how the photo fills the canvas.
+        background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
+        delay: milliseconds from the capture of a picture to its output, 0..1000; None: as few as
+            can be.
         panel: "auto", "off" or HOST:PORT.
         panel_host: names of tunnels and proxies by which the panel is asked for, too.
         tls_cert: the panel's certificate, PEM; None: self-made where one is needed.
@@ -195,11 +245,34 @@ class RunChoices(_Photo):
     camera: Annotated[
         str,
         typer.Option(
-            help="The webcam: auto (the one named last, else the first), its number, device or "
-            "name, a video file, demo, or the webcam of the browser that shows the panel.",
-            metavar="auto|INDEX|DEVICE|FILE|demo|browser",
+            help="The webcam: auto (the one named last, else the first with colours), its number, "
+            "device or name, a video file, demo, the webcam of the browser that shows the panel, "
+            "or the address of a camera (rtsp://, http://, https://). An address with a password "
+            "is better given in AVATARIFY_CAMERA: others on this computer can read command lines.",
+            metavar="auto|INDEX|DEVICE|FILE|ADDRESS|demo|browser",
+            envvar="AVATARIFY_CAMERA",
+            show_envvar=False,
         ),
     ] = "auto"
+    rotate: Rotate = "0"
+    camera_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Width x height to ask the webcam for; the nearest it has is taken. "
+            "(default: 640x480)",
+            metavar="WxH",
+            show_default=False,
+        ),
+    ] = None
+    camera_fps: Annotated[
+        float | None,
+        typer.Option(
+            help="Frames per second to ask the webcam for. (default: those of the output)",
+            show_default=False,
+            min=1,
+            max=240,
+        ),
+    ] = None
     output: Annotated[
         str,
         typer.Option(
@@ -237,7 +310,18 @@ class RunChoices(_Photo):
     ] = None
     badge: Badge = True
     fit: FitOption = Fit.BLUR
+    background: BackgroundOption = "keep"
     face: FaceNumber = None
+    delay: Annotated[
+        float | None,
+        typer.Option(
+            help="Milliseconds after its capture at which every picture goes out, so that a "
+            "microphone that is delayed by as much stays in step. (default: as few as can be)",
+            show_default=False,
+            min=0,
+            max=1000,
+        ),
+    ] = None
     panel: Annotated[
         str,
         typer.Option(
@@ -276,6 +360,13 @@ class RunChoices(_Photo):
 
     def __post_init__(self) -> None:
         parse_size(self.size)
+        parse_turn(self.rotate)
+        if self.camera_size is not None:
+            parse_camera_size(self.camera_size)
+        if self.camera_fps is not None and math.isnan(self.camera_fps):
+            raise UserError("--camera-fps takes a number, such as 30.")
+        if self.delay is not None and math.isnan(self.delay):
+            raise UserError("--delay takes a number of milliseconds, such as 100.")
         if math.isnan(self.fps) or (self.seconds is not None and math.isnan(self.seconds)):
             raise UserError("--fps and --seconds take numbers, such as 30.")
 
@@ -291,6 +382,17 @@ class RunChoices(_Photo):
         named = [Path(file)] if kind == "recorder" and file else []
         return named if self.record is None else [*named, self.record]
 
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise by which the camera's pictures are turned: 0, 90, 180 or 270."""
+        return parse_turn(self.rotate)
+
+    @property
+    def webcam(self) -> tuple[tuple[int, int] | None, float | None]:
+        """Size and rate that the camera is asked for; None where nothing is said."""
+        size = None if self.camera_size is None else parse_camera_size(self.camera_size)
+        return size, self.camera_fps
+
 
 @dataclass(frozen=True, kw_only=True)
 class AnimateChoices(_Photo):
@@ -301,6 +403,7 @@ class AnimateChoices(_Photo):
         output: the MP4 file to write.
         overwrite: replace an existing file without a question.
         best_frame: "auto", or the number of the frame to measure motion against, from 0 on.
+        rotate: degrees clockwise to turn the clip's pictures by.
         size: "WIDTHxHEIGHT", even numbers from 64 to 3840; None: that of the photo.
         backend: NAME or NAME:MODEL.
         motion: relative or absolute.
@@ -308,6 +411,7 @@ class AnimateChoices(_Photo):
         mirror: flip the result.
         badge: put the mark on it.
         fit: how the photo fills the canvas.
+        background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
         sign_key: the key to sign the video with, PEM; None: this computer's own.
         sign_cert: its certificate, PEM, followed by those above it.
@@ -329,6 +433,7 @@ class AnimateChoices(_Photo):
             metavar="auto|N",
         ),
     ] = "auto"
+    rotate: Rotate = "0"
     size: Annotated[
         str | None,
         typer.Option(
@@ -343,12 +448,14 @@ class AnimateChoices(_Photo):
     mirror: Annotated[bool, typer.Option("--mirror", help="Mirror the result.")] = False
     badge: Badge = True
     fit: FitOption = Fit.BLUR
+    background: BackgroundOption = "keep"
     face: FaceNumber = None
     sign_key: SignKey = None
     sign_cert: SignCert = None
 
     def __post_init__(self) -> None:
         parse_best_frame(self.best_frame)
+        parse_turn(self.rotate)
         if self.size is not None:
             parse_size(self.size)
 
@@ -356,6 +463,11 @@ class AnimateChoices(_Photo):
     def canvas(self) -> tuple[int, int] | None:
         """(width, height) of the video in pixels; None: that of the photo."""
         return None if self.size is None else parse_size(self.size)
+
+    @property
+    def turn(self) -> int:
+        """Degrees clockwise by which the clip's pictures are turned: 0, 90, 180 or 270."""
+        return parse_turn(self.rotate)
 
     @property
     def reference(self) -> int | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from models.animator import need_person
 from models.backends import create_animator
 from models.environment import cores
 from models.errors import UserError
@@ -25,9 +26,12 @@ from models.photos import load_photo
 from models.types import Photo
 from realtime.animation.animation import Animation
 from realtime.animation.framing import FramedTracker
-from realtime.cameras import Camera
+from realtime.cameras import Camera, chosen_device
 from realtime.cameras.browser import BrowserFeed
-from realtime.cameras.chosen import ChosenCamera
+from realtime.cameras.chosen import ChosenCamera, Wish
+from realtime.cameras.turned import turned
+from realtime.canvas.background import KEEP
+from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
 from realtime.commands.options import RunChoices
@@ -119,12 +123,15 @@ def build(
     limit_threads()
     switch_quickly()
     _check_record(choices)
+    background = parse_background(choices.background)
     view, animation, library, first = _avatars(choices, avatar_size)
-    composer = Compositor(choices.canvas, choices.fit, choices.badge)
+    composer = Compositor(choices.canvas, choices.fit, choices.badge, background=background)
     gate = OutputGate(composer.size, lambda: view.seen)
     recordings = _Recordings(choices, signer)
     outputs = _outputs(choices, notify, recordings.finished, panel_shows)
-    open_camera, feed = _camera(choices, full_pace)
+    if choices.camera == BROWSER and choices.webcam != (None, None):
+        notify("--camera-size and --camera-fps are not for the webcam of a page.")
+    open_camera, feed = _camera(choices, full_pace, lambda line: pipeline.tell(line))
     pipeline = Pipeline(
         open_camera,
         animation,
@@ -134,6 +141,7 @@ def build(
         full_pace=full_pace,
         notify=lambda line: session.hear(line),
         last_step=gate,
+        delay=None if choices.delay is None else choices.delay / 1e3,
     )
     parts = Parts(
         pipeline,
@@ -156,7 +164,11 @@ def build(
 def _check_record(choices: RunChoices) -> None:
     """Make sure, before anything is loaded, that the recording can be written."""
     if choices.record is not None:
-        inputs = {"source photo": choices.photo, "camera's video": Path(choices.camera)}
+        inputs = {
+            "source photo": choices.photo,
+            "camera's video": Path(choices.camera),
+            "background": Path(choices.background),
+        }
         check_writable(choices.record, inputs)
 
 
@@ -198,22 +210,34 @@ def _avatars(
     photo, path = _first_photo(choices, finder)
     animator = create_animator(choices.backend)
     size = size or min(animator.best_size(cores()), choices.canvas[1])
-    builder = AvatarBuilder(animator, size, finder, choices.face)
+    cut_out = choices.background != KEEP
+    if cut_out:
+        animator = need_person(animator)
+    builder = AvatarBuilder(animator, size, finder, choices.face, cut_out)
     library = AvatarLibrary(builder, choices.photo, avatars_folder())
     first = library.first(photo, path)
     assert first.ready is not None
-    return view, Animation(animator, view, first.ready.avatar), library, first
+    animation = Animation(animator, view, first.ready.avatar, cut_out=cut_out)
+    return view, animation, library, first
 
 
 def _camera(
-    choices: RunChoices, full_pace: bool
+    choices: RunChoices, full_pace: bool, notify: Callable[[str], None]
 ) -> tuple[Callable[[], Camera], BrowserFeed | None]:
     """What opens the camera, and where a page's webcam arrives if that is the camera."""
+    size, fps = choices.webcam
     if choices.camera == BROWSER:
         feed = BrowserFeed()
-        return feed.open, feed
-    choice = ChosenCamera(choices.camera, size=CAMERA_SIZE, fps=choices.fps, full_pace=full_pace)
-    return choice, None
+        return turned(feed.open, choices.turn), feed
+    choice = ChosenCamera(
+        choices.camera,
+        size=size or CAMERA_SIZE,
+        fps=fps or choices.fps,
+        full_pace=full_pace,
+        wish=Wish(size, fps),
+        notify=notify,
+    )
+    return turned(choice, choices.turn), None
 
 
 def _first_photo(choices: RunChoices, finder: FaceFinder) -> tuple[Photo, Path]:
@@ -253,7 +277,8 @@ def _outputs(
     """What the run begins with: the virtual camera, the recording, or both."""
     outputs: list[Output] = []
     if choices.output != "none" or choices.record is None:
-        show = SinkChoice(choices.output, choices.canvas, choices.fps, notify, finished)
+        reads = None if choices.camera == BROWSER else chosen_device(choices.camera)
+        show = SinkChoice(choices.output, choices.canvas, choices.fps, notify, finished, reads)
         try:
             sink = show()
             outputs.append(Output(show, retry=show.reopens, sink=sink, name=sink.name))

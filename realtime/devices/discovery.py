@@ -34,8 +34,35 @@ _G_FMT = 0xC0D05604
 _G_PARM = 0xC0CC5615
 """VIDIOC_G_PARM: _IOWR('V', 21, struct v4l2_streamparm), 204 bytes."""
 
-_VIRTUAL_NAMES = ("virtual", "unity video capture", "obs-camera", "vcam", "manycam", "snap camera")
+OWN_LABEL = "AI avatar"
+"""What the virtual camera is called that this program makes."""
+
+_VIRTUAL_DRIVERS = frozenset({LOOPBACK_DRIVER, "akvcam"})
+"""Whose pictures another program writes."""
+
+_VIRTUAL_NAMES = (
+    "virtual",
+    "unity video capture",
+    "obs-camera",
+    "vcam",
+    "manycam",
+    "snap camera",
+    "splitcam",
+    "camtwist",
+    "nvidia broadcast",
+    OWN_LABEL.lower(),
+)
 """What is in the names of virtual cameras on Windows and macOS, in lower case."""
+
+_GREY_CODES = re.compile(r"GREY|L8|INZI|CNF4|Z16|Y(0?4|0?6|8|10|12|14|16)[BPI]?")
+"""The letters of V4L2's formats of one channel: brightness, infrared and depth."""
+
+_INFRARED = re.compile(r"\b(ir|infra-?red|windows hello|depth)\b", re.IGNORECASE)
+"""What is in the names of cameras that see infrared light; some of them give their grey pictures in
+a format with colours."""
+
+_COLOURED = re.compile(r"\b(rgb|colou?r)\b", re.IGNORECASE)
+"""What is in the name of a camera that sees colours too, whatever else it does."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +83,7 @@ class VideoDevice:
             anew, "" if nothing does.
         format: what it is set to now and what else it has ("640x480 30 fps YUYV, also MJPG"), "" if
             it was not asked.
+        grey: it has no colours, as infrared cameras for logging in by face.
     """
 
     index: int
@@ -68,11 +96,20 @@ class VideoDevice:
     exclusive: bool = True
     identity: str = ""
     format: str = ""
+    grey: bool = False
 
     @property
     def label(self) -> str:
         """Name and place, for messages: "Integrated Camera (/dev/video0)"."""
         return f"{self.name} ({self.path or self.index})"
+
+    def same(self, other: VideoDevice | None) -> bool:
+        """Whether `other` is this device, also by another path."""
+        if other is None:
+            return False
+        if self.path is None or other.path is None:
+            return self.path == other.path and self.index == other.index
+        return _same_path(self.path, other.path) or _same_path(other.path, self.path)
 
 
 def capture_backend() -> int:
@@ -136,7 +173,9 @@ def named_device(index: int, name: str, identity: str = "") -> VideoDevice:
     lowered = name.lower()
     virtual = any(word in lowered for word in _VIRTUAL_NAMES)
     writable = "obs virtual camera" in lowered or "unity video capture" in lowered
-    return VideoDevice(index, name, virtual=virtual, output=writable, identity=identity)
+    return VideoDevice(
+        index, name, virtual=virtual, output=writable, identity=identity, grey=_sees_infrared(name)
+    )
 
 
 def list_linux_devices(
@@ -159,13 +198,14 @@ def list_linux_devices(
         path = nodes / entry.name
         virtual = "/devices/virtual/" in os.path.realpath(entry)
         answer = _ask(path)
-        exclusive, form = True, ""
+        name = _line(entry / "name") or entry.name
+        exclusive, formats = True, Formats()
         if answer is None:
             # The second node of a webcam (index 1) carries metadata, not pictures.
             capture, output = _line(entry / "index") in ("", "0"), virtual
         else:
-            driver, caps, form = answer
-            virtual = virtual or driver == LOOPBACK_DRIVER
+            driver, caps, formats = answer
+            virtual = virtual or driver in _VIRTUAL_DRIVERS
             capture = bool(caps & _CAPTURE)
             # With exclusive_caps=1 a loopback that has a writer shows only its capture side.
             output = driver == LOOPBACK_DRIVER
@@ -174,7 +214,7 @@ def list_linux_devices(
             devices.append(
                 VideoDevice(
                     int(number[1]),
-                    _line(entry / "name") or entry.name,
+                    name,
                     str(path),
                     virtual,
                     capture,
@@ -182,20 +222,36 @@ def list_linux_devices(
                     os.access(path, os.R_OK | os.W_OK),
                     exclusive,
                     _identity(entry),
-                    form,
+                    str(formats),
+                    formats.grey or _sees_infrared(name),
                 )
             )
     return sorted(devices, key=lambda device: device.index)
 
 
 def real_cameras(devices: list[VideoDevice]) -> list[VideoDevice]:
-    """The webcams among `devices`: `auto` never reads a virtual camera, which may be our own."""
-    return [device for device in devices if device.capture and not device.virtual]
+    """The webcams among `devices`, those with colours first.
+
+    `auto` never reads a virtual camera, which may be our own.
+    """
+    real = [device for device in devices if device.capture and not device.virtual]
+    return sorted(real, key=lambda device: device.grey)
 
 
 def virtual_outputs(devices: list[VideoDevice]) -> list[VideoDevice]:
-    """The virtual cameras among `devices` that `run` can write to."""
-    return [device for device in devices if device.output]
+    """The virtual cameras among `devices` that `run` can write to, in the order to try them.
+
+    One that may be used comes before one that may not, one made for this program before those of
+    others, and one that every program lists before one that Chrome and Zoom leave out.
+    """
+    return sorted(
+        (device for device in devices if device.output),
+        key=lambda device: (
+            not device.readable,
+            not device.name.lower().startswith(OWN_LABEL.lower()),
+            not device.exclusive,
+        ),
+    )
 
 
 def find_device(choice: str, devices: list[VideoDevice]) -> VideoDevice | None:
@@ -214,8 +270,11 @@ def find_device(choice: str, devices: list[VideoDevice]) -> VideoDevice | None:
     lowered = choice.lower()
     exact = [device for device in devices if device.name.lower() == lowered]
     partly = [device for device in devices if lowered in device.name.lower()]
-    # A webcam's second node and a virtual copy carry the same name: take what gives pictures.
-    best = sorted(exact or partly, key=lambda device: (not device.capture, device.virtual))
+    # A webcam's second node, its infrared eye and a virtual copy carry the same name: take what
+    # gives pictures, in colours.
+    best = sorted(
+        exact or partly, key=lambda device: (not device.capture, device.virtual, device.grey)
+    )
     return best[0] if best else None
 
 
@@ -243,24 +302,53 @@ def query(handle: int) -> tuple[str, int] | None:
     return driver, of_this_node if everything & 0x80000000 else everything
 
 
-def _ask(path: Path) -> tuple[str, int, str] | None:
-    """Driver, abilities and format of a node, or None if it cannot be asked; starts no camera."""
+@dataclass(frozen=True)
+class Formats:
+    """What formats a webcam has.
+
+    Attributes:
+        now: what it is set to ("640x480 30 fps YUYV"), "" if it does not say.
+        code: the letters of the format in that, "" likewise.
+        others: the letters of the formats that it has besides.
+    """
+
+    now: str = ""
+    code: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def grey(self) -> bool:
+        """None of them has colours."""
+        every = [code for code in (self.code, *self.others) if code]
+        return bool(every) and all(_GREY_CODES.fullmatch(code) for code in every)
+
+    def __str__(self) -> str:
+        more = " ..." if len(self.others) > 4 else ""
+        return self.now + (f", also {' '.join(self.others[:4])}{more}" if self.others else "")
+
+
+def _sees_infrared(name: str) -> bool:
+    return bool(_INFRARED.search(name)) and not _COLOURED.search(name)
+
+
+def _ask(path: Path) -> tuple[str, int, Formats] | None:
+    """Driver, abilities and formats of a node, or None if it cannot be asked; starts no camera."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return None
     try:
         answer = query(handle)
-        return None if answer is None else (*answer, _format(handle))
+        return None if answer is None else (*answer, _formats(handle))
     finally:
         os.close(handle)
 
 
-def _format(handle: int) -> str:
-    """What a webcam is set to now and which other formats it has; "" if it does not say."""
+def _formats(handle: int) -> Formats:
+    """What a webcam is set to now and which other formats it has."""
     form = _request(handle, _G_FMT, bytearray(struct.pack("=I", 1).ljust(208, b"\0")))
     if form is None:
-        return ""
+        return Formats()
     width, height, code = struct.unpack_from("=III", form, 8)
     words = [f"{width}x{height}"]
     rate = _request(handle, _G_PARM, bytearray(struct.pack("=I", 1).ljust(204, b"\0")))
@@ -275,8 +363,7 @@ def _format(handle: int) -> str:
             break
         other = struct.unpack_from("=I", offered, 44)[0]
         others += [] if other == code else [_letters(other)]
-    also = f", also {' '.join(others[:4])}{' ...' if len(others) > 4 else ''}" if others else ""
-    return f"{' '.join(words)} {_letters(code)}{also}"
+    return Formats(f"{' '.join(words)} {_letters(code)}", _letters(code), tuple(others))
 
 
 def _letters(code: int) -> str:
@@ -298,11 +385,14 @@ def _request(handle: int, request: int, data: bytearray) -> bytearray | None:
 def _identity(entry: Path) -> str:
     """What tells this device from others of the kernel's list, whatever number it has today.
 
-    A USB camera is its maker, model and serial number; without a serial number, its place.
-    Everything else is its place on the computer's buses and its name.
+    A USB camera is its maker, model and serial number; without a serial number, its place. The eyes
+    of one camera (colour, infrared) differ by their interfaces. Everything else is its place on the
+    computer's buses and its name.
     """
     place = Path(os.path.realpath(entry / "device"))
     index = _line(entry / "index") or "0"
+    if (interface := _line(place / "bInterfaceNumber")) not in ("", "00"):
+        index = f"{index}:interface {interface}"
     for folder in (place, *place.parents):
         vendor, product = _line(folder / "idVendor"), _line(folder / "idProduct")
         if vendor and product:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from realtime.frames import CameraFrame
+from realtime.latency import Series
 
 _BLACK = 12
 """Brightest of the pixels looked at, 0..255, of a picture that counts as black: more would call a
@@ -20,8 +22,9 @@ _SMALLEST = 16
 _DARK = 30
 """Mean, 0..255, of a picture in which a face is hardly found; told only where none was found."""
 
-_SLOW = 8.0
-"""Frames per second below which the avatar visibly stutters."""
+_SLOW = 12.0
+"""Frames per second below which the avatar visibly stutters; cameras in the dark give 5, 7.5 or 10,
+and nobody minds 15."""
 
 _HANGS = {"The camera": 3.0}
 """Seconds that a stage may take for one frame; 1 where nothing is said. A webcam that is unplugged
@@ -29,6 +32,11 @@ notices that by itself after 2."""
 
 _LATE = 3.0
 """Frames per second that an output may leave out: of 30 hardly anybody misses so few."""
+
+
+_DELAY_MISSED = 10.0
+"""Milliseconds above the delay that was asked for which are worth a line: with sound, nobody hears
+less."""
 
 
 @dataclass
@@ -140,10 +148,16 @@ class PictureAlerts:
         )  # fmt: skip
         tell(
             "slow", self._interval > 1 / _SLOW, now, 3.0,
-            f"The camera gives only {1 / max(self._interval, 1e-3):.0f} frames per second; "
-            "more light or a smaller picture size often helps.",
+            f"The camera gives only {1 / max(self._interval, 1e-3):.0f} frames per second; more "
+            "light often helps, or other pictures of it: --camera-size "
+            f"{_other_size(image.shape)} --camera-fps 30.",
             "The camera is fast again.",
         )  # fmt: skip
+
+
+def _other_size(shape: tuple[int, ...]) -> str:
+    """A size that a slow camera may be faster at: smaller, or one that it compresses."""
+    return "640x480" if min(shape[:2]) > 480 else "1280x720"
 
 
 class StageAlerts:
@@ -216,3 +230,34 @@ class OutputAlerts:
                 )  # fmt: skip
         if seconds >= 1.0:
             self._looked = now
+
+
+class DelayAlerts:
+    """Looks whether frames can be as late as was asked for; called a few times a second."""
+
+    def __init__(self, alerts: Alerts) -> None:
+        """Tell by `alerts`."""
+        self._alerts = alerts
+        self._looked = -np.inf
+
+    def look(self, now: float, delay: float, latency: Series) -> None:
+        """Look at the last seconds.
+
+        Args:
+            now: seconds of `time.perf_counter()`.
+            delay: seconds that were asked for.
+            latency: of the frames that went out.
+        """
+        if now - self._looked < 1.0:
+            return
+        self._looked = now
+        found = latency.recents((50, 95), now)
+        if found is None:
+            return
+        usual, slow = (value * 1e3 for value in found)
+        self._alerts.update(
+            "delay", usual > delay * 1e3 + _DELAY_MISSED, now, 4.0,
+            f"The picture takes {usual:.0f} ms, more than --delay {delay * 1e3:.0f} leaves it; "
+            f"with --delay {math.ceil(slow / 10) * 10 + 10} it would be constant.",
+            "The picture keeps to its delay again.",
+        )  # fmt: skip

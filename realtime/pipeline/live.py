@@ -23,7 +23,14 @@ from realtime.cameras.base import Camera
 from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.mailbox import Mailbox
-from realtime.pipeline.alerts import Alerts, OutputAlerts, PictureAlerts, StageAlerts
+from realtime.pipeline.alerts import (
+    Alerts,
+    DelayAlerts,
+    OutputAlerts,
+    PictureAlerts,
+    StageAlerts,
+)
+from realtime.pipeline.delay import Delay, DueBox
 from realtime.pipeline.output import Output, OutputThread
 from realtime.pipeline.output_clock import OutputClock
 from realtime.sinks.base import SinkError
@@ -85,6 +92,7 @@ class Status:
         last_fault: the last of them, in one line.
         seconds: since the start.
         dropped: camera frames that were replaced by newer ones before they were used.
+        delay: the latency that was asked for, in milliseconds; None: as little as can be.
     """
 
     camera: str
@@ -102,6 +110,7 @@ class Status:
     last_fault: str | None
     seconds: float
     dropped: int = 0
+    delay: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,11 +130,11 @@ class _Posed:
 
 @dataclass(frozen=True)
 class _Rendered:
-    """A frame that was drawn, its avatar, and when (seconds of `time.perf_counter()`)."""
+    """A frame that was drawn, its avatar, and when it may go out (`time.perf_counter()`)."""
 
     frame: AvatarFrame
     avatar: Avatar
-    ready_at: float
+    due: float
 
 
 @dataclass
@@ -172,6 +181,7 @@ class Pipeline:
         full_pace: bool = False,
         notify: Callable[[str], None] | None = None,
         last_step: Callable[[AvatarFrame], AvatarFrame] | None = None,
+        delay: float | None = None,
     ) -> None:
         """Prepare a run; nothing is opened yet.
 
@@ -186,6 +196,7 @@ class Pipeline:
             notify: called, in the thread that calls `run`, with one line for the user.
             last_step: given every frame that is about to go out, repeats too, and gives back what
                 goes out instead; must be quick.
+            delay: seconds after its capture at which every frame is to go out; None: at once.
         """
         if not outputs:
             raise ValueError("a pipeline needs an output")
@@ -207,12 +218,16 @@ class Pipeline:
         alerts = Alerts(self.tell)
         self._pictures, self._stages = PictureAlerts(alerts), StageAlerts(alerts)
         self._output_alerts = OutputAlerts(alerts)
+        self._delay = None if delay is None else Delay(delay)
+        self._delay_alerts = DelayAlerts(alerts)
         self._busy: dict[str, float | None] = {}
         self._device = animation.device
         self._camera = _Camera()
         self._captured: Mailbox[CameraFrame] = Mailbox()
         self._followed: Mailbox[_Posed] = Mailbox()
-        self._rendered: Mailbox[_Rendered] = Mailbox()
+        self._rendered: Mailbox[_Rendered] | DueBox[_Rendered] = (
+            Mailbox() if delay is None else DueBox()
+        )
         self._error: BaseException | None = None
         self._started = time.perf_counter()
         self.first_animated: float | None = None
@@ -301,6 +316,7 @@ class Pipeline:
             last_fault=self.animation.last_fault,
             seconds=time.perf_counter() - self._started,
             dropped=self._captured.replaced + self._followed.replaced + self._rendered.replaced,
+            delay=None if self._delay is None else self._delay.seconds * 1e3,
         )
 
     def add_output(self, output: Output) -> None:
@@ -376,6 +392,8 @@ class Pipeline:
         self._stages.look(now, animation.faults, animation.last_fault, dict(self._busy))
         fed = {feed.output.name: (feed.busy_since, feed.dropped) for feed in self._feeds}
         self._output_alerts.look(now, fed)
+        if self._delay is not None:
+            self._delay_alerts.look(now, self._delay.seconds, self.times["latency"])
         if animation.device != self._device:
             self._device = animation.device
             self.tell(f"The avatar is now computed on {self._device}.")
@@ -490,29 +508,34 @@ class Pipeline:
             with self._works(_DRAWING):
                 frame = self.animation.draw(posed.followed)
             avatar = posed.followed.scene.avatar
-            self._rendered.put(_Rendered(frame, avatar, time.perf_counter()))
+            due = time.perf_counter()
+            if self._delay is not None:
+                due = self._delay.due(frame.captured_at, due)
+            self._rendered.put(_Rendered(frame, avatar, due))
 
-    def _drawing(self) -> bool:
-        """Whether a new frame is being drawn or about to be."""
+    def _comes(self, until: float) -> bool:
+        """Whether a new frame is worth waiting for: it is being drawn, or due before `until`."""
+        if isinstance(self._rendered, DueBox):
+            return self._rendered.comes(until)
         return self._busy.get(_DRAWING) is not None or self._followed.full
 
     def _output(self) -> None:
         avatar = self.animation.avatar
         self._composer.set_avatar(avatar.still, avatar.focus)
-        current = self._composer.compose(AvatarFrame(avatar.still, None, False))
+        current = self._composer.compose(self.animation.still())
         clock = OutputClock(self._fps, time.perf_counter())
         sent: Image | None = None
         while not self._stop.is_set():
             self._stop.wait(max(0.0, clock.opens - time.perf_counter()))
             item = self._rendered.take(max(0.0, clock.closes() - time.perf_counter()))
-            if item is None and self._drawing():
+            if item is None and self._comes(clock.closes(True)):
                 item = self._rendered.take(max(0.0, clock.closes(True) - time.perf_counter()))
             taken = time.perf_counter()
             if self._stop.is_set():
                 break
             composed = current
             if item is not None:
-                self.times.add("wait", taken - item.ready_at)
+                self.times.add("wait", taken - item.due)
                 try:
                     with self.times.measure("composite"):
                         if item.avatar is not avatar:
@@ -533,7 +556,7 @@ class Pipeline:
                 feed.put(out, repeat=out.captured_at is None and out.image is sent)
             sent = out.image
             now = time.perf_counter()
-            clock.served(now, None if item is None else taken - item.ready_at)
+            clock.served(now, None if item is None else taken - item.due)
 
     def _written(self, output: Output, frame: AvatarFrame, handed_at: float) -> None:
         """A frame went out: the first output that works is the one that is measured."""
@@ -544,4 +567,6 @@ class Pipeline:
         self.times["output"].add(now - handed_at, now)
         if frame.captured_at is not None:
             self.times["latency"].add(now - frame.captured_at, now)
+            if self._delay is not None:
+                self._delay.went_out(now - frame.captured_at)
             self.first_animated = self.first_animated or now

@@ -19,7 +19,7 @@ from models.animator import Animator, MotionSettings, Observation
 from models.errors import UserError
 from models.face.moment import difference
 from models.types import Avatar, Face, Image
-from realtime.animation.animation import Tracker, move, observe, render
+from realtime.animation.animation import Drawn, Tracker, draw, move, observe
 from realtime.animation.frame_repair import Fault
 from realtime.animation.presence import Presence
 from realtime.canvas.compositor import Composer
@@ -224,6 +224,7 @@ def animate(
     settings: MotionSettings = MotionSettings(),  # noqa: B008  frozen
     reference: int | None = None,
     progress: Progress = lambda what, done, total: None,
+    cut_out: bool = False,
 ) -> ClipReport:
     """Animate an avatar by a clip and write every frame.
 
@@ -241,6 +242,7 @@ def animate(
         settings: how the motion is applied; relative motion is relative to the reference frame.
         reference: the index of the reference frame, or None for the best one.
         progress: told about every frame of every pass.
+        cut_out: give the composer the person of each frame alone, too; the backend can.
 
     Raises:
         UserError: there is no face to follow, or the reference cannot be used.
@@ -250,7 +252,7 @@ def animate(
     faults = _Faults()
     observed = observations(clip, driver, chosen, animator, progress, faults)
     presence = Presence(animator, avatar.rest)
-    shown = avatar.still
+    shown = draw(animator, avatar, avatar.rest, cut_out) if cut_out else Drawn(avatar.still)
     composer.set_avatar(avatar.still, avatar.focus)
     for index, (driving, moment) in enumerate(zip(observed, driver.seconds, strict=True)):
         try:
@@ -259,10 +261,10 @@ def animate(
                 target = move(animator, avatar, observed[chosen], driving, settings)
             if index == 0:
                 presence = Presence(animator, avatar.rest, start=target)
-            shown = render(animator, avatar, presence.step(target, moment))
+            shown = draw(animator, avatar, presence.step(target, moment), cut_out)
         except Exception as fault:
             faults.add(fault)
-        frame = composer.compose(AvatarFrame(shown, None, True))
+        frame = composer.compose(AvatarFrame(shown.image, None, True, shown.person))
         writer.write(frame, moment)
         progress("Rendering", index + 1, len(observed))
     missing = sum(face is None for face in driver.faces)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from models.animator import Animator
+from models.animator import Animator, knows_person
 from models.errors import UserError
 from models.face.face_file import face_path
 from models.face.finder import FaceFinder
@@ -102,6 +102,7 @@ class AvatarBuilder:
         size: int,
         finder: FaceFinder,
         face: int | None = None,
+        cut_out: bool = False,
     ) -> None:
         """Build with what is loaded already.
 
@@ -110,8 +111,10 @@ class AvatarBuilder:
             size: longer side of an avatar in pixels.
             finder: knows the faces of photos.
             face: which face of each photo, from 1 on, largest first; None: the largest.
+            cut_out: the person will be wanted alone; the backend can tell it.
         """
         self._animator = animator
+        self._cut_out = cut_out
         self._size = size
         self._finder = finder
         self._face = face
@@ -146,7 +149,11 @@ class AvatarBuilder:
 
     def ready(self, photo: Photo) -> ReadyAvatar:
         """The avatar of a photo."""
-        return ReadyAvatar(self._animator.prepare(photo, self._size), photo.face)
+        avatar = self._animator.prepare(photo, self._size)
+        if self._cut_out and knows_person(self._animator):
+            # What this takes once, it takes here and not in a live thread.
+            self._animator.render_person(avatar, avatar.rest)
+        return ReadyAvatar(avatar, photo.face)
 
 
 class AvatarLibrary:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from models.errors import UserError
 from realtime.closing import Closing
+from realtime.devices.discovery import VideoDevice
 from realtime.frames import AvatarFrame
 
 
@@ -51,6 +52,7 @@ class SinkRequest:
         notify: called with one line for the user, such as a warning about a device that works but
             not for every program.
         finished: called with the path of a file once nothing more will be written to it.
+        reads: the device that is the camera of the run, which cannot be written to as well.
     """
 
     size: tuple[int, int]
@@ -58,6 +60,7 @@ class SinkRequest:
     device: str | None = None
     notify: Callable[[str], None] = ignore_line
     finished: Callable[[Path], None] | None = None
+    reads: VideoDevice | None = None
 
 
 @dataclass(frozen=True)

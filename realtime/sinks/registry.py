@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from realtime.devices.discovery import VideoDevice
 from realtime.sinks import null
 from realtime.sinks.base import Found, Sink, SinkError, SinkKind, SinkRequest, ignore_line
 from realtime.sinks.recording import recorder
@@ -83,6 +84,7 @@ class SinkChoice:
         fps: float,
         notify: Callable[[str], None] = ignore_line,
         finished: Callable[[Path], None] | None = None,
+        reads: VideoDevice | None = None,
     ) -> None:
         """Remember the choice; nothing is opened yet.
 
@@ -93,8 +95,9 @@ class SinkChoice:
             fps: how often frames will be written per second.
             notify: called with one line for the user.
             finished: called with the path of a recording that is complete.
+            reads: the device that is the camera of the run: it is never taken.
         """
-        self._request = SinkRequest(size, fps, notify=notify, finished=finished)
+        self._request = SinkRequest(size, fps, notify=notify, finished=finished, reads=reads)
         self._kind: SinkKind | None = None
         self._device: str | None = None
         if choice != AUTO:

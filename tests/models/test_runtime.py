@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime as ort
@@ -193,6 +194,86 @@ def test_what_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
         open_runtime(TINY, PIXEL, wanted="gpu")
     with pytest.raises(UserError, match="run on no device"):
         open_runtime(TINY, PIXEL, wanted="cuda", available=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("key", ["cuda", "tensorrt", "directml"])
+def test_one_of_several_graphics_cards_is_chosen_by_its_number(
+    key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The provider is made up; what it is told is what ONNX Runtime's providers take."""
+    profile = tmp_path / "profile.json"
+    profile.write_text("[]")
+    (device,) = runtime._candidates(key)
+    asked: list[dict[str, str]] = []
+    fake = _Fake(device.provider, lambda: None, str(profile))
+
+    def create(source: Any, options: Any, providers: Any) -> Any:
+        asked.append(providers[0][1])
+        return fake
+
+    monkeypatch.setattr(runtime, "_load_libraries", lambda device: "")
+    monkeypatch.setattr(runtime, "_graphics_cards", lambda: 2)
+    monkeypatch.setattr(ort, "InferenceSession", create)
+    offered = [device.provider, "CPUExecutionProvider"]
+    for wish, number in ((key, None), (f"{key}:0", None), (f"{key.upper()}:1", "1")):
+        monkeypatch.setenv(runtime.DEVICE_VARIABLE, wish)
+        made = open_runtime(TINY, PIXEL, available=offered)
+        assert made.device.key == key and asked[-1].get("device_id") == number
+        assert made.summary == f"{device.label}{' 1' if number else ''} fp32"
+    assert asked[-1].items() > asked[0].items(), "all else is as for the first card"
+
+
+def test_what_a_card_keeps_is_kept_on_that_card() -> None:
+    bound: list[tuple[Any, ...]] = []
+
+    class Binding:
+        def bind_cpu_input(self, *words: Any) -> None: ...
+        def bind_output(self, *words: Any) -> None:
+            bound.append(words)
+
+        def get_outputs(self) -> list[Any]:
+            return []
+
+    class Session:
+        def get_outputs(self) -> list[Any]:
+            return []
+
+        def io_binding(self) -> Any:
+            return Binding()
+
+        def run_with_iobinding(self, binding: Any) -> None: ...
+
+    (device,) = runtime._candidates("cuda:0")
+    session = runtime.RuntimeSession(cast(Any, Session()), replace(device, number=1))
+    session.run(PIXEL["tiny"], ["y"], keep=True)
+    session.run(PIXEL["tiny"], ["y"])
+    assert bound == [("y", "cuda", 1), ("y", "cpu")]
+
+
+@pytest.mark.parametrize(
+    ("wish", "visible", "words"),
+    [
+        ("cuda:2", "0,1", "There is no cuda:2: CUDA sees 2 graphics cards, counted from 0 here;"),
+        ("tensorrt:1", "GPU-5d3", "There is no tensorrt:1: CUDA sees 1 graphics card, counted"),
+        ("cuda:0", "", "There is no cuda:0: CUDA sees no graphics card here"),
+        ("cuda:1", "0,-1,1", "There is no cuda:1: CUDA sees 1 graphics card,"),
+        ("cpu:1", None, "a number, from 0 on, follows tensorrt, cuda, directml alone"),
+        ("cuda:", None, "such as cuda:1"),
+        ("cuda:-1", None, "such as cuda:1"),
+        ("cuda:one", None, "such as cuda:1"),
+        ("gpu:1", None, "no device called 'gpu:1'.*cuda:1"),
+    ],
+)
+def test_a_card_that_does_not_exist_is_one_sentence(
+    wish: str, visible: str | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(runtime.DEVICE_VARIABLE, wish)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with pytest.raises(UserError, match=words) as error:
+        open_runtime(TINY, PIXEL, available=["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert str(error.value).count(". ") == 0 and "\n" not in str(error.value)
 
 
 def test_a_graphics_card_without_its_build_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ export class Figures {
     $("fps").textContent = `${figures.fps.toFixed(0)} fps`;
     $("fps").title = `The output runs at ${figures.fps_output.toFixed(0)} fps`;
     $("latency").textContent = p50 === null ? "-" : `${p50.toFixed(0)} / ${p99.toFixed(0)} ms`;
+    this.showMicrophone(p50, figures.delay);
     $("dropped").textContent = figures.dropped;
     $("outputs").textContent = figures.outputs.join(" + ") || "nowhere";
     $("device").textContent = `${figures.backend}: ${figures.device}`;
@@ -23,6 +24,20 @@ export class Figures {
     this.history.push([p50, p99]);
     if (this.history.length > POINTS) this.history.shift();
     this.plot();
+  }
+
+  // Lips and voice go together when the sound is as late as the picture.
+  showMicrophone(p50, delay) {
+    if (p50 === null) return;
+    const wanted = Math.round(Math.max(p50, delay ?? 0) / 5) * 5;
+    // What changes with every glance cannot be set.
+    if (this.advised !== undefined && Math.abs(wanted - this.advised) < 10) return;
+    this.advised = wanted;
+    $("microphone").textContent =
+      `delay it by ${wanted} ms (OBS: Advanced Audio Properties, Sync Offset)`;
+    $("microphone").title =
+      "What this program adds; what camera and call add comes on top, mostly for the sound too." +
+      (delay === null ? " Start with --delay to have it constant." : "");
   }
 
   showFace(figures) {

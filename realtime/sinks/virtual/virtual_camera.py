@@ -77,6 +77,7 @@ class VirtualCameraSink(Closing):
         fps: float,
         device: str | None = None,
         notify: Callable[[str], None] = ignore_line,
+        reads: VideoDevice | None = None,
     ) -> None:
         """Open the device and let others see it.
 
@@ -86,6 +87,7 @@ class VirtualCameraSink(Closing):
             device: what `--output` says (path, number, name or part of it, then perhaps `@` and a
                 layout), or None for the first virtual camera that can be opened.
             notify: called with a line about a device that not every program will list.
+            reads: the device that is the camera of the run, which is not written to.
 
         Raises:
             SinkError: there is none, it is taken, or this user may not use it.
@@ -103,6 +105,7 @@ class VirtualCameraSink(Closing):
         self._reformatter = VideoReformatter()
         self._library = pyvirtualcam.Camera
         self._format = getattr(pyvirtualcam.PixelFormat, layout.upper())
+        self._reads = reads
         self._camera: Any = self._first(device, fps, notify)
         label = {found.path: found.name for found in list_devices()}.get(self._camera.device)
         self.device: str = self._camera.device
@@ -160,15 +163,20 @@ class VirtualCameraSink(Closing):
         devices = list_devices()
         if device is not None:
             found = find_device(device, virtual_outputs(devices)) or find_device(device, devices)
+            if found is not None and found.same(self._reads):
+                raise SinkError(both(found))
             return self._try(_system_name(found, device), fps, found, notify)
         if platform.system() != "Linux":
+            if self._reads is not None and self._reads.output:
+                raise SinkError(both(self._reads))
             return self._try(None, fps, None, notify)
         # We name the device ourselves: left alone, the library gives up its whole search at the
         # first device of any kind that this user may not open.
         trouble: SinkError | None = None
-        outputs = virtual_outputs(devices)
-        # A device that every program lists comes before one that Chrome and Zoom leave out.
-        for loopback in sorted(outputs, key=lambda output: not output.exclusive):
+        for loopback in virtual_outputs(devices):
+            if loopback.same(self._reads):
+                trouble = trouble or SinkError(both(loopback))
+                continue
             try:
                 return self._try(loopback.path, fps, loopback, notify)
             except SinkError as error:
@@ -245,6 +253,19 @@ def explain(reason: str, device: str | None) -> str:
     return f"{_capital(target)} cannot be opened: {' '.join(reason.split()).rstrip('.')}."
 
 
+def both(device: VideoDevice) -> str:
+    """The sentence for a device that is to be camera and output at once.
+
+    Args:
+        device: the virtual camera.
+    """
+    return (
+        f"{device.label} is the camera of this run and cannot be its output too; choose another "
+        "virtual camera with --output (`avatarify-like setup-camera` makes one), or another camera "
+        "with --camera."
+    )
+
+
 def nothing_found(reasons: list[str]) -> str:
     """The sentence for a computer on which no backend found a camera.
 
@@ -289,10 +310,7 @@ def _identity(node: str | None) -> tuple[int, int] | None:
 
 
 def _find() -> Found:
-    outputs = sorted(
-        virtual_outputs(list_devices()),
-        key=lambda device: (not device.readable, not device.exclusive),
-    )
+    outputs = virtual_outputs(list_devices())
     if outputs:
         why = "every program lists it" if outputs[0].exclusive else "but Chrome and Zoom miss it"
         return Found(True, why, outputs[0].label)
@@ -302,7 +320,9 @@ def _find() -> Found:
 
 
 def _open(request: SinkRequest) -> VirtualCameraSink:
-    return VirtualCameraSink(request.size, request.fps, request.device, request.notify)
+    return VirtualCameraSink(
+        request.size, request.fps, request.device, request.notify, request.reads
+    )
 
 
 KIND = SinkKind("pyvirtualcam", _find, _open)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from models.animator import Motion
+from models.errors import UserError
 from models.keypoints import Keypoints
-from models.types import Face
+from models.types import Avatar, Face, Image
 from realtime.animation.animation import Animation
 from realtime.animation.calibration import Calibration, CalibrationState
 from realtime.animation.presence import Presence
@@ -305,3 +306,34 @@ def test_a_face_counts_as_found_while_the_next_frame_is_looked_at() -> None:
     run = Run(look)
     run.steps(7)
     assert told == [False, True, True, True, True, True, False]
+
+
+class Person(FakeAnimator):
+    """A backend that knows the person: the whole picture, as opaque as it is bright."""
+
+    broken = False
+
+    def render_person(self, avatar: Avatar, pose: Keypoints) -> tuple[Image, Image]:
+        image = self.render(avatar, pose)
+        person = np.dstack([image, image[..., 0]])
+        return image, person[..., : 3 if self.broken else 4]
+
+
+def test_every_frame_carries_the_person_who_is_asked_for() -> None:
+    run = Run(moving)
+    run.animator = Person()
+    run.animation = Animation(run.animator, run.tracker, avatar(), cut_out=True)
+    frames = [run.animation.still(), *run.steps(60)]
+    assert frames[-1].live
+    for frame in frames:
+        assert frame.person is not None and frame.person.shape == (*frame.image.shape[:2], 4)
+    run.animator.broken = True
+    faults = run.animation.faults
+    (frame,) = run.steps(1)
+    assert frame.person is not None and run.animation.faults == faults + 1, "the last one stays"
+
+
+def test_a_backend_without_a_person_is_refused() -> None:
+    with pytest.raises(UserError, match="--background"):
+        Animation(FakeAnimator(), FakeTracker([None]), avatar(), cut_out=True)
+    assert Run([None]).steps(1)[0].person is None

@@ -551,3 +551,121 @@ def test_unknown_names_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None
         cameras.open_camera("nowhere.mp4")
     with pytest.raises(UserError, match="987"):
         cameras.open_camera("987")
+
+
+# --- size and rate of a webcam -------------------------------------------------------------------
+
+
+class Choosy:
+    """A capture that has some sizes only, and keeps the last one when asked for another.
+
+    Given `snaps`, it takes the nearest by itself, as V4L2's drivers for USB do.
+    """
+
+    def __init__(self, *sizes: tuple[int, int], fps: float = 30, snaps: bool = False) -> None:
+        self.sizes, self.most, self.snaps = sizes, fps, snaps
+        self.values: dict[int, float] = {
+            cv2.CAP_PROP_FRAME_WIDTH: sizes[0][0],
+            cv2.CAP_PROP_FRAME_HEIGHT: sizes[0][1],
+            cv2.CAP_PROP_FPS: fps,
+        }
+        self._wide = 0.0
+
+    def set(self, what: int, value: float) -> bool:
+        if what == cv2.CAP_PROP_FRAME_WIDTH:
+            self._wide = value
+        elif what == cv2.CAP_PROP_FRAME_HEIGHT:
+            self._resize((int(self._wide), int(value)))
+        elif what == cv2.CAP_PROP_FPS:
+            self.values[what] = min(value, self.most)
+        else:
+            self.values[what] = value
+        return True
+
+    def _resize(self, size: tuple[int, int]) -> None:
+        if self.snaps:
+            size = min(self.sizes, key=lambda one: abs(one[0] - size[0]) + abs(one[1] - size[1]))
+        if size in self.sizes:
+            self.values[cv2.CAP_PROP_FRAME_WIDTH] = size[0]
+            self.values[cv2.CAP_PROP_FRAME_HEIGHT] = size[1]
+
+    def get(self, what: int) -> float:
+        return self.values.get(what, 0.0)
+
+    def isOpened(self) -> bool:  # noqa: N802
+        return True
+
+    def grab(self) -> bool:
+        time.sleep(0.01)
+        return True
+
+    def retrieve(self) -> tuple[bool, Image]:
+        return True, picture(99)
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("snaps", [False, True])
+@pytest.mark.parametrize(
+    ("wish", "given"),
+    [
+        ((800, 600), (800, 600)),
+        ((1000, 700), (800, 600)),
+        ((1200, 800), (1280, 720)),
+        ((4000, 3000), (1280, 720)),
+        ((40, 40), (640, 480)),
+    ],
+)
+def test_the_nearest_size_is_taken_and_told(
+    nothing_chosen: None,
+    monkeypatch: pytest.MonkeyPatch,
+    snaps: bool,
+    wish: tuple[int, int],
+    given: tuple[int, int],
+) -> None:
+    capture = Choosy((640, 480), (800, 600), (1280, 720), snaps=snaps)
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: capture)
+    monkeypatch.setattr(cameras, "list_devices", lambda: [FRONT])
+    monkeypatch.setattr(chosen, "list_devices", lambda: [FRONT])
+    told: list[str] = []
+    asked = chosen.Wish(wish, 60)
+    camera = chosen.ChosenCamera("0", size=wish, fps=60, wish=asked, notify=told.append)
+    for _ in range(2):
+        with camera() as webcam:
+            assert isinstance(webcam, Webcam) and (webcam.size, webcam.fps) == (given, 30)
+    size, (line,) = f"{given[0]}x{given[1]}", told
+    assert line.endswith(f"gives not 60 but 30 frames per second at {size}.")
+    assert (f"no pictures of {wish[0]}x{wish[1]} but of {size}" in line) == (wish != given)
+
+
+def test_nothing_is_told_where_nothing_was_asked_for(
+    nothing_chosen: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", lambda *_: Choosy((1280, 720), fps=15))
+    monkeypatch.setattr(cameras, "list_devices", lambda: [FRONT])
+    told: list[str] = []
+    with chosen.ChosenCamera("0", size=(640, 480), fps=30, notify=told.append)() as camera:
+        assert isinstance(camera, Webcam) and camera.size == (1280, 720)
+    asked = chosen.Wish(None, 15)
+    with chosen.ChosenCamera("demo", wish=asked, notify=told.append)():
+        pass
+    (line,) = told
+    assert line.startswith("--camera-fps is for webcams; demo ")
+
+
+def test_a_virtual_camera_that_nobody_writes_to_is_called_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    node = tmp_path / "video9"
+    node.touch()
+    device = discovery.VideoDevice(9, "EOS 80D", str(node), virtual=True)
+    with pytest.raises(UserError, match="virtual camera, and no program writes to it now"):
+        open_webcam(device, (640, 480), 30)
+
+
+def test_only_a_choice_that_names_a_device_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cameras, "list_devices", lambda: [FRONT, DESK])
+    assert cameras.chosen_device("desk") == DESK
+    for choice in ("auto", "demo", "clip.mp4", "rtsp://0/desk", "http://desk"):
+        assert cameras.chosen_device(choice) is None

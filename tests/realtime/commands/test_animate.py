@@ -16,8 +16,11 @@ from rich.console import Console
 from models.errors import UserError
 from models.face.face_file import write_face
 from models.types import Image
+from realtime.canvas.background import GREEN
+from realtime.commands import animate as job
 from realtime.commands.animate import animate_clip
 from realtime.commands.options import AnimateChoices
+from scripts.rigs.fakes import FakeAnimator
 from tests.placed_face import drawing, placed
 
 RATE = 16000
@@ -107,6 +110,39 @@ def test_a_canvas_can_be_chosen(tmp_path: Path, photo: Path, astronaut: Image) -
     with av.open(str(output)) as result:
         video = result.streams.video[0]
         assert (video.width, video.height) == (640, 360)
+
+
+def test_the_person_is_put_before_another_background(
+    tmp_path: Path, photo: Path, astronaut: Image
+) -> None:
+    driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=3)
+    output = tmp_path / "out.mp4"
+    report, _ = run(photo, driver, output, background="green", badge=False, size="640x360")
+    assert report.faults == 0
+    with av.open(str(output)) as result:
+        for frame in result.decode(video=0):
+            picture = frame.to_ndarray(format="rgb24").astype(int)
+            assert np.abs(picture[:, :150] - GREEN).max() < 12, "the canvas around the picture"
+            assert np.abs(picture[:20, 180:220] - GREEN).mean() < 20, "the flag behind her"
+            assert np.abs(picture[90:140, 290:340] - GREEN).mean() > 60, "her face"
+
+
+def test_a_backend_that_knows_no_person_says_so(
+    tmp_path: Path, photo: Path, astronaut: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=3)
+    monkeypatch.setattr(job, "create_animator", lambda name: FakeAnimator())
+    with pytest.raises(UserError, match="does not tell the person .* leave out --background"):
+        run(photo, driver, tmp_path / "out.mp4", background="blur")
+
+
+def test_a_clip_that_lies_on_its_side_is_turned(
+    tmp_path: Path, photo: Path, astronaut: Image
+) -> None:
+    sideways = np.ascontiguousarray(np.rot90(astronaut[:400, 60:404]))
+    driver = write_driver(tmp_path / "driver.mp4", sideways, frames=2)
+    report, _ = run(photo, driver, tmp_path / "out.mp4", rotate="90")
+    assert (report.frames, report.without_face) == (2, 0)
 
 
 def test_a_drawing_moves_by_the_points_beside_it(tmp_path: Path, astronaut: Image) -> None:

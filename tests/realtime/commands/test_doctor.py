@@ -155,3 +155,12 @@ def test_the_packages_are_those_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     needed = {re.split(r"[^\w-]", line)[0] for line in project["dependencies"]}
     assert set(PACKAGES) == needed
+
+
+def test_a_camera_without_colours_is_listed_last_and_called_that() -> None:
+    infrared = VideoDevice(0, "Integrated Camera", "/dev/video0", format="640x360 GREY", grey=True)
+    colour = replace(WEBCAM, index=2, path="/dev/video2")
+    report = assess([infrared, colour], ("CPUExecutionProvider",), (FACE,), UBUNTU)
+    assert report.camera == "Integrated Camera [HD] (/dev/video2)"
+    text = page((infrared, colour), width=200)
+    assert "640x360 GREY, without colours" in text and text.count("without colours") == 1

@@ -72,6 +72,7 @@ def test_every_field_is_an_option(kind: type) -> None:
 def test_every_word_reaches_its_field() -> None:
     words = (
         "--source a.jpg --camera 2 --output none --record b.mp4 --size 640x360 --fps 25 "
+        "--rotate 90 --camera-size 800x600 --camera-fps 15 --background green --delay 100 "
         "--overwrite --backend x:y --motion absolute --no-adapt-scale --no-mirror --no-badge "
         "--fit cover --face 2 --panel off --panel-host a.example --panel-host b:9 --tls-cert c.pem "
         "--tls-key d.pem --seconds 3 --sign-key e.pem --sign-cert f.pem"
@@ -80,6 +81,11 @@ def test_every_word_reaches_its_field() -> None:
     assert choices == RunChoices(
         source=Path("a.jpg"),
         camera="2",
+        rotate="90",
+        camera_size="800x600",
+        camera_fps=15,
+        background="green",
+        delay=100,
         output="none",
         record=Path("b.mp4"),
         overwrite=True,
@@ -110,6 +116,11 @@ def test_what_makes_no_sense_is_refused_before_anything_is_loaded() -> None:
         (RunChoices, {"size": "7x7"}),
         (RunChoices, {"fps": float("nan")}),
         (RunChoices, {"seconds": float("nan")}),
+        (RunChoices, {"rotate": "45"}),
+        (RunChoices, {"camera_size": "large"}),
+        (RunChoices, {"camera_fps": float("nan")}),
+        (RunChoices, {"delay": float("nan")}),
+        (AnimateChoices, {**clip, "rotate": "left"}),
         (AnimateChoices, {**clip, "size": "7x7"}),
         (AnimateChoices, {**clip, "best_frame": "first"}),
     ]

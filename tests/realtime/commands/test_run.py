@@ -75,6 +75,36 @@ def test_outputs_that_are_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert names(RunChoices(output="5", record=record), []) == ["5", str(record)]
 
 
+def test_an_output_knows_which_device_is_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[SinkRequest] = []
+
+    def open_fake(request: SinkRequest) -> FakeSink:
+        asked.append(request)
+        return FakeSink("fake")
+
+    outputs(monkeypatch, open_fake)
+    for camera in ("/dev/video987", "demo", "browser", "rtsp://h/x"):
+        names(RunChoices(camera=camera, output="/dev/video987"), [])
+    assert [request.reads and request.reads.path for request in asked] == [
+        "/dev/video987",
+        None,
+        None,
+        None,
+    ]
+
+
+def test_what_is_asked_of_a_camera_reaches_it(tmp_path: Path) -> None:
+    choices = RunChoices(camera="demo", rotate="90", camera_size="200x100", camera_fps=7)
+    told: list[str] = []
+    open_camera, feed = live._camera(choices, True, told.append)
+    with open_camera() as camera:
+        assert camera.read().image.shape == (100, 100, 3), "the demo is square, and made to fit"
+        assert "turned by 90 degrees" in camera.name
+    assert feed is None and len(told) == 1 and "--camera-fps is for webcams" in told[0]
+    _, feed = live._camera(RunChoices(camera="browser", rotate="180"), False, told.append)
+    assert feed is not None
+
+
 @pytest.mark.parametrize("role", ["source", "camera"])
 def test_a_recording_over_its_own_input_is_refused(role: str, tmp_path: Path) -> None:
     used = tmp_path / "used.mp4"

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
+from realtime.commands.options import RunChoices
 from realtime.frames import CameraFrame
 from realtime.pipeline.alerts import Alerts, PictureAlerts, StageAlerts
 
@@ -44,6 +47,7 @@ def test_a_good_camera_is_not_talked_about() -> None:
         (lambda: noise(10), 30, False, "dark"),
         (noise(), 30, True, "not changed"),
         (noise, 5, True, "only 5 frames"),
+        (noise, 10, True, "only 10 frames"),
     ],
 )
 def test_one_line_when_it_begins_and_one_when_it_ends(
@@ -56,6 +60,17 @@ def test_one_line_when_it_begins_and_one_when_it_ends(
     assert word in line
     (line,) = show.frames(noise, 5)
     assert "again" in line or "enough" in line or "fast" in line
+
+
+def test_a_slow_camera_is_told_with_options_that_exist() -> None:
+    fields = {f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(RunChoices)}
+    for height, size in ((720, "640x480"), (480, "1280x720")):
+        (line,) = Show().frames(
+            lambda high=height: RNG.integers(50, 90, (high, 640, 3), "u1"), 9, 7.5
+        )
+        assert f"--camera-size {size} --camera-fps 30" in line
+        assert set(re.findall("--[a-z-]+", line)) <= fields
+    assert Show().frames(noise, 20, 15) == [], "what many webcams give in a room"
 
 
 def test_what_comes_and_goes_is_not_told_each_time() -> None:

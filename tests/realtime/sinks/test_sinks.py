@@ -167,7 +167,7 @@ def test_auto_without_any_virtual_camera_says_how_to_get_one(
 def test_auto_takes_the_first_that_opens(
     fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    has_devices(monkeypatch, loopback("/dev/video987", "taken"), loopback("/dev/video988"))
+    has_devices(monkeypatch, loopback("/dev/video987"), loopback("/dev/video988"))
     fake.refuses = {"/dev/video987": "Device /dev/video987 is already in use."}
     with open_output("auto", SIZE, 30) as sink:
         assert sink.name == "AI avatar (/dev/video988)"
@@ -175,6 +175,39 @@ def test_auto_takes_the_first_that_opens(
     fake.refuses["/dev/video988"] = "?"
     with pytest.raises(SinkError, match="/dev/video987 is taken by another program"):
         open_output("auto", SIZE, 30)
+
+
+def test_auto_writes_to_the_device_that_was_made_for_it(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may be a DSLR's, whatever its number."""
+    dslr = loopback("/dev/video987", "EOS 80D")
+    has_devices(monkeypatch, dslr, replace(loopback("/dev/video988"), exclusive=False))
+    with open_output("auto", SIZE, 30) as sink:
+        assert sink.name == "AI avatar (/dev/video988)"
+    assert virtual_camera.KIND.find().where == "AI avatar (/dev/video988)"
+    has_devices(monkeypatch, dslr)
+    with open_output("auto", SIZE, 30) as sink:
+        assert sink.name == "EOS 80D (/dev/video987)", "better than none"
+
+
+def test_the_device_that_is_the_camera_is_not_written_to(
+    fake: type[FakeCamera], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = loopback("/dev/video987"), loopback("/dev/video988", "EOS 80D")
+    has_devices(monkeypatch, own, other)
+    with SinkChoice("auto", SIZE, 30, reads=own)() as sink:
+        assert sink.name == "EOS 80D (/dev/video988)"
+    has_devices(monkeypatch, own)
+    for choice in ("auto", "/dev/video987", "AI avatar"):
+        with pytest.raises(SinkError, match="is the camera of this run and cannot be its output"):
+            SinkChoice(choice, SIZE, 30, reads=VideoDevice(-1, "x", "/dev/video987"))()
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    obs = VideoDevice(1, "OBS Virtual Camera", virtual=True, output=True)
+    with pytest.raises(SinkError, match=r"OBS Virtual Camera \(1\) is the camera of this run"):
+        SinkChoice("auto", SIZE, 30, reads=obs)()
+    with SinkChoice("auto", SIZE, 30, reads=VideoDevice(0, "FaceTime"))():
+        pass
 
 
 @pytest.mark.parametrize("choice", ["/dev/video987", "9", "ai avatar", "avatar"])

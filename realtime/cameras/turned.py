@@ -1,0 +1,88 @@
+"""Pictures of a camera or a clip that is mounted askew, turned before anybody looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from models.types import Image
+from realtime.cameras.base import Camera
+from realtime.cameras.clip import ClipReader
+from realtime.closing import Closing
+from realtime.frames import CameraFrame
+
+_CODES = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+"""OpenCV's names for turning clockwise by so many degrees."""
+
+
+def turn(image: Image, degrees: int) -> Image:
+    """The picture turned clockwise.
+
+    Args:
+        image: (H, W, 3).
+        degrees: 0, 90, 180 or 270.
+    """
+    code = _CODES.get(degrees)
+    return image if code is None else np.asarray(cv2.rotate(image, code), np.uint8)
+
+
+class TurnedCamera(Closing):
+    """A camera whose pictures are turned.
+
+    Attributes:
+        name: for the status line.
+    """
+
+    def __init__(self, camera: Camera, degrees: int) -> None:
+        """Turn the pictures of `camera` clockwise; it belongs to this object now."""
+        self._camera = camera
+        self._degrees = degrees
+        self.name = f"{camera.name}, turned by {degrees} degrees"
+
+    def read(self) -> CameraFrame:
+        """The newest frame, turned.
+
+        Raises:
+            CameraLost: as the camera.
+        """
+        frame = self._camera.read()
+        return replace(frame, image=turn(frame.image, self._degrees))
+
+    def close(self) -> None:
+        """Close the camera."""
+        self._camera.close()
+
+
+class TurnedClip:
+    """A driving clip whose pictures are turned.
+
+    Attributes:
+        fps: mean frames per second.
+        frame_count: as the file tells it, or None.
+    """
+
+    def __init__(self, clip: ClipReader, degrees: int) -> None:
+        """Turn the pictures of `clip` clockwise."""
+        self._clip = clip
+        self._degrees = degrees
+        self.fps = clip.fps
+        self.frame_count = clip.frame_count
+
+    def frames(self) -> Iterator[tuple[Image, float]]:
+        """As the clip's, turned."""
+        for image, moment in self._clip.frames():
+            yield turn(image, self._degrees), moment
+
+
+def turned(open_camera: Callable[[], Camera], degrees: int) -> Callable[[], Camera]:
+    """What opens the same camera with its pictures turned clockwise by 0, 90, 180 or 270 degrees.
+
+    Raises:
+        UserError: when it is called, as `open_camera`.
+    """
+    if degrees == 0:
+        return open_camera
+    return lambda: TurnedCamera(open_camera(), degrees)
