@@ -179,7 +179,7 @@ class _False:
 
 # The worst of two rendered heads that turn by up to 30 degrees, nod by up to 20, or blink.
 _LIFTED = _False(0.028, 0.057, 0.011)  # the mouth's corners
-_WIDENED, _NARROWED = _False(0.06, 0.02), _False(0.03, 0.045)  # these, one by one and together
+_WIDENED, _NARROWED = _False(0.09, 0.02), _False(0.03, 0.045)  # these, one by one and together
 _BROW, _FROWN = _False(0.012, 0.036, 0.012), _False(0.034, 0.043)  # the brows likewise
 _LID, _WING = _False(0.017, 0.016, 0.010), _False(0.017, 0.031, 0.015)  # the nose's wings
 _LIP = _False(0.033, 0.059)  # the lower lip
