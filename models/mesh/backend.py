@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from models.animator import MotionSettings, Slider
-from models.face.topology import IRISES, LIDS, LIPS
+from models.face.topology import EYES, IRISES, LIDS, LIPS
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
-from models.mesh import eyes, folds, mouth
+from models.mesh import covered, eyes, folds, mouth
 from models.mesh.eye_network import eye_sources, open_eye_network
 from models.mesh.eye_region import EyeSource
 from models.mesh.motion import Strengths, absolute_motion, relative_motion, strengthen
@@ -45,6 +45,7 @@ class MeshAvatar(Avatar):
         person: the person cut out of the background, as a mesh.
         eyes: what is drawn of each eye.
         mouth: what is drawn of the mouth.
+        covered: something lies over the mouth, which is not drawn then.
         folds: of the skin.
         known: what the eye network knows of the photo; None without the network.
         gain: by how much it moves more than what was read of the driver.
@@ -55,6 +56,7 @@ class MeshAvatar(Avatar):
     person: Person
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
+    covered: bool
     known: tuple[EyeSource, ...] | None
     folds: folds.Folds
     gain: TrackerGain = TrackerGain()
@@ -97,6 +99,7 @@ class MeshAnimator(KeypointAnimator):
         landmarks = photo.face.landmarks * np.append(ratio, ratio.mean()).astype(np.float32)
         crop = Crop.around(Face(landmarks, None, 1.0))
         person = Person.of(still, landmarks)
+        hidden = covered.is_covered(still, landmarks)
         avatar = MeshAvatar(
             name=photo.name,
             still=still,
@@ -107,8 +110,10 @@ class MeshAnimator(KeypointAnimator):
             person=person,
             folds=folds.paint(person.face, landmarks - person.corner),
             eyes=eyes.cut_eyes(still, landmarks),
-            mouth=mouth.build(still, landmarks),
+            mouth=mouth.build(still, landmarks, teeth=not hidden),
+            covered=hidden,
             known=eye_sources(still, landmarks) if self._eye_network else None,
+            notes=_notes(hidden, landmarks),
         )
         return replace(avatar, gain=self._look(avatar))
 
@@ -175,14 +180,28 @@ class MeshAnimator(KeypointAnimator):
         """The picture, and the seconds of its parts; changes nothing of the animator."""
         target = _from_crop(values, avatar.crop)
         head = fit_head(avatar.landmarks, target)
+        target = eyes.held_shut(avatar.landmarks, target, head)
+        if avatar.covered:
+            target = covered.held(avatar.landmarks, target, head)
         motion = folds.Motion.of(avatar.landmarks, target, head)
+        if avatar.covered:
+            # No folds of a smile on what covers it.
+            motion = replace(
+                motion,
+                lifted=(0.0, 0.0),
+                widened=(0.0, 0.0),
+                narrowed=0.0,
+                nose=(0.0, 0.0),
+                lip=0.0,
+            )
         face = avatar.folds.light(avatar.person.face, motion)
         out = avatar.person.warp(head, target, face)
         flat = np.ascontiguousarray(target[:, :2])
         for eye in avatar.eyes:
             eyes.draw_eye(out, eye, flat)
             eyes.draw_lid(out, eye, flat)
-        mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
+        if not avatar.covered:
+            mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
         stages: dict[str, float] = {}
         if self._eye_network and avatar.known:
             stages["eye network"] = self._eye_network.refine(out, avatar.known, target)
@@ -192,6 +211,18 @@ class MeshAnimator(KeypointAnimator):
         """As `render` without drawn eyes and mouth: what evaluation compares with."""
         target = _from_crop(pose.values, avatar.crop)
         return avatar.person.warp(fit_head(avatar.landmarks, target), target)
+
+
+def _notes(hidden: bool, landmarks: Floats) -> tuple[str, ...]:
+    """What a user should know about a photo; hidden: something covers the mouth."""
+    notes = []
+    if hidden:
+        notes.append("the mouth in this photo is covered: it will not open.")
+    shut = sum(eyes.is_shut(landmarks, eye) for eye in EYES)
+    if shut:
+        which = "an eye in this photo is" if shut == 1 else "the eyes in this photo are"
+        notes.append(f"{which} closed and will stay so; choose a photo with open eyes.")
+    return tuple(notes)
 
 
 def _to_crop(points: Floats, crop: Crop) -> Floats:

@@ -13,6 +13,7 @@ import numpy as np
 from models.face.topology import EYES, Eye
 from models.mesh.eyeball import Eyeball
 from models.mesh.paint import blend, box, fill, similarity, smooth_line, soft
+from models.mesh.pose import Similarity
 from models.types import Floats, Image
 
 _STIRRED = (0.0006, 0.03)
@@ -22,6 +23,11 @@ from the second on the drawn one. The first is far less than landmarks tremble."
 _TALLEST = 0.6
 """Share of its height by which an eye grows at most when its lids part: without, an eye widened in
 surprise is white all around its iris; more would stretch the iris visibly."""
+
+
+_SHUT = 0.1
+"""Eye widths between the lids below which an eye is closed: rendered shut eyes are read as up to
+0.1, narrow and smiling open ones as 0.2."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +70,7 @@ def cut_eyes(photo: Image, landmarks: Floats) -> list[EyeLayer]:
     for eye in EYES:
         outline = landmarks[eye.opening, :2]
         width = float(np.linalg.norm(landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2]))
-        gap = _gap(landmarks, eye)
-        if width < 4 or gap < 0.1 * width:
+        if width < 4 or is_shut(landmarks, eye):
             continue
         left, top, right, bottom = box(outline, 0.6 * width, photo)
         picture = np.ascontiguousarray(photo[top:bottom, left:right])
@@ -86,10 +91,38 @@ def cut_eyes(photo: Image, landmarks: Floats) -> list[EyeLayer]:
                 landmarks[eye.upper, :2],
                 landmarks[eye.lower, :2],
                 landmarks[eye.iris[0], :2],
-                gap,
+                _gap(landmarks, eye),
             )
         )
     return layers
+
+
+def is_shut(landmarks: Floats, eye: Eye) -> bool:
+    """Whether an eye is closed, by (478, 3) landmarks."""
+    across = landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2]
+    return _gap(landmarks, eye) < _SHUT * float(np.linalg.norm(across))
+
+
+def held_shut(source: Floats, target: Floats, head: Similarity) -> Floats:
+    """Landmarks (478, 3) of a frame in which eyes that the photo shows closed stay so.
+
+    There is nothing to see behind their lids, and lashes that part would be torn.
+
+    Args:
+        source: (478, 3) the photo's landmarks.
+        target: (478, 3) those of the frame.
+        head: the skull's motion from source to target.
+    """
+    shut = [eye for eye in EYES if is_shut(source, eye)]
+    if not shut:
+        return target
+    held = target.copy()
+    for eye in shut:
+        still = np.concatenate([eye.opening, eye.iris])
+        held[still] = head(source[still])
+        # The skin around goes half of the way, so that brows may move.
+        held[eye.lid] = (held[eye.lid] + head(source[eye.lid])) / 2
+    return held
 
 
 def _gap(landmarks: Floats, eye: Eye) -> float:
