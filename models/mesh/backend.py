@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from models.animator import MotionSettings, Slider
-from models.face.topology import EYES, IRISES, LIDS, LIPS
+from models.face.topology import EYES, IRISES, LIDS, LIPS, Eye
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
 from models.mesh import covered, eyes, folds, mouth
@@ -48,6 +48,7 @@ class MeshAvatar(Avatar):
         covered: something lies over the mouth, which is not drawn then.
         folds: of the skin.
         known: what the eye network knows of the photo; None without the network.
+        still_eyes: closed or hidden ones, which stay as they are.
         gain: by how much it moves more than what was read of the driver.
     """
 
@@ -59,6 +60,7 @@ class MeshAvatar(Avatar):
     covered: bool
     known: tuple[EyeSource, ...] | None
     folds: folds.Folds
+    still_eyes: tuple[Eye, ...]
     gain: TrackerGain = TrackerGain()
 
 
@@ -100,6 +102,10 @@ class MeshAnimator(KeypointAnimator):
         crop = Crop.around(Face(landmarks, None, 1.0))
         person = Person.of(still, landmarks)
         hidden = covered.is_covered(still, landmarks)
+        shut = tuple(eye for eye in EYES if eyes.is_shut(landmarks, eye))
+        behind = tuple(
+            eye for eye in EYES if eye not in shut and eyes.is_hidden(still, landmarks, eye)
+        )
         avatar = MeshAvatar(
             name=photo.name,
             still=still,
@@ -113,7 +119,8 @@ class MeshAnimator(KeypointAnimator):
             mouth=mouth.build(still, landmarks, teeth=not hidden),
             covered=hidden,
             known=eye_sources(still, landmarks) if self._eye_network else None,
-            notes=_notes(hidden, landmarks),
+            still_eyes=shut + behind,
+            notes=_notes(hidden, len(shut), len(behind)),
         )
         return replace(avatar, gain=self._look(avatar))
 
@@ -180,7 +187,7 @@ class MeshAnimator(KeypointAnimator):
         """The picture, and the seconds of its parts; changes nothing of the animator."""
         target = _from_crop(values, avatar.crop)
         head = fit_head(avatar.landmarks, target)
-        target = eyes.held_shut(avatar.landmarks, target, head)
+        target = eyes.held(avatar.landmarks, target, head, avatar.still_eyes)
         if avatar.covered:
             target = covered.held(avatar.landmarks, target, head)
         motion = folds.Motion.of(avatar.landmarks, target, head)
@@ -213,15 +220,23 @@ class MeshAnimator(KeypointAnimator):
         return avatar.person.warp(fit_head(avatar.landmarks, target), target)
 
 
-def _notes(hidden: bool, landmarks: Floats) -> tuple[str, ...]:
-    """What a user should know about a photo; hidden: something covers the mouth."""
+def _notes(covered: bool, shut: int, hidden: int) -> tuple[str, ...]:
+    """What a user should know about a photo.
+
+    Args:
+        covered: something lies over the mouth.
+        shut: how many eyes are closed.
+        hidden: how many are behind dark glass or hair.
+    """
     notes = []
-    if hidden:
+    if covered:
         notes.append("the mouth in this photo is covered: it will not open.")
-    shut = sum(eyes.is_shut(landmarks, eye) for eye in EYES)
     if shut:
         which = "an eye in this photo is" if shut == 1 else "the eyes in this photo are"
         notes.append(f"{which} closed and will stay so; choose a photo with open eyes.")
+    if hidden:
+        which = "an eye in this photo is" if hidden == 1 else "the eyes in this photo are"
+        notes.append(f"{which} hidden by dark glasses or hair and will not move.")
     return tuple(notes)
 
 
