@@ -148,3 +148,19 @@ def test_white_lashes_stay_white(awake: MeshAvatar) -> None:
     white = np.full_like(awake.still, 255)
     for layer in cut_eyes(white, awake.landmarks):
         assert layer.lash.max() <= 255
+
+
+def test_lids_of_large_drawn_eyes_are_of_skin(awake: MeshAvatar) -> None:
+    drawn = awake.still.copy()
+    for eye in EYES:
+        middle = awake.landmarks[eye.corners, :2].mean(0)
+        left, top = np.rint(middle).astype(int).tolist()
+        wide = float(np.linalg.norm(np.diff(awake.landmarks[eye.corners, :2], axis=0)))
+        cv2.circle(drawn, (left, top), round(0.9 * wide), (255, 255, 255), -1, cv2.LINE_AA)
+        cv2.circle(drawn, (left, top), round(0.2 * wide), (40, 110, 60), -1, cv2.LINE_AA)
+    x, y = awake.landmarks[[118, 347, 50, 280], :2].astype(int).T
+    skin = np.median(awake.still[y, x], axis=0)
+    for layer in cut_eyes(drawn, awake.landmarks):
+        u, v = np.rint(layer.corners.mean(0) - layer.origin).astype(int).tolist()
+        lid = layer.skin[v - 2 : v + 3, u - 2 : u + 3].mean((0, 1))
+        assert np.abs(lid - skin).max() < 0.5 * np.abs(255 - skin).max()
