@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -95,9 +95,11 @@ class Avatar:
         still: the photo at the size that `render` returns; what goes out when nothing else can.
         rest: the pose in which it is as in the photo; the backend's own and opaque to others.
         focus: (x, y) in pixels of `still`, the middle of the face: what a crop must not cut off.
+        notes: what its user should know about the photo, a sentence each.
     """
 
     name: str
     still: Image
     rest: Any
     focus: tuple[float, float]
+    notes: tuple[str, ...] = field(default=(), kw_only=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,13 @@ SIZE = (320, 180)
 
 
 class StillAnimator(FakeAnimator):
-    """Shows each photo's own colour, so that avatars can be told apart."""
+    """Shows each photo's own colour, so that avatars can be told apart.
+
+    Attributes:
+        notes: what is noted about the photo of a level.
+    """
+
+    notes: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +46,8 @@ class StillAnimator(FakeAnimator):
 
     def prepare(self, photo: Any, size: int) -> Any:
         assert self.gate.wait(20)
-        return avatar(int(photo.image.mean()))
+        level = int(photo.image.mean())
+        return replace(avatar(level), notes=self.notes.get(level, ()))
 
     def render(self, avatar: Any, pose: Any) -> Image:
         return avatar.still.copy()  # type: ignore[no-any-return]

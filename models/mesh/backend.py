@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from models.animator import MotionSettings, Slider
-from models.face.topology import IRISES, LIDS, LIPS
+from models.face.topology import EYES, IRISES, LIDS, LIPS, Eye
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
-from models.mesh import expression, eyes, folds, mouth
+from models.mesh import covered, expression, eyes, folds, mouth
 from models.mesh.cut_out import CutOut
 from models.mesh.eye_network import eye_sources, open_eye_network
 from models.mesh.eye_region import EyeSource
@@ -47,8 +47,10 @@ class MeshAvatar(Avatar):
         person: the person cut out of the background, as a mesh.
         eyes: what is drawn of each eye.
         mouth: what is drawn of the mouth.
+        covered: something lies over the mouth, which is not drawn then.
         folds: of the skin.
         known: what the eye network knows of the photo; None without the network.
+        still_eyes: closed or hidden ones, which stay as they are.
         gain: by how much it moves more than what was read of the driver.
     """
 
@@ -57,8 +59,10 @@ class MeshAvatar(Avatar):
     person: Person
     eyes: list[eyes.EyeLayer]
     mouth: mouth.Mouth
+    covered: bool
     known: tuple[EyeSource, ...] | None
     folds: folds.Folds
+    still_eyes: tuple[Eye, ...]
     gain: TrackerGain = TrackerGain()
 
     @cached_property
@@ -105,6 +109,11 @@ class MeshAnimator(KeypointAnimator):
         landmarks = photo.face.landmarks * np.append(ratio, ratio.mean()).astype(np.float32)
         crop = Crop.around(Face(landmarks, None, 1.0))
         person = Person.of(still, landmarks)
+        hidden = covered.is_covered(still, landmarks)
+        shut = tuple(eye for eye in EYES if eyes.is_shut(landmarks, eye))
+        behind = tuple(
+            eye for eye in EYES if eye not in shut and eyes.is_hidden(still, landmarks, eye)
+        )
         avatar = MeshAvatar(
             name=photo.name,
             still=still,
@@ -115,8 +124,11 @@ class MeshAnimator(KeypointAnimator):
             person=person,
             folds=folds.paint(person.face, landmarks - person.corner),
             eyes=eyes.cut_eyes(still, landmarks),
-            mouth=mouth.build(still, landmarks),
+            mouth=mouth.build(still, landmarks, teeth=not hidden),
+            covered=hidden,
             known=eye_sources(still, landmarks) if self._eye_network else None,
+            still_eyes=shut + behind,
+            notes=_notes(hidden, len(shut), len(behind)),
         )
         return replace(avatar, gain=self._look(avatar))
 
@@ -194,14 +206,28 @@ class MeshAnimator(KeypointAnimator):
         """
         target = _from_crop(values, avatar.crop)
         head = fit_head(avatar.landmarks, target)
+        target = eyes.held(avatar.landmarks, target, head, avatar.still_eyes)
+        if avatar.covered:
+            target = covered.held(avatar.landmarks, target, head)
         motion = folds.Motion.of(avatar.landmarks, target, head)
+        if avatar.covered:
+            # No folds of a smile on what covers it.
+            motion = replace(
+                motion,
+                lifted=(0.0, 0.0),
+                widened=(0.0, 0.0),
+                narrowed=0.0,
+                nose=(0.0, 0.0),
+                lip=0.0,
+            )
         face = avatar.folds.light(avatar.person.face, motion)
         out = avatar.person.warp(head, target, face, matte)
         flat = np.ascontiguousarray(target[:, :2])
         for eye in avatar.eyes:
             eyes.draw_eye(out, eye, flat)
             eyes.draw_lid(out, eye, flat)
-        mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
+        if not avatar.covered:
+            mouth.paint(out, avatar.mouth, avatar.landmarks, target, head)
         stages: dict[str, float] = {}
         if self._eye_network and avatar.known:
             stages["eye network"] = self._eye_network.refine(out, avatar.known, target)
@@ -211,6 +237,26 @@ class MeshAnimator(KeypointAnimator):
         """As `render` without drawn eyes and mouth: what evaluation compares with."""
         target = _from_crop(pose.values, avatar.crop)
         return avatar.person.warp(fit_head(avatar.landmarks, target), target)
+
+
+def _notes(covered: bool, shut: int, hidden: int) -> tuple[str, ...]:
+    """What a user should know about a photo.
+
+    Args:
+        covered: something lies over the mouth.
+        shut: how many eyes are closed.
+        hidden: how many are behind dark glass or hair.
+    """
+    notes = []
+    if covered:
+        notes.append("the mouth in this photo is covered: it will not open.")
+    if shut:
+        which = "an eye in this photo is" if shut == 1 else "the eyes in this photo are"
+        notes.append(f"{which} closed and will stay so; choose a photo with open eyes.")
+    if hidden:
+        which = "an eye in this photo is" if hidden == 1 else "the eyes in this photo are"
+        notes.append(f"{which} hidden by dark glasses or hair and will not move.")
+    return tuple(notes)
 
 
 def _to_crop(points: Floats, crop: Crop) -> Floats:

@@ -78,9 +78,9 @@ class EyeNetwork:
             ]
             planes = np.stack([region.planes for region in regions])
             answers: Floats = self._session.run({"planes": planes}, ["answer"])[0]
-            for region, gate, answer in zip(regions, gates, answers, strict=True):
+            for region, source, gate, answer in zip(regions, sources, gates, answers, strict=True):
                 if gate:
-                    refine_eye(out, region, answer)
+                    refine_eye(out, region, answer, source.skin)
         return time.perf_counter() - start
 
 

@@ -147,15 +147,17 @@ def region_colours(picture: Image, matrix: Floats, skin: Floats) -> Floats:
     return _in_skin(np.asarray(cut, np.uint8), skin)
 
 
-def refine_eye(out: Image, region: EyeRegion, answer: Floats) -> None:
+def refine_eye(out: Image, region: EyeRegion, answer: Floats, skin: Floats) -> None:
     """Change light and contrast of the picture in place by the network's answer.
 
-    The hue of every pixel stays its own or that of its surroundings, so a lid gets no tint.
+    The hue of every pixel stays its own or that of its surroundings and of the photo's skin around
+    the eye, so a lid gets no other tint.
 
     Args:
         out: (H, W, 3), the picture that `region` was cut from.
         region: the eye.
         answer: (2, S, S), -1..1: light and contrast.
+        skin: (3,) that around the eye in the photo.
     """
     rows, columns = np.flatnonzero(region.prior.any(1)), np.flatnonzero(region.prior.any(0))
     if not len(rows):
@@ -173,7 +175,11 @@ def refine_eye(out: Image, region: EyeRegion, answer: Floats) -> None:
     side = max(3, round((MEAN_SIDE / scale - 1) / 2) * 2 + 1)
     colours = part.astype(np.float32)
     mean = cv2.blur(colours, (side, side))
-    colours += (mean - colours) * (change[..., 1:] * np.float32(BLEND))
+    blend = change[..., 1:] * np.float32(BLEND)
+    colours += (mean - colours) * blend
+    # Such a mean of skin, lashes and what was white is grey, and closed lids are skin.
+    level = (colours / skin).mean(2, keepdims=True)
+    colours += (level * skin - colours) * np.clip(blend, 0, 1)
     light = change[..., :1]
     light *= np.where(light < 0, np.float32(DARKER), np.float32(BRIGHTER))
     part[:] = np.clip(np.rint(colours * np.exp(light)), 0, 255).astype(np.uint8)

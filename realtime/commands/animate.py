@@ -98,6 +98,8 @@ def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
     canvas = choices.canvas
     side = animator.best_size()
     avatar = animator.prepare(photo, side if canvas is None else min(side, canvas[1]))
+    for note in avatar.notes:
+        console.print(f"{avatar.name}: {note}", soft_wrap=True, markup=False, highlight=False)
     height, width = avatar.still.shape[:2]
     size = canvas or (width // 2 * 2, height // 2 * 2)
     file = _File(lambda: VideoWriter(part, size, clip.fps, audio_from=choices.driving))

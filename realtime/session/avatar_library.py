@@ -59,6 +59,11 @@ class ReadyAvatar:
     avatar: Avatar
     face: Face
 
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know about the photo, a line each."""
+        return [f"{self.avatar.name}: {note}" for note in self.avatar.notes]
+
 
 @dataclass(frozen=True)
 class AvatarEntry:

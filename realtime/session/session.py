@@ -169,6 +169,9 @@ class Session:
             self._actions[name] = (_switch, self._setting(name))
         parts.library.changed = self.touch
         self._apply()
+        assert current.ready is not None
+        for line in current.ready.notes:
+            self.hear(line)
 
     @property
     def commands(self) -> Sequence[str]:
@@ -328,6 +331,8 @@ class Session:
             self._current = entry
             self._apply()
             self._parts.pipeline.set_avatar(entry.ready.avatar)
+            for line in entry.ready.notes:
+                self.say(line)
             animation = self._parts.pipeline.animation
             if animation.search is not None:
                 animation.look_for(entry.ready.face)

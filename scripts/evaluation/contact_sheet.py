@@ -1,14 +1,20 @@
-"""Sheets to look at: one row a photo, one column a moment of the driving clip.
+"""Sheets to look at: one row a photo, one column a moment of a driving clip.
 
-The first row shows the driver, the first column the photos as they are.
+The first row shows the driver, the first column the photos as they are. Without other wishes the
+moments are the clip's most telling ones: at rest, mouth open, a smile, eyes closed and wide, head
+turned left and right.
 
-    python -m scripts.evaluation.contact_sheet --driving clip.mp4 --output sheet.png a.jpg b.jpg
+    python -m scripts.evaluation.contact_sheet --driving clip.mp4 --output sheet.png photos a.jpg
+
+Several clips give their columns side by side; a folder stands for the photos in it. A photo that
+cannot be used is told and left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -18,12 +24,13 @@ from models.animator import MotionSettings
 from models.backends import create_animator
 from models.errors import UserError
 from models.face.finder import FaceFinder
+from models.face.moment import Moment
 from models.face.tracker import FaceTracker
 from models.types import Crop, Image
 from realtime.cameras.clip import ClipReader
 from realtime.frames import AvatarFrame
 from realtime.pipeline.offline import animate
-from realtime.session.source import load_source
+from realtime.session.source import load_source, photo_paths
 
 
 class Keeper:
@@ -33,12 +40,12 @@ class Keeper:
         """Keep the frames numbered `wanted`, from 0 on."""
         self._wanted = wanted
         self._count = 0
-        self.frames: list[Image] = []
+        self.frames: dict[int, Image] = {}
 
     def write(self, frame: AvatarFrame, seconds: float) -> None:
         """Count a frame and keep it if it is wanted."""
         if self._count in self._wanted:
-            self.frames.append(frame.image)
+            self.frames[self._count] = frame.image
         self._count += 1
 
 
@@ -68,50 +75,101 @@ def tile(image: Image, side: int) -> Image:
     return out
 
 
+def telling_moments(clip: ClipReader) -> list[int]:
+    """The numbers of the frames that show most: at rest, mouth, smile, lids, both turns.
+
+    A frame that is the most in two ways comes once.
+
+    Raises:
+        UserError: no face is found in it.
+    """
+    tracker = FaceTracker()
+    found = [(i, tracker.track(image)) for i, (image, _) in enumerate(clip.frames())]
+    moments = {i: Moment.of(face) for i, face in found if face is not None}
+    if not moments:
+        raise UserError("No face was found in the driving clip; use another one.")
+
+    def first(key: Callable[[Moment], float]) -> int:
+        return min(moments, key=lambda number: key(moments[number]))
+
+    most = (
+        first(lambda moment: moment.badness),
+        first(lambda moment: -moment.mouth),
+        first(lambda moment: -moment.width),
+        first(lambda moment: moment.eyes),
+        first(lambda moment: -moment.eyes),
+        first(lambda moment: moment.yaw),
+        first(lambda moment: -moment.yaw),
+    )
+    return list(dict.fromkeys(most))
+
+
 def sheet(
-    sources: list[Path], driving: Path, moments: list[int], side: int, options: argparse.Namespace
+    sources: list[Path],
+    driving: list[tuple[Path, list[int]]],
+    side: int,
+    options: argparse.Namespace,
 ) -> Image:
-    """Animate every source by the clip and lay the results out.
+    """Animate every source by the clips and lay the results out.
 
     Args:
         sources: photos.
-        driving: the clip.
-        moments: numbers of the clip's frames to show.
+        driving: clips, each with the numbers of its frames to show, in that order.
         side: of a tile, in pixels.
         options: of the command line: backend, avatar_size, motion, best_frame and face.
 
     Raises:
-        UserError: a photo or the clip cannot be used.
+        UserError: a clip cannot be used.
     """
-    clip = ClipReader(driving)
-    tracker = FaceTracker()
-    driver = [tile(image, side) for i, (image, _) in enumerate(clip.frames()) if i in moments]
-    rows = [[np.full((side, side, 3), 255, np.uint8), *driver]]
+    finder = FaceFinder()
+    top = [np.full((side, side, 3), 255, np.uint8)]
+    for path, moments in driving:
+        frames = {i: image for i, (image, _) in enumerate(ClipReader(path).frames())}
+        top += [tile(frames[number], side) for number in moments]
+    rows = [top]
     for source in sources:
-        photo = load_source(source, FaceFinder(), None)
-        animator = create_animator(options.backend)
-        avatar = animator.prepare(photo, options.avatar_size)
+        try:
+            row = _row(source, driving, finder, options)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            continue
+        rows.append([tile(image, side) for image in row])
+    return np.ascontiguousarray(np.vstack([np.hstack(row) for row in rows]))
+
+
+def _row(
+    source: Path,
+    driving: list[tuple[Path, list[int]]],
+    finder: FaceFinder,
+    options: argparse.Namespace,
+) -> list[Image]:
+    """A photo as it is, and as it is animated at the clips' moments."""
+    photo = load_source(source, finder, None)
+    animator = create_animator(options.backend)
+    avatar = animator.prepare(photo, options.avatar_size)
+    for note in avatar.notes:
+        print(f"{source.name}: {note}")
+    row = [avatar.still]
+    for clip, moments in driving:
         keeper = Keeper(set(moments))
         report = animate(
             animator,
             avatar,
             photo.face,
-            clip,
-            tracker,
+            ClipReader(clip),
+            FaceTracker(),
             NoCanvas(),
             keeper,
             settings=MotionSettings(options.motion),
             reference=options.best_frame,
         )
-        print(f"{source.name}: {report}")
-        row = [avatar.still, *keeper.frames]
-        if options.face:
-            ratio = avatar.still.shape[1] / photo.image.shape[1]
-            found = Crop.around(photo.face)
-            crop = Crop(*avatar.focus, found.half * ratio)
-            row = [_around_face(image, crop) for image in row]
-        rows.append([tile(image, side) for image in row])
-    return np.ascontiguousarray(np.vstack([np.hstack(row) for row in rows]))
+        print(f"{source.name}, {clip.name}: {report}")
+        row += [keeper.frames[number] for number in moments]
+    if options.face:
+        ratio = avatar.still.shape[1] / photo.image.shape[1]
+        crop = Crop(*avatar.focus, Crop.around(photo.face).half * ratio)
+        row = [_around_face(image, crop) for image in row]
+    return row
 
 
 def _around_face(image: Image, crop: Crop) -> Image:
@@ -122,13 +180,23 @@ def _around_face(image: Image, crop: Crop) -> Image:
     return image[top:bottom, left:right]
 
 
+def _moments(clip: ClipReader, options: argparse.Namespace) -> list[int]:
+    """The frames to show of a clip, as the command line wants them."""
+    if options.at:
+        return sorted({int(number) for number in options.at.split(",")})
+    if options.columns is None:
+        return telling_moments(clip)
+    count = sum(1 for _ in clip.frames())
+    return sorted({int(number) for number in np.linspace(0, count - 1, options.columns).round()})
+
+
 def main() -> None:
     """Make one sheet."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("sources", nargs="+", type=Path, help="photos to animate")
-    parser.add_argument("--driving", required=True, type=Path, help="video with a face")
+    parser.add_argument("sources", nargs="+", type=Path, help="photos, or folders of them")
+    parser.add_argument("--driving", required=True, type=Path, nargs="+", help="videos with a face")
     parser.add_argument("--output", required=True, type=Path, help="PNG to write")
-    parser.add_argument("--columns", type=int, default=7, help="how many moments")
+    parser.add_argument("--columns", type=int, help="so many moments, evenly spaced")
     parser.add_argument("--at", help="the moments by number: 0,12,40")
     parser.add_argument("--side", type=int, default=256, help="side of a tile in pixels")
     parser.add_argument("--avatar-size", type=int, default=512, help="longer side in pixels")
@@ -138,13 +206,9 @@ def main() -> None:
     parser.add_argument("--backend", default="mesh")
     options = parser.parse_args()
     try:
-        count = sum(1 for _ in ClipReader(options.driving).frames())
-        if options.at:
-            moments = sorted({int(number) for number in options.at.split(",")})
-        else:
-            spaced = np.linspace(0, count - 1, options.columns).round()
-            moments = sorted({int(number) for number in spaced})
-        picture = sheet(options.sources, options.driving, moments, options.side, options)
+        driving = [(path, _moments(ClipReader(path), options)) for path in options.driving]
+        sources = [photo for source in options.sources for photo in photo_paths(source)]
+        picture = sheet(sources, driving, options.side, options)
     except UserError as error:
         sys.exit(str(error))
     options.output.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())

@@ -82,7 +82,9 @@ def refined(planes: Tensor, prior: Tensor, answer: Tensor) -> Tensor:
     mean = functional.avg_pool2d(drawn, MEAN_SIDE, 1, MEAN_SIDE // 2, count_include_pad=False)
     light, share = (answer[:, i : i + 1] * prior for i in range(2))
     light = light * torch.where(light < 0, DARKER, BRIGHTER)
-    mixed = drawn + (mean - drawn) * share * BLEND
+    blend = share * BLEND
+    mixed = drawn + (mean - drawn) * blend
+    mixed = mixed + (mixed.mean(1, keepdim=True) - mixed) * blend.clamp(0, 1)
     return mixed * torch.exp(light)
 
 

@@ -164,6 +164,22 @@ def test_both_eyes_look_alike_to_the_network(avatar: MeshAvatar, eye: Any) -> No
     assert np.abs(around - 0.5).max() < 0.2, "skin is grey"
 
 
+def test_what_is_softened_has_the_hue_of_the_skin() -> None:
+    skin = np.array([200, 140, 90], np.float32)
+    picture = np.full((eye_region.SIDE, eye_region.SIDE, 3), skin, np.uint8)
+    picture[28:36] = (120, 120, 130)  # what is left of a white, seen between lids
+    side = eye_region.SIDE
+    planes = np.zeros((eye_region.PLANES, side, side), np.float32)
+    prior, answer = np.ones((side, side), np.float32), np.zeros((2, side, side), np.float32)
+    region = eye_region.EyeRegion(np.eye(2, 3, dtype=np.float32), planes, prior)
+    answer[1] = 1
+    eye_region.refine_eye(picture, region, answer, skin)
+    red, _, blue = picture[32, 32].astype(float)
+    assert red / blue == pytest.approx(200 / 90, rel=0.3), "it was less than 1"
+    plain = picture[10, 32].astype(float)
+    assert np.abs(plain - skin).max() <= 1
+
+
 def test_a_region_at_the_border_of_the_picture(avatar: MeshAvatar) -> None:
     for shift in ((-300, 0), (0, 300), (-150, 0), (2000, 2000)):
         target = opened(closed(avatar.landmarks, 1.0), 0.4)

@@ -29,7 +29,7 @@ from scripts.rigs.fakes import (
     shows_camera,
 )
 from tests.placed_face import placed
-from tests.session_rig import SIZE, Finder, Rig, photo, three_avatars, wait
+from tests.session_rig import SIZE, Finder, Rig, StillAnimator, photo, three_avatars, wait
 
 EARLIER = """\
 # Written by avatarify-like when something is changed in its panel.
@@ -89,6 +89,21 @@ def test_avatars_are_chosen_by_id_number_and_in_turn(rig: Rig) -> None:
     wait(lambda: all(entry.state is AvatarState.READY for entry in rig.library.entries))
     rig.do("random")
     assert rig.level() != 60
+
+
+def test_what_is_noted_about_a_photo_is_told_when_it_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StillAnimator, "notes", {60: ("a note.",), 120: ("two", "three")})
+    photo(tmp_path, "one.png", 60)
+    photo(tmp_path, "two.png", 120)
+    rig = Rig(tmp_path)
+    assert rig.lines == ["fake: a note."]
+    rig.start()
+    rig.do("avatar", rig.id_of("two"))
+    wait(lambda: {"fake: two", "fake: three"} <= set(rig.lines))
+    rig.close()
+    assert {"fake: a note.", "fake: two"} <= {said["line"] for said in rig.session.state()["said"]}
 
 
 def test_the_old_avatar_stays_until_the_new_one_is_ready(rig: Rig) -> None:

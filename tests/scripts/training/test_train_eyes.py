@@ -136,7 +136,7 @@ def test_the_live_path_applies_an_answer_as_training_does(cut: Path) -> None:
     picture = np.ascontiguousarray(found.images[0, :3].transpose(1, 2, 0))
     before = picture.copy()
     region = eye_region.EyeRegion(np.eye(2, 3, dtype=np.float32), planes[0], prior[0, 0])
-    eye_region.refine_eye(picture, region, answer)
+    eye_region.refine_eye(picture, region, answer, skin)
     expected = np.clip(ours.transpose(1, 2, 0) * 2 * skin, 0, 255)
     clipped = cv2.dilate((planes[0, :3] >= 2).any(0).astype(np.uint8), np.ones((9, 9))) > 0
     assert np.abs(picture - expected)[~clipped].max() < 1.5
