@@ -124,6 +124,10 @@ def _bar(console: Console) -> Iterator[Progress]:
 
 def _summary(output: Path, report: ClipReport) -> str:
     text = f"{output}: {report.frames} frames, measured against frame {report.reference}"
+    if report.cuts:
+        text += f" (and anew after {report.cuts} cut{'s' if report.cuts > 1 else ''})"
+    if report.turned:
+        text += f", the clip turned by {report.turned} degrees, since its face was not upright"
     if report.without_face:
         text += f", {report.without_face} driving frames without a face"
     if report.faults:

@@ -26,6 +26,7 @@ from models.animator import MotionSettings
 from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.face.moment import Moment
+from models.face.orientation import turned
 from models.face.topology import OUTER_LIPS
 from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
@@ -35,6 +36,7 @@ from models.types import Crop, Face, Floats, Image, Photo
 from realtime.cameras.clip import ClipReader
 from realtime.paths import asset_path
 from realtime.pipeline.offline import follow, observations
+from realtime.pipeline.stretches import Stretch
 from realtime.pipeline.threads import limit_threads
 from realtime.session.source import load_source
 from realtime.sinks.recording.video_writer import VideoWriter
@@ -156,8 +158,10 @@ def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator)
         raise UserError(f"{clip.name} shows no face in every {every}th frame; lower --every.")
     faces = {n: face for n in kept if (face := followed.faces[n]) is not None}
     neutral = min(kept, key=lambda n: _unsuited(faces[n]))
-    observed = observations(clip, followed, neutral, animator, _silent)
-    frames = {n: image for n, (image, _) in enumerate(clip.frames()) if n in faces}
+    whole = [Stretch(0, len(followed.faces), neutral)]
+    observed = observations(clip, followed, whole, animator, _silent)
+    upright = (turned(image, followed.turns) for image, _ in clip.frames())
+    frames = {n: image for n, image in enumerate(upright) if n in faces}
     return Driver(
         Path(clip.name).stem,
         [frames[n] for n in kept],

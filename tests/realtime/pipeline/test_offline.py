@@ -9,7 +9,8 @@ from models.errors import UserError
 from models.keypoints import Keypoints
 from models.types import Face
 from realtime.frames import AvatarFrame
-from realtime.pipeline.offline import animate, best_frame
+from realtime.pipeline.offline import animate
+from realtime.pipeline.stretches import best_frame
 from scripts.rigs.fakes import (
     FakeAnimator,
     FakeClip,
