@@ -24,7 +24,7 @@ _AROUND = (1.0, 1.3)
 """Sides of what is cut out around a face, in sides of its region. The detector's belief in an
 upright face is 0.83 to 0.97 in each, in an inverted one up to 0.86 in one, but 0.2 less in both."""
 
-_CLEAR = 1.6
+CLEAR = 1.6
 """Sum of both beliefs from which something is clearly an upright face: photos of faces have 1.7 to
 1.9, paintings and drawings mostly less."""
 
@@ -71,9 +71,12 @@ def _believe(detector: FaceDetector, image: Image, region: CropRegion) -> _Belie
     return _Belief(total, best)
 
 
-def is_clear(detector: FaceDetector, image: Image, face: Face) -> bool:
-    """Whether a face is clearly one, and the right way up; the detector runs twice."""
-    return _believe(detector, image, CropRegion.from_landmarks(face.landmarks)).sum >= _CLEAR
+def belief(detector: FaceDetector, image: Image, face: Face) -> float:
+    """How much the detector believes in a face, shown to it as upright as the landmarks say, 0..2.
+
+    It runs twice. From `CLEAR` on, it clearly is a face, and the right way up.
+    """
+    return _believe(detector, image, CropRegion.from_landmarks(face.landmarks)).sum
 
 
 def inverse(detector: FaceDetector, image: Image, region: CropRegion) -> CropRegion | None:
@@ -85,17 +88,20 @@ def inverse(detector: FaceDetector, image: Image, region: CropRegion) -> CropReg
         region: of the face, as its landmarks say.
     """
     other = _believe(detector, image, replace(region, angle=region.angle + math.pi))
-    if other.sum < _CLEAR or other.sum < _believe(detector, image, region).sum + _MARGIN:
+    if other.sum < CLEAR or other.sum < _believe(detector, image, region).sum + _MARGIN:
         return None
     return other.region
 
 
 def quarters(face: Face) -> int:
     """How many quarter turns clockwise make a face upright: 0 to 3; of a tilted one 0."""
-    angle = CropRegion.from_landmarks(face.landmarks).angle
-    if abs(angle) <= _TURNED:
-        return 0
-    return -round(angle / (math.pi / 2)) % 4
+    return quarters_of(CropRegion.from_landmarks(face.landmarks).angle)
+
+
+def quarters_of(angle: float) -> int:
+    """The same of a face that leans by so many radians, clockwise."""
+    angle = math.remainder(angle, 2 * math.pi)
+    return 0 if abs(angle) <= _TURNED else -round(angle / (math.pi / 2)) % 4
 
 
 def turned(image: Image, turns: int) -> Image:

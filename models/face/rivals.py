@@ -20,9 +20,9 @@ word 0.03 to 0.05 in three seconds, a picture with a camera's noise 0.012."""
 _SMOOTHED = 0.25
 """Seconds over which its points are averaged before that: a camera's noise is not motion."""
 
-_STILL = 4.0
-"""Seconds without motion after which a face is taken for a picture; people blink and sway more
-often."""
+_STILL, _STILL_AT_FIRST = 4.0, 1.0
+"""Seconds without motion after which a face is taken for a picture, and for one that has not moved
+since it was found; people blink and sway more often."""
 
 _OVER_STILL = 1.25, 1.0
 """How many times larger than a picture another face must be to be followed instead, and for how
@@ -46,6 +46,7 @@ class Stillness:
 
     Attributes:
         since: when it moved last, in the seconds given.
+        alive: it has moved.
     """
 
     def __init__(self, face: Face, seconds: float) -> None:
@@ -53,6 +54,7 @@ class Stillness:
         self._side = np.float32(max(CropRegion.from_landmarks(face.landmarks).side, 1.0))
         self._smooth = self._anchor = self._shape(face)
         self._seen = self.since = seconds
+        self.alive = False
 
     def look(self, face: Face, seconds: float) -> None:
         """Look at the same face in another frame."""
@@ -61,7 +63,11 @@ class Stillness:
         self._smooth = self._smooth + share * (self._shape(face) - self._smooth)
         moved = ((self._smooth - self._anchor) ** 2).sum(-1).mean()
         if float(np.sqrt(moved)) > _AT_REST:
-            self._anchor, self.since = self._smooth, seconds
+            self._anchor, self.since, self.alive = self._smooth, seconds, True
+
+    def is_picture(self, seconds: float) -> bool:
+        """Whether this is a poster or the like, as far as that can be told now."""
+        return seconds - self.since >= (_STILL if self.alive else _STILL_AT_FIRST)
 
     def _shape(self, face: Face) -> Floats:
         """(39, 2): points all over the face, in sides of its first region; the place counts too."""
@@ -113,7 +119,7 @@ class Rivals:
             for one in others
             if not any(same_place(one, known) for known in (followed, *self._pictures))
         ]
-        picture = self._still is not None and seconds - self._still.since >= _STILL
+        picture = self._still is not None and self._still.is_picture(seconds)
         larger, lasting = _OVER_STILL if picture else _OVER_LIVING
         largest = max(others, key=lambda one: one.side, default=None)
         if largest is None or largest.side < larger * followed.side:

@@ -11,7 +11,7 @@ import numpy as np
 from models.face.detector import FaceDetector
 from models.face.landmarker import CropRegion, Landmarker
 from models.face.likeness import Likeness, Look
-from models.face.orientation import detect_turned, inverse, is_clear, quarters
+from models.face.orientation import CLEAR, belief, detect_turned, inverse, quarters
 from models.face.rivals import Rivals
 from models.types import Face, Image
 
@@ -170,7 +170,7 @@ class FaceTracker:
         regions = (CropRegion.from_detection(one) for one in self._detector.detect(frame))
         face = self._chosen(frame, regions) or self._chosen(frame, self._looked_closer(frame))
         # A hand seen from the side passes for a face with all but the detector.
-        if face is not None and quarters(face) and not is_clear(self._detector, frame, face):
+        if face is not None and quarters(face) and belief(self._detector, frame, face) < CLEAR:
             return None
         return face
 

@@ -15,6 +15,7 @@ from models.animator import MotionSettings
 from models.backends import create_animator
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
+from models.photos import turned_line
 from realtime.cameras.clip import ClipReader
 from realtime.canvas.compositor import Compositor
 from realtime.closing import Closing
@@ -73,7 +74,7 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
     limit_threads()
     part = output.with_name(f".{output.stem}.{os.getpid()}.part{output.suffix}")
     try:
-        report = _write(choices, part, console)
+        report = _write(choices, part, console, say)
         os.replace(part, output)
     finally:
         part.unlink(missing_ok=True)
@@ -83,10 +84,14 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
     return report
 
 
-def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
+def _write(
+    choices: AnimateChoices, part: Path, console: Console, say: Callable[[str], None]
+) -> ClipReport:
     """Animate the photo into the file `part`."""
     clip = ClipReader(choices.driving)
     photo = load_source(choices.photo, FaceFinder(), choices.face)
+    if photo.turned:
+        say(turned_line(photo.name, photo.turned))
     animator = create_animator(choices.backend)
     canvas = choices.canvas
     side = animator.best_size()

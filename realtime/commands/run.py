@@ -19,7 +19,7 @@ from models.environment import cores
 from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
-from models.photos import load_photo
+from models.photos import load_photo, turned_line
 from models.types import Photo
 from realtime.animation.animation import Animation
 from realtime.animation.framing import FramedTracker
@@ -105,7 +105,7 @@ def build(
     limit_threads()
     switch_quickly()
     _check_record(choices)
-    view, animation, library, first = _avatars(choices, avatar_size)
+    view, animation, library, first = _avatars(choices, avatar_size, notify)
     composer = Compositor(choices.canvas, choices.fit, choices.badge)
     gate = OutputGate(composer.size, lambda: view.seen)
     recordings = _Recordings(choices, signer)
@@ -176,12 +176,14 @@ class _Recordings:
 
 
 def _avatars(
-    choices: RunChoices, size: int | None
+    choices: RunChoices, size: int | None, notify: Callable[[str], None]
 ) -> tuple[FramedTracker, Animation, AvatarLibrary, AvatarEntry]:
     """Who follows the driver, the animation, the avatars, and the one that the run begins with."""
     finder = FaceFinder()
     view = FramedTracker(FaceTracker())
     photo, path = _first_photo(choices, finder)
+    if photo.turned:
+        notify(turned_line(path.name, photo.turned))
     animator = create_animator(choices.backend)
     size = size or min(animator.best_size(cores()), choices.canvas[1])
     builder = AvatarBuilder(animator, size, finder, choices.face)

@@ -23,7 +23,7 @@ from realtime.cameras.base import Camera
 from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.mailbox import Mailbox
-from realtime.pipeline.alerts import Alerts, OutputAlerts, PictureAlerts, StageAlerts
+from realtime.pipeline.alerts import Alerts, OutputAlerts, PictureAlerts, StageAlerts, TurnAlert
 from realtime.pipeline.output import Output, OutputThread
 from realtime.pipeline.output_clock import OutputClock
 from realtime.sinks.base import SinkError
@@ -207,6 +207,7 @@ class Pipeline:
         alerts = Alerts(self.tell)
         self._pictures, self._stages = PictureAlerts(alerts), StageAlerts(alerts)
         self._output_alerts = OutputAlerts(alerts)
+        self._turned = TurnAlert(self.tell)
         self._busy: dict[str, float | None] = {}
         self._device = animation.device
         self._camera = _Camera()
@@ -480,6 +481,7 @@ class Pipeline:
             self._followed.put(_Posed(followed, now - captured.captured_at, time.perf_counter()))
             if not self._full_pace:
                 self._pictures.look(captured, now, self.animation.face_found)
+                self._turned.look(now, self.animation.turn if self.animation.face_found else 0)
 
     def _draw(self) -> None:
         while not self._stop.is_set():
