@@ -393,7 +393,7 @@ class Session:
             raise UserError("No face is in view; look at the camera, then lock it.")
         view.lock(on)
         self.say(
-            "The face that drives is locked: no other one takes over until Shift-L is pressed again."
+            "The face that drives is locked: no other takes over until Shift-L is pressed again."
             if on
             else "The face that drives is no longer locked."
         )
