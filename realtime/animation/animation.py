@@ -23,6 +23,7 @@ from models.animator import (
     Slider,
     Smoother,
 )
+from models.face.hidden_mouth import HiddenMouth
 from models.face.orientation import quarters
 from models.types import Avatar, Face, Image
 from realtime.animation.calibration import Calibration, CalibrationState, Search
@@ -164,6 +165,7 @@ class Animation:
         self._scene = self._scene_of(avatar)
         self._clock = SteadyClock()
         self._plausibility = Plausibility()
+        self._mouth = HiddenMouth()
         self._size = SteadySize()
         self.times = times or Times()
         self.face_found = False
@@ -360,7 +362,8 @@ class Animation:
         anchor = self._calibration.face
         if anchor is None:
             return None, renewed
-        return observe(self._animator, image, face, anchor), renewed
+        seen_face = self._mouth(image, face, anchor, seconds)
+        return observe(self._animator, image, seen_face, anchor), renewed
 
     def _tune(self, scene: _Scene, seconds: float) -> Tuning:
         """What to apply now; a change of the kind of motion is eased into."""

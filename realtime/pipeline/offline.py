@@ -18,6 +18,7 @@ import numpy as np
 
 from models.animator import Animator, MotionSettings, Observation
 from models.errors import UserError
+from models.face.hidden_mouth import HiddenMouth
 from models.face.orientation import quarters, turned, turned_points
 from models.types import Avatar, Face, Image
 from realtime.animation.animation import Tracker, move, observe, render
@@ -186,11 +187,13 @@ def observations(
     """
     anchors = [driver.faces[part.reference] for part in parts for _ in range(part.start, part.stop)]
     found: list[Observation | None] = []
-    for (image, _), face, anchor in zip(clip.frames(), driver.faces, anchors, strict=False):
+    mouth = HiddenMouth()
+    for (image, at), face, anchor in zip(clip.frames(), driver.faces, anchors, strict=False):
         one = None
         if face is not None and anchor is not None:
+            upright = turned(image, driver.turns)
             try:
-                one = observe(animator, turned(image, driver.turns), face, anchor)
+                one = observe(animator, upright, mouth(upright, face, anchor, at), anchor)
             except (ArithmeticError, Fault) as fault:
                 if faults is not None:
                     faults.add(fault)

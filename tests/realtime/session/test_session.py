@@ -551,3 +551,21 @@ def test_the_revision_rises_with_every_change(rig: Rig) -> None:
         seen.append(rig.session.revision)
     assert seen == sorted(set(seen))
     assert {"motion", "eyes", "smoothing"} <= set(rig.session.commands)
+
+
+def test_the_face_that_drives_can_be_locked(rig: Rig) -> None:
+    wait(lambda: rig.view.seen is not None and rig.view.seen.face is not None)
+    assert not rig.session.state()["locked"]
+    assert rig.do("lock")["locked"] and rig.tracker.locked
+    rig.do("lock", True)
+    said = wait(lambda: [one["line"] for one in rig.session.state()["said"]])
+    assert [line for line in said if "is locked" in line] == said[-1:], "told once"
+    assert not rig.do("lock", False)["locked"] and not rig.tracker.locked
+
+
+def test_no_face_cannot_be_locked(rig: Rig) -> None:
+    rig.tracker._faces = [None]
+    wait(lambda: rig.view.seen is not None and rig.view.seen.face is None)
+    with pytest.raises(UserError, match="look at the camera"):
+        rig.do("lock", True)
+    assert not rig.session.state()["locked"]
