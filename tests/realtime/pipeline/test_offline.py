@@ -25,7 +25,6 @@ from scripts.rigs.fakes import (
     shows_camera,
 )
 
-
 SHAPE = (48, 64, 3)
 """Of the pictures of `FakeClip`."""
 
