@@ -34,9 +34,13 @@ _SIDE = 64
 """Pixels of the longer side in which a mouth is looked at."""
 
 _INNER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95]
+"""MediaPipe's numbers of the lips' inner border."""
+
 _OUTER = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146]
+"""Those of their outer border."""
+
 _AROUND = [2, 164, 206, 426, 18, 200, 43, 273, 106, 335, 202, 422, 57, 287, 92, 322]
-"""MediaPipe's numbers of the lips' inner and outer border, and of points on the skin around."""
+"""Those of points on the skin around."""
 
 _FIRM = [33, 133, 263, 362, 168, 6, 197, 195, 5, 10, 109, 338, 67, 297, 127, 356]
 """Those that no expression moves much: eyes, nose, forehead, temples."""
