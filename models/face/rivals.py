@@ -108,7 +108,7 @@ class Rivals:
 
         Args:
             followed: the face that is followed.
-            others: all faces in view, by the detector; the followed one may be among them.
+            others: faces in view, as their landmarks say; the followed one may be among them.
             seconds: now.
 
         Returns:

@@ -12,7 +12,7 @@ from models.face.detector import FaceDetector
 from models.face.landmarker import CropRegion, Landmarker
 from models.face.likeness import Likeness, Look
 from models.face.orientation import CLEAR, belief, detect_turned, inverse, quarters
-from models.face.rivals import Rivals
+from models.face.rivals import Rivals, same_place
 from models.types import Face, Image
 
 _FRAME = 1 / 30
@@ -34,6 +34,10 @@ _OTHER_SIZE = 1.6
 
 _LOOK = 0.5
 """Seconds between two looks at what else is in view: 6 ms of the detector each."""
+
+_MEASURED = 0.9
+"""Other faces from this size on, in sizes of the followed one, are measured by their landmarks: the
+detector's regions are a tenth smaller or larger."""
 
 _NEAR = 0.6
 """How far a face may move between two frames, in sides of its region, and still be the same: less
@@ -146,13 +150,23 @@ class FaceTracker:
             return face
         self._likeness = None
         followed = CropRegion.from_landmarks(face.landmarks)
-        others = [CropRegion.from_detection(one) for one in self._detector.detect(frame)]
-        better = self._rivals.better(followed, others, self._now)
+        better = self._rivals.better(followed, self._others(frame, followed), self._now)
         rival = None if better is None else self._settled(frame, better)
         if rival is None:
             return face
         self._rivals.forget()
         return rival
+
+    def _others(self, frame: Image, followed: CropRegion) -> list[CropRegion]:
+        """The other faces in view that are not smaller than the followed one."""
+        found = []
+        for one in self._detector.detect(frame):
+            region = CropRegion.from_detection(one)
+            if region.side > _MEASURED * followed.side and not same_place(region, followed):
+                face = self._landmarker.face(frame, region)
+                if face is not None:
+                    found.append(CropRegion.from_landmarks(face.landmarks))
+        return found
 
     def _learn(self, frame: Image, face: Face) -> None:
         """Learn what the locked face looks like."""
