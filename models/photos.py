@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,10 @@ from PIL import ImageCms, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from models.errors import UserError
+from models.face.face_file import face_path
 from models.face.finder import FaceFinder
+from models.face.orientation import turned
+from models.face.upright import upright
 from models.types import Face, Image, Photo
 
 MAX_PIXELS = 64_000_000
@@ -136,7 +140,8 @@ def decode_image(data: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Image
 def load_photo(path: Path, finder: FaceFinder, face: int | None = None) -> Photo:
     """Read a photo and choose the face to animate.
 
-    Where the face is small in its photo, the photo is cropped to its surroundings.
+    Where the face is small in its photo, the photo is cropped to its surroundings; where it clearly
+    lies on its side or upside down, the photo is turned.
 
     Args:
         path: the picture file.
@@ -148,7 +153,34 @@ def load_photo(path: Path, finder: FaceFinder, face: int | None = None) -> Photo
             faces or too small a face.
     """
     image = load_image(path)
-    return choose_face(image, finder.faces_of(image, path), path, face)
+    faces = finder.faces_of(image, path)
+    if face_path(path).exists():
+        return choose_face(image, faces, path, face)  # They are where somebody has placed them.
+    image, faces, turns = turn_upright(image, faces, finder)
+    return replace(choose_face(image, faces, path, face), turned=turns)
+
+
+def turn_upright(
+    image: Image, faces: list[Face], finder: FaceFinder
+) -> tuple[Image, list[Face], int]:
+    """A picture turned so that its face is upright, if that clearly is one then.
+
+    Args:
+        image: (H, W, 3) RGB.
+        faces: those that were found in it, largest first.
+        finder: finds those of the turned one.
+
+    Returns:
+        The picture, its faces, and the degrees clockwise by which it was turned.
+    """
+    turns, faces = upright(image, faces, finder.find_faces)
+    return turned(image, turns), faces, 90 * turns
+
+
+def turned_line(name: str, degrees: int) -> str:
+    """What to tell about a photo that was turned clockwise by 90, 180 or 270 degrees."""
+    lay = "upside down" if degrees == 180 else "on its side"
+    return f"The photo {name} lay {lay}; it was turned by {degrees} degrees."
 
 
 def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = None) -> Photo:

@@ -24,11 +24,14 @@ class Face:
             MediaPipe's numbering: 468 points of the face mesh, then 5 points for each iris.
         blendshapes: (52,), 0..1, ARKit's face units in MediaPipe's order, or None if not computed.
         score: 0..1, the landmark network's own belief that a face is there.
+        take: rises in a video when the next face is not the one before in the same place: after a
+            cut, or when another person is followed.
     """
 
     landmarks: Floats
     blendshapes: Floats | None
     score: float
+    take: int = 0
 
     @property
     def surface(self) -> Floats:
@@ -79,11 +82,13 @@ class Photo:
         image: at its own resolution.
         face: the face in it, in its pixels.
         name: what to call it in messages.
+        turned: degrees clockwise by which it was turned, because the face was not upright.
     """
 
     image: Image
     face: Face
     name: str
+    turned: int = 0
 
 
 @dataclass(frozen=True)

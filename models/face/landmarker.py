@@ -58,11 +58,15 @@ class CropRegion:
         centre = np.array([[cos, -sin], [sin, cos]]).T @ ((low + high) / 2)
         return cls(float(centre[0]), float(centre[1]), _MARGIN * float((high - low).max()), angle)
 
-    def matrix(self) -> Floats:
-        """(2, 3) affine from the network's 256 x 256 pixels to the picture's pixels."""
-        scale = self.side / _SIDE
+    def matrix(self, pixels: int = _SIDE) -> Floats:
+        """(2, 3) affine from a square's pixels to the picture's.
+
+        Args:
+            pixels: of the square's side; as many as the network looks at, unless said otherwise.
+        """
+        scale = self.side / pixels
         cos, sin = np.cos(self.angle) * scale, np.sin(self.angle) * scale
-        mid = (_SIDE - 1) / 2
+        mid = (pixels - 1) / 2
         return np.array(
             [
                 [cos, -sin, self.cx - cos * mid + sin * mid],

@@ -25,6 +25,8 @@ from models.animator import (
     knows_person,
     need_person,
 )
+from models.face.hidden_mouth import HiddenMouth
+from models.face.orientation import quarters
 from models.types import Avatar, Face, Image
 from realtime.animation.calibration import Calibration, CalibrationState, Search
 from realtime.animation.frame_repair import (
@@ -58,8 +60,22 @@ class Tuning:
 class Tracker(Protocol):
     """Finds the driver's face and follows it from frame to frame."""
 
-    def track(self, frame: Image) -> Face | None:
-        """The followed face, or None if there is none."""
+    @property
+    def locked(self) -> bool:
+        """Whether no other face takes over from the one that is followed."""
+        ...
+
+    def lock(self, on: bool) -> None:
+        """Lock the face that is followed, or let others take over again."""
+        ...
+
+    def track(self, frame: Image, seconds: float | None = None) -> Face | None:
+        """The followed face, or None if there is none.
+
+        Args:
+            frame: (H, W, 3) RGB.
+            seconds: when, on a steady clock; None: soon after the frame before.
+        """
         ...
 
     def reset(self) -> None:
@@ -121,6 +137,8 @@ class Animation:
         tuning: how motion is applied; may be replaced at any time, by any thread.
         times: how long the stages take.
         face_found: the driver's face was in the last frame that was followed.
+        turn: degrees clockwise by which the camera's picture should be turned, so that the face in
+            the last frame is upright.
         faults: how many there were.
         last_fault: the last of them, in one line.
     """
@@ -166,13 +184,16 @@ class Animation:
             self._calibration.request(at_once=True)  # Any face will do.
         self._asked = threading.Lock()  # For what other threads ask for: the next two.
         self._wanted: Literal["no", "good", "now"] = "no"
+        self._anew = False
         self._next: Avatar | None = None
         self._scene = self._scene_of(avatar)
         self._clock = SteadyClock()
         self._plausibility = Plausibility()
+        self._mouth = HiddenMouth()
         self._size = SteadySize()
         self.times = times or Times()
         self.face_found = False
+        self.turn = 0
 
     @property
     def avatar(self) -> Avatar:
@@ -205,9 +226,13 @@ class Animation:
             self._next = avatar
 
     def recalibrate(self, at_once: bool = False) -> None:
-        """Take a new reference at the next good moment, or from the very next face."""
+        """Look for the driver's face anew, unless it is locked, and take a new reference.
+
+        Args:
+            at_once: from the very next face; else at the next good moment.
+        """
         with self._asked:
-            self._wanted = "now" if at_once else "good"
+            self._wanted, self._anew = "now" if at_once else "good", True
 
     @property
     def reference_face(self) -> Face | None:
@@ -222,9 +247,13 @@ class Animation:
     def look_for(self, wanted: Face | None) -> None:
         """Calibrate whenever the driver's face is more like another one than before.
 
+        When it begins, the driver's face is looked for anew, unless it is locked.
+
         Args:
             wanted: the other face, usually the photo's; None: stop looking.
         """
+        with self._asked:
+            self._anew = self._anew or (wanted is not None and self._search is None)
         self._search = None if wanted is None else Search(wanted)
 
     def warm_up(self) -> None:
@@ -317,6 +346,10 @@ class Animation:
         seconds = self._clock(frame.captured_at)
         with self._asked:
             wanted, self._wanted = self._wanted, "no"
+            anew, self._anew = self._anew, False
+        if anew and not self._tracker.locked:
+            self._tracker.reset()
+            self._plausibility.start_anew()
         if wanted != "no":
             self._calibration.request(wanted == "now")
         with self.times.measure("track"):
@@ -338,7 +371,7 @@ class Animation:
         """The driver's observation, and whether the reference has just been renewed."""
         seen = False
         try:
-            face = self._tracker.track(image)
+            face = self._tracker.track(image, seconds)
             if face is not None and not np.isfinite(face.landmarks).all():
                 raise Fault("the face tracker gave landmarks that are not numbers")
             seen = face is not None and self._plausibility.believes(face, seconds)
@@ -351,6 +384,7 @@ class Animation:
         if self._plausibility.newcomer and self._calibration.reference is not None:
             # Against the reference of another person the avatar would be deformed.
             self._calibration.start_over()
+        self.turn = 90 * quarters(face)
         self._size.keep(image)
         search = self._search
         if search is not None and search.offer(face):
@@ -361,7 +395,8 @@ class Animation:
         anchor = self._calibration.face
         if anchor is None:
             return None, renewed
-        return observe(self._animator, image, face, anchor), renewed
+        seen_face = self._mouth(image, face, anchor, seconds)
+        return observe(self._animator, image, seen_face, anchor), renewed
 
     def _tune(self, scene: _Scene, seconds: float) -> Tuning:
         """What to apply now; a change of the kind of motion is eased into."""

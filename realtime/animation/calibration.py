@@ -154,9 +154,10 @@ class Calibration:
         left, top, right, bottom = face.box
         size = max(right - left, bottom - top, 1.0)
         self._shapes.append((seconds, face.surface[::6, :2] / np.float32(size)))
-        while self._shapes[0][0] < seconds - 1.2 * self._steady:
+        # One from before the steady time is kept, however few frames a second there are.
+        while len(self._shapes) > 2 and self._shapes[1][0] <= seconds - self._steady:
             self._shapes.popleft()
-        if seconds - self._shapes[0][0] < self._steady or len(self._shapes) < 4:
+        if seconds - self._shapes[0][0] < self._steady:
             return False
         history = np.stack([shape for _, shape in self._shapes])
         spread = float(np.sqrt(history.var(axis=0).sum(-1).mean()))

@@ -101,7 +101,16 @@ class FramedTracker:
         self._used = self.framing
         self._count = 0
 
-    def track(self, frame: Image) -> Face | None:
+    @property
+    def locked(self) -> bool:
+        """Whether no other face takes over from the one that is followed."""
+        return self._tracker.locked
+
+    def lock(self, on: bool) -> None:
+        """Lock the face that is followed, or let others take over again."""
+        self._tracker.lock(on)
+
+    def track(self, frame: Image, seconds: float | None = None) -> Face | None:
         """The followed face, in pixels of the whole frame, or None."""
         framing = self.framing
         if framing != self._used:
@@ -114,10 +123,10 @@ class FramedTracker:
         face = None
         self._count += 1
         try:
-            face = self._tracker.track(part)
+            face = self._tracker.track(part, seconds)
             if face is not None and (left or top):
                 corner = np.array([left, top, 0], np.float32)
-                face = Face(face.landmarks + corner, face.blendshapes, face.score)
+                face = replace(face, landmarks=face.landmarks + corner)
         finally:
             self.seen = Seen(frame, face, box, self._count)
         return face

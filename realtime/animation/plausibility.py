@@ -27,7 +27,8 @@ _SHORTEST, _LONGEST = 1 / 60, 0.25
 noise over no time would be endless speed; those further apart are not compared."""
 
 _AWAY = 1.0
-"""Seconds after which a face that comes back in another place is taken for another person's."""
+"""Seconds after which a face that comes back in another place is taken for another person's; at
+once where the tracker says so (`Face.take`), or was told to look for a face anew."""
 
 _ELSEWHERE = 0.8
 """What another place is: so many widths of the face away, or a size so much (1 / 0.8) different."""
@@ -44,8 +45,14 @@ class Plausibility:
         """Start without a past."""
         self._last: tuple[float, Floats] | None = None
         self._believed: tuple[float, Floats] | None = None
+        self._take = 0
+        self._anew = False
         self._doubt_until = -np.inf
         self.newcomer = False
+
+    def start_anew(self) -> None:
+        """The next face may be another person's, however soon it comes."""
+        self._anew = True
 
     def believes(self, face: Face, seconds: float) -> bool:
         """Whether a face can be what it seems.
@@ -64,8 +71,12 @@ class Plausibility:
         if seconds < self._doubt_until:
             return False
         before, self._believed = self._believed, (seconds, points)
+        anew, self._anew = self._anew or face.take != self._take, False
+        self._take = face.take
         self.newcomer = (
-            before is not None and seconds - before[0] > _AWAY and _is_elsewhere(before[1], points)
+            before is not None
+            and (anew or seconds - before[0] > _AWAY)
+            and _is_elsewhere(before[1], points)
         )
         return True
 

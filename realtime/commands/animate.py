@@ -15,6 +15,7 @@ from models.animator import MotionSettings, need_person
 from models.backends import create_animator
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
+from models.photos import turned_line
 from realtime.cameras.clip import ClipReader
 from realtime.cameras.turned import TurnedClip
 from realtime.canvas.background import parse as parse_background
@@ -77,7 +78,7 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
     limit_threads()
     part = beside(output, "part")
     try:
-        report = _write(choices, part, console)
+        report = _write(choices, part, console, say)
         os.replace(part, output)
     finally:
         part.unlink(missing_ok=True)
@@ -87,11 +88,15 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
     return report
 
 
-def _write(choices: AnimateChoices, part: Path, console: Console) -> ClipReport:
+def _write(
+    choices: AnimateChoices, part: Path, console: Console, say: Callable[[str], None]
+) -> ClipReport:
     """Animate the photo into the file `part`."""
     background = parse_background(choices.background)
     clip = ClipReader(choices.driving)
     photo = load_source(choices.photo, FaceFinder(), choices.face)
+    if photo.turned:
+        say(turned_line(photo.name, photo.turned))
     animator = create_animator(choices.backend)
     if background is not None:
         animator = need_person(animator)
@@ -134,6 +139,10 @@ def _bar(console: Console) -> Iterator[Progress]:
 
 def _summary(output: Path, report: ClipReport) -> str:
     text = f"{output}: {report.frames} frames, measured against frame {report.reference}"
+    if report.cuts:
+        text += f" (and anew after {report.cuts} cut{'s' if report.cuts > 1 else ''})"
+    if report.turned:
+        text += f", the clip turned by {report.turned} degrees, since its face was not upright"
     if report.without_face:
         text += f", {report.without_face} driving frames without a face"
     if report.faults:

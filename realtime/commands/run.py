@@ -22,7 +22,7 @@ from models.environment import cores
 from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
-from models.photos import load_photo
+from models.photos import load_photo, turned_line
 from models.types import Photo
 from realtime.animation.animation import Animation
 from realtime.animation.framing import FramedTracker
@@ -124,7 +124,7 @@ def build(
     switch_quickly()
     _check_record(choices)
     background = parse_background(choices.background)
-    view, animation, library, first = _avatars(choices, avatar_size)
+    view, animation, library, first = _avatars(choices, avatar_size, notify)
     composer = Compositor(choices.canvas, choices.fit, choices.badge, background=background)
     gate = OutputGate(composer.size, lambda: view.seen)
     recordings = _Recordings(choices, signer)
@@ -202,12 +202,14 @@ class _Recordings:
 
 
 def _avatars(
-    choices: RunChoices, size: int | None
+    choices: RunChoices, size: int | None, notify: Callable[[str], None]
 ) -> tuple[FramedTracker, Animation, AvatarLibrary, AvatarEntry]:
     """Who follows the driver, the animation, the avatars, and the one that the run begins with."""
     finder = FaceFinder()
     view = FramedTracker(FaceTracker())
     photo, path = _first_photo(choices, finder)
+    if photo.turned:
+        notify(turned_line(path.name, photo.turned))
     animator = create_animator(choices.backend)
     size = size or min(animator.best_size(cores()), choices.canvas[1])
     cut_out = choices.background != KEEP

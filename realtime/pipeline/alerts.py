@@ -30,6 +30,10 @@ _HANGS = {"The camera": 3.0}
 """Seconds that a stage may take for one frame; 1 where nothing is said. A webcam that is unplugged
 notices that by itself after 2."""
 
+_TURNED = 2.0
+"""Seconds for which a face must be turned to be told so: nobody holds the head like that so long
+before a camera that stands upright."""
+
 _LATE = 3.0
 """Frames per second that an output may leave out: of 30 hardly anybody misses so few."""
 
@@ -158,6 +162,38 @@ class PictureAlerts:
 def _other_size(shape: tuple[int, ...]) -> str:
     """A size that a slow camera may be faster at: smaller, or one that it compresses."""
     return "640x480" if min(shape[:2]) > 480 else "1280x720"
+
+
+class TurnAlert:
+    """Tells once that the face in the camera's picture is turned, as by a camera that hangs askew.
+
+    A head that somebody lays on a pillow is not turned for long, or soon once more.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Tell by `say`."""
+        self._say = say
+        self._since: tuple[int, float] | None = None
+        self._told = False
+
+    def look(self, now: float, turn: int) -> None:
+        """Look at one frame.
+
+        Args:
+            now: when it was taken over, seconds of `time.perf_counter()`.
+            turn: degrees clockwise by which it should be turned; 0 without a face.
+        """
+        if self._told or not turn:
+            self._since = None
+            return
+        if self._since is None or self._since[0] != turn:
+            self._since = turn, now
+        if now - self._since[1] >= _TURNED:
+            self._told = True
+            lies = "is upside down" if turn == 180 else "lies on its side"
+            self._say(
+                f"The camera's picture {lies}: turn the camera, or start with --rotate {turn}."
+            )
 
 
 class StageAlerts:

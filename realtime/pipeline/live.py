@@ -29,6 +29,7 @@ from realtime.pipeline.alerts import (
     OutputAlerts,
     PictureAlerts,
     StageAlerts,
+    TurnAlert,
 )
 from realtime.pipeline.delay import Delay, DueBox
 from realtime.pipeline.output import Output, OutputThread
@@ -220,6 +221,7 @@ class Pipeline:
         self._output_alerts = OutputAlerts(alerts)
         self._delay = None if delay is None else Delay(delay)
         self._delay_alerts = DelayAlerts(alerts)
+        self._turned = TurnAlert(self.tell)
         self._busy: dict[str, float | None] = {}
         self._device = animation.device
         self._camera = _Camera()
@@ -498,6 +500,7 @@ class Pipeline:
             self._followed.put(_Posed(followed, now - captured.captured_at, time.perf_counter()))
             if not self._full_pace:
                 self._pictures.look(captured, now, self.animation.face_found)
+                self._turned.look(now, self.animation.turn if self.animation.face_found else 0)
 
     def _draw(self) -> None:
         while not self._stop.is_set():

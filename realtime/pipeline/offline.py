@@ -3,29 +3,35 @@
 The same pieces as live, but in passes: find the face in every frame, choose the reference frame,
 observe every frame, smooth without lag, render. The motion of every frame is
 measured against the reference frame, so the result is that of animating forward and backward from
-it.
+it. After a cut there is another reference frame.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from models.animator import Animator, MotionSettings, Observation
 from models.errors import UserError
-from models.face.moment import difference
+from models.face.hidden_mouth import HiddenMouth
+from models.face.orientation import quarters, turned, turned_points
 from models.types import Avatar, Face, Image
 from realtime.animation.animation import Drawn, Tracker, draw, move, observe
 from realtime.animation.frame_repair import Fault
 from realtime.animation.presence import Presence
 from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame
+from realtime.pipeline.stretches import Stretch, stretches
 
 _log = logging.getLogger(__name__)
+
+_CLEARLY = 0.8
+"""Share of the faces that must be turned alike for the whole clip to be turned."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many frames are done, and how many there are."""
@@ -64,7 +70,9 @@ class ClipReport:
     Attributes:
         frames: how many were written.
         without_face: driving frames without a face.
-        reference: the frame that motion was measured against.
+        reference: the frame that motion was measured against; of several parts, in the longest.
+        cuts: after how many of them another frame was.
+        turned: degrees clockwise by which the clip was turned, because its face was not upright.
         faults: frames that repeat the last image or pose because theirs could not be made.
         last_fault: the last of them, in words.
     """
@@ -72,6 +80,8 @@ class ClipReport:
     frames: int
     without_face: int
     reference: int
+    cuts: int
+    turned: int
     faults: int
     last_fault: str | None
 
@@ -99,16 +109,18 @@ class Driver:
     """What was found in the driving clip, one entry a frame.
 
     Attributes:
-        faces: None where there is no face.
+        faces: None where there is no face; in pixels of the pictures after they were turned.
         seconds: when the frame is shown.
+        turns: quarters clockwise by which its pictures must be turned.
     """
 
     faces: list[Face | None]
     seconds: list[float]
+    turns: int = 0
 
 
 def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
-    """Find the face in every frame of a clip.
+    """Find the face in every frame of a clip, and whether the clip is turned as a whole.
 
     Args:
         clip: the driving clip.
@@ -120,9 +132,11 @@ def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
     """
     faces: list[Face | None] = []
     seconds: list[float] = []
+    shapes: list[tuple[int, ...]] = []
     tracker.reset()
     for image, moment in clip.frames():
-        face = tracker.track(image)
+        face = tracker.track(image, moment)
+        shapes.append(image.shape)
         faces.append(face if face is None or np.isfinite(face.landmarks).all() else None)
         seconds.append(moment)
         progress("Following the face", len(faces), clip.frame_count or 0)
@@ -130,47 +144,27 @@ def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
         raise UserError("The driving clip has no frames; choose another one.")
     if not any(faces):
         raise UserError("No face was found in the driving clip; choose one that shows a face.")
-    return Driver(faces, seconds)
+    turns = _turned_by(faces)
+    upright = [
+        face
+        if face is None or not turns
+        else replace(face, landmarks=turned_points(face.landmarks, turns, shape))
+        for face, shape in zip(faces, shapes, strict=True)
+    ]
+    return Driver(upright, seconds, turns)
 
 
-def best_frame(source: Face, faces: list[Face | None]) -> int:
-    """The index of the driving frame whose face is most like the source's in pose and expression.
-
-    Args:
-        source: the face in the photo.
-        faces: those of all driving frames; None where there is none, but not everywhere.
-    """
-    distances = [np.inf if face is None else difference(source, face) for face in faces]
-    return int(np.argmin(distances))
-
-
-def choose_reference(source: Face, faces: list[Face | None], wanted: int | None) -> int:
-    """The index of the reference frame.
-
-    Args:
-        source: the face in the photo.
-        faces: those of all driving frames; None where there is none.
-        wanted: the index to take; None: the best one.
-
-    Raises:
-        UserError: there is no frame `wanted`, or no face in it.
-    """
-    if wanted is None:
-        return best_frame(source, faces)
-    if not 0 <= wanted < len(faces):
-        raise UserError(
-            f"There is no frame {wanted} in the driving clip: choose one from 0 to "
-            f"{len(faces) - 1}, or auto."
-        )
-    if faces[wanted] is None:
-        raise UserError(f"Frame {wanted} of the driving clip shows no face; choose another one.")
-    return wanted
+def _turned_by(faces: Sequence[Face | None]) -> int:
+    """Quarters clockwise by which a clip must be turned so that its faces are upright."""
+    found = [quarters(face) for face in faces if face is not None]
+    turns, count = Counter(found).most_common(1)[0]
+    return turns if count >= _CLEARLY * len(found) else 0
 
 
 def observations(
     clip: Clip,
     driver: Driver,
-    reference: int,
+    parts: Sequence[Stretch],
     animator: Animator,
     progress: Progress,
     faults: _Faults | None = None,
@@ -180,7 +174,7 @@ def observations(
     Args:
         clip: the driving clip.
         driver: the faces in it.
-        reference: the index of the reference frame, which has a face.
+        parts: all of it; the reference of each has a face.
         animator: the backend.
         progress: told about every frame.
         faults: counts observations that are not made of numbers.
@@ -189,27 +183,33 @@ def observations(
         One for each frame; None where there is no face, or the observation cannot be used.
 
     Raises:
-        UserError: the backend can do nothing with the reference frame.
+        UserError: the backend can do nothing with a reference frame.
     """
-    anchor = driver.faces[reference]
-    assert anchor is not None
+    anchors = [driver.faces[part.reference] for part in parts for _ in range(part.start, part.stop)]
     found: list[Observation | None] = []
-    for (image, _), face in zip(clip.frames(), driver.faces, strict=False):
+    mouth = HiddenMouth()
+    for (image, at), face, anchor in zip(clip.frames(), driver.faces, anchors, strict=False):
         one = None
-        if face is not None:
+        if face is not None and anchor is not None:
+            upright = turned(image, driver.turns)
             try:
-                one = observe(animator, image, face, anchor)
+                one = observe(animator, upright, mouth(upright, face, anchor, at), anchor)
             except (ArithmeticError, Fault) as fault:
                 if faults is not None:
                     faults.add(fault)
         found.append(one)
         progress("Taking the motion", len(found), len(driver.faces))
     found += [None] * (len(driver.faces) - len(found))
-    if found[reference] is None:
-        raise UserError(
-            f"The face in frame {reference} cannot serve as the reference; choose another frame."
-        )
-    return animator.smooth(found, driver.seconds)
+    smooth: list[Observation | None] = []
+    for part in parts:
+        if found[part.reference] is None:
+            raise UserError(
+                f"The face in frame {part.reference} cannot serve as the reference; choose another "
+                "frame."
+            )
+        frames = slice(part.start, part.stop)
+        smooth += animator.smooth(found[frames], driver.seconds[frames])
+    return smooth
 
 
 def animate(
@@ -240,7 +240,8 @@ def animate(
         composer: puts the avatar on the canvas.
         writer: takes the result.
         settings: how the motion is applied; relative motion is relative to the reference frame.
-        reference: the index of the reference frame, or None for the best one.
+        reference: the index of the reference frame, or None for the best one; after a cut, the best
+            one there.
         progress: told about every frame of every pass.
         cut_out: give the composer the person of each frame alone, too; the backend can.
 
@@ -248,9 +249,10 @@ def animate(
         UserError: there is no face to follow, or the reference cannot be used.
     """
     driver = follow(clip, tracker, progress)
-    chosen = choose_reference(source, driver.faces, reference)
+    parts = stretches(source, driver.faces, driver.seconds, reference)
+    references = [part.reference for part in parts for _ in range(part.start, part.stop)]
     faults = _Faults()
-    observed = observations(clip, driver, chosen, animator, progress, faults)
+    observed = observations(clip, driver, parts, animator, progress, faults)
     presence = Presence(animator, avatar.rest)
     shown = draw(animator, avatar, avatar.rest, cut_out) if cut_out else Drawn(avatar.still)
     composer.set_avatar(avatar.still, avatar.focus)
@@ -258,7 +260,8 @@ def animate(
         try:
             target = None
             if driving is not None:
-                target = move(animator, avatar, observed[chosen], driving, settings)
+                still = observed[references[index]]
+                target = move(animator, avatar, still, driving, settings)
             if index == 0:
                 presence = Presence(animator, avatar.rest, start=target)
             shown = draw(animator, avatar, presence.step(target, moment), cut_out)
@@ -267,5 +270,13 @@ def animate(
         frame = composer.compose(AvatarFrame(shown.image, None, True, shown.person))
         writer.write(frame, moment)
         progress("Rendering", index + 1, len(observed))
-    missing = sum(face is None for face in driver.faces)
-    return ClipReport(len(observed), missing, chosen, faults.count, faults.last)
+    longest = max(parts, key=lambda part: part.stop - part.start)
+    return ClipReport(
+        frames=len(observed),
+        without_face=sum(face is None for face in driver.faces),
+        reference=longest.reference if reference is None else reference,
+        cuts=len(parts) - 1,
+        turned=90 * driver.turns,
+        faults=faults.count,
+        last_fault=faults.last,
+    )

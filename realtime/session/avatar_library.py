@@ -19,7 +19,7 @@ from models.errors import UserError
 from models.face.face_file import face_path
 from models.face.finder import FaceFinder
 from models.folders import not_kept
-from models.photos import choose_face, decode_image, list_photos, load_photo
+from models.photos import choose_face, decode_image, list_photos, load_photo, turn_upright
 from models.types import Avatar, Face, Image, Photo
 from realtime.session.thumbnails import glimpse, portrait
 
@@ -54,10 +54,12 @@ class ReadyAvatar:
     Attributes:
         avatar: what the backend made of the photo.
         face: the photo's, for finding the driver's pose that is most like it.
+        turned: degrees clockwise by which the photo was turned, because the face was not upright.
     """
 
     avatar: Avatar
     face: Face
+    turned: int = 0
 
     @property
     def notes(self) -> list[str]:
@@ -135,18 +137,25 @@ class AvatarBuilder:
         with self._lock:
             return self._of(load_photo(path, self._finder, self._face))
 
-    def of_picture(self, image: Image, called: Path) -> tuple[ReadyAvatar, bytes]:
+    def upright(self, image: Image) -> tuple[Image, list[Face], int]:
+        """A picture that is not a file yet, its faces, and by how much it was turned for them."""
+        with self._lock:
+            return turn_upright(image, self._finder.find_faces(image), self._finder)
+
+    def of_picture(
+        self, image: Image, faces: list[Face], called: Path
+    ) -> tuple[ReadyAvatar, bytes]:
         """The same of a picture that is not a file yet.
 
         Args:
             image: (H, W, 3) RGB.
+            faces: those in it.
             called: what to call it.
 
         Raises:
             UserError: it shows no face that can be animated.
         """
         with self._lock:
-            faces = self._finder.find_faces(image)
             return self._of(choose_face(image, faces, called, self._face))
 
     def _of(self, photo: Photo) -> tuple[ReadyAvatar, bytes]:
@@ -158,7 +167,7 @@ class AvatarBuilder:
         if self._cut_out and knows_person(self._animator):
             # What this takes once, it takes here and not in a live thread.
             self._animator.render_person(avatar, avatar.rest)
-        return ReadyAvatar(avatar, photo.face)
+        return ReadyAvatar(avatar, photo.face, photo.turned)
 
 
 class AvatarLibrary:
@@ -303,7 +312,9 @@ class AvatarLibrary:
             )
         with self._adding:
             image = decode_image(data, called, _MAX_PIXELS)
-            ready, thumbnail = self._builder.of_picture(image, called)
+            image, faces, degrees = self._builder.upright(image)
+            ready, thumbnail = self._builder.of_picture(image, faces, called)
+            ready = replace(ready, turned=degrees)
             path = self._store(image, called.name)
             with self._work:
                 entry = replace(

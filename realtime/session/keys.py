@@ -34,6 +34,7 @@ KEYS: tuple[Key, ...] = (
     Key("x", "calibrate", None, "calibrate: measure your motion against your face as it is now"),
     Key("Enter", "calibrate", None, "calibrate"),
     Key("X", "reset", None, "calibrate by itself, at the next good moment"),
+    Key("L", "lock", None, "lock the face that drives: no other one takes over"),
     Key("f", "search", None, "search a better reference: calibrate when you look most like it"),
     Key("m", "relative", None, "motion relative or absolute"),
     Key("w", "zoom", -0.05, "zoom the camera in"),

@@ -15,6 +15,7 @@ from typing import Any
 from models.animator import Slider
 from models.errors import UserError
 from models.folders import not_kept
+from models.photos import turned_line
 from realtime.animation.framing import FramedTracker, Framing
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate, Question
@@ -126,6 +127,7 @@ class Session:
         self.settings = self._kept = load(file) if file is not None else Settings()
         self._unsaved: float | None = None
         self._current = current
+        self._told_turned = {current.id}
         self._wanted: str | None = None
         self._question: Question | None = None
         self._badge = parts.badge
@@ -145,6 +147,7 @@ class Session:
             "remove": (_word, self._remove),
             "calibrate": (_nothing, lambda _: self._calibrate(True)),
             "reset": (_nothing, lambda _: self._calibrate(False)),
+            "lock": (_switch, self._lock_face),
             "search": (_switch, self._search),
             "relative": (_switch, self._relative),
             "zoom": (_number(-1, 1), lambda by: self._frame(self.settings.framing.zoomed(by))),
@@ -214,6 +217,7 @@ class Session:
             UserError: it cannot be used; the sentence says why.
         """
         entry = self._parts.library.add(data, name)
+        self._tell_turned(entry)
         self.touch()
         return entry
 
@@ -296,6 +300,7 @@ class Session:
                 "recording": (
                     None if recording is None or recording.gone else Path(recording.name).name
                 ),
+                "locked": self._parts.view.locked,
                 "searching": self._parts.pipeline.animation.search is not None,
                 "said": [{"number": number, "line": line} for number, line in self._said],
             }
@@ -333,10 +338,17 @@ class Session:
             self._parts.pipeline.set_avatar(entry.ready.avatar)
             for line in entry.ready.notes:
                 self.say(line)
+            self._tell_turned(entry)
             animation = self._parts.pipeline.animation
             if animation.search is not None:
                 animation.look_for(entry.ready.face)
             self.touch()
+
+    def _tell_turned(self, entry: AvatarEntry) -> None:
+        """Say once that a photo was turned."""
+        if entry.ready is not None and entry.ready.turned and entry.id not in self._told_turned:
+            self._told_turned.add(entry.id)
+            self.say(turned_line(entry.name, entry.ready.turned))
 
     def _number(self, number: int) -> None:
         entries = self._parts.library.entries
@@ -377,6 +389,20 @@ class Session:
 
     def _calibrate(self, at_once: bool) -> None:
         self._parts.pipeline.animation.recalibrate(at_once)
+
+    def _lock_face(self, wanted: bool | None) -> None:
+        view = self._parts.view
+        on = not view.locked if wanted is None else wanted
+        if on == view.locked:
+            return
+        if on and (view.seen is None or view.seen.face is None):
+            raise UserError("No face is in view; look at the camera, then lock it.")
+        view.lock(on)
+        self.say(
+            "The face that drives is locked: no other takes over until Shift-L is pressed again."
+            if on
+            else "The face that drives is no longer locked."
+        )
 
     def _search(self, wanted: bool | None) -> None:
         animation = self._parts.pipeline.animation

@@ -10,12 +10,14 @@ import numpy as np
 
 from models.errors import UserError
 from models.face.moment import Moment
+from models.face.orientation import turned
 from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator
 from models.types import Face, Floats, Image
 from realtime.cameras.clip import ClipReader
 from realtime.pipeline.offline import follow, observations
+from realtime.pipeline.stretches import Stretch
 from scripts.evaluation import measures
 
 COMPARED = measures.MOTIONS | measures.EXPRESSIONS
@@ -82,8 +84,10 @@ def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator)
         raise UserError(f"{clip.name} shows no face in every {every}th frame; lower --every.")
     faces = {n: face for n in kept if (face := followed.faces[n]) is not None}
     neutral = min(kept, key=lambda n: _unsuited(faces[n]))
-    observed = observations(clip, followed, neutral, animator, _silent)
-    frames = {n: image for n, (image, _) in enumerate(clip.frames()) if n in faces}
+    whole = [Stretch(0, len(followed.faces), neutral)]
+    observed = observations(clip, followed, whole, animator, _silent)
+    upright = (turned(image, followed.turns) for image, _ in clip.frames())
+    frames = {n: image for n, image in enumerate(upright) if n in faces}
     return Driver(
         Path(clip.name).stem,
         [frames[n] for n in kept],

@@ -155,8 +155,9 @@ class FakeTracker:
         self._faces = faces
         self.count = 0
         self.resets = 0
+        self.locked = False
 
-    def track(self, frame: Image) -> Face | None:
+    def track(self, frame: Image, seconds: float | None = None) -> Face | None:
         """The next face."""
         index, self.count = self.count, self.count + 1
         if callable(self._faces):
@@ -166,6 +167,10 @@ class FakeTracker:
     def reset(self) -> None:
         """Counted only."""
         self.resets += 1
+
+    def lock(self, on: bool) -> None:
+        """Noted only."""
+        self.locked = on
 
 
 @dataclass

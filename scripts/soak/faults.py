@@ -191,11 +191,11 @@ class FaultyTracker:
         self._board = board
         self._inner = inner
 
-    def track(self, frame: Image) -> Face | None:
+    def track(self, frame: Image, seconds: float | None = None) -> Face | None:
         """As the other tracker, or not."""
         if self._board.has("tracker: exception"):
             raise RuntimeError("tracker")
-        face: Face | None = self._inner.track(frame)
+        face: Face | None = self._inner.track(frame, seconds)
         if face is not None and self._board.has("tracker: not numbers"):
             return Face(np.full_like(face.landmarks, np.nan), None, face.score)
         return face

@@ -71,8 +71,8 @@ class Eyes(FakeTracker):
     def __init__(self) -> None:
         super().__init__(lambda index: face((index % 50, 0.0)))
 
-    def track(self, frame: Image) -> Face | None:
-        seen = super().track(frame)
+    def track(self, frame: Image, seconds: float | None = None) -> Face | None:
+        seen = super().track(frame, seconds)
         return seen if frame.max() > 60 else None
 
 

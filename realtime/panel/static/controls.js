@@ -109,7 +109,7 @@ export class Controls {
       ...settings,
       ...{ auto_framing: settings.framing.auto, relative: state.relative },
       ...{ freeze: state.frozen, record: state.recording !== null, badge: state.badge },
-      ...{ pass_through: state.pass_through, search: state.searching },
+      ...{ pass_through: state.pass_through, search: state.searching, lock: state.locked },
     };
     for (const button of document.querySelectorAll("[data-switch]")) {
       button.ariaPressed = String(Boolean(on[button.dataset.switch]));

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from models.animator import Motion
 from models.errors import UserError
+from models.face.orientation import turned_points
 from models.keypoints import Keypoints
 from models.types import Avatar, Face, Image
 from realtime.animation.animation import Animation
@@ -337,3 +339,43 @@ def test_a_backend_without_a_person_is_refused() -> None:
     with pytest.raises(UserError, match="--background"):
         Animation(FakeAnimator(), FakeTracker([None]), avatar(), cut_out=True)
     assert Run([None]).steps(1)[0].person is None
+
+
+def test_calibrating_again_looks_for_the_face_anew_but_for_a_locked_one() -> None:
+    run = Run(moving).calibrated()
+    for at_once in (True, False):
+        before = run.tracker.resets
+        run.animation.recalibrate(at_once)
+        run.steps(1)
+        assert run.tracker.resets == before + 1
+    run.animation.look_for(face())
+    run.steps(3)
+    assert run.tracker.resets == 3, "when the search begins, not at each better match"
+    run.tracker.lock(True)
+    run.animation.recalibrate()
+    run.steps(1)
+    assert run.tracker.resets == 3
+
+
+def test_after_a_cut_motion_is_measured_anew() -> None:
+    """The picture jumps by more than a face; the tracker says that it is another take."""
+
+    def faces(index: int) -> Face:
+        return face() if index < 60 else replace(face((230.0, 0.0)), take=1)
+
+    run = Run(faces).calibrated()
+    run.steps(20)
+    levels = [level(frame) for frame in run.steps(60)]
+    assert max(levels) <= 101, "the avatar does not stand aside"
+    assert run.animation.calibration_state is CalibrationState.CALIBRATED
+
+
+def test_a_face_that_is_turned_tells_how_to_turn_the_picture() -> None:
+    upright = face()
+    points = turned_points(upright.landmarks, 1, (480, 640))
+    run = Run([replace(upright, landmarks=points)])
+    run.steps(1)
+    assert run.animation.turn == 270
+    run = Run([upright])
+    run.steps(1)
+    assert run.animation.turn == 0

@@ -95,3 +95,13 @@ def test_a_frame_that_the_backend_cannot_use_is_never_the_reference() -> None:
     for i in range(90):
         assert not calibration.offer(face(seed=i), i / FPS, lambda: None)
     assert calibration.reference is None
+
+
+@pytest.mark.parametrize("fps", [2, 3, 5, 10, 60])
+def test_a_steady_moment_is_found_at_any_frame_rate(fps: int) -> None:
+    calibration = Calibration(patience=60)
+    taken = None
+    for index in range(3 * fps):
+        if calibration.offer(face(seed=index), index / fps, partial(_marked, index)):
+            taken = index / fps
+    assert taken is not None and 0.5 <= taken <= 0.5 + 1 / fps

@@ -9,7 +9,7 @@ import pytest
 
 from realtime.commands.options import RunChoices
 from realtime.frames import CameraFrame
-from realtime.pipeline.alerts import Alerts, PictureAlerts, StageAlerts
+from realtime.pipeline.alerts import Alerts, PictureAlerts, StageAlerts, TurnAlert
 
 RNG = np.random.default_rng(3)
 
@@ -107,4 +107,23 @@ def test_faults_and_stalls_are_told_once() -> None:
         "Drawing hangs; the last avatar picture stays.",
         "Frames succeed again; 30 have failed.",
         "Drawing goes on.",
+    ]
+
+
+def test_a_turned_camera_is_told_once() -> None:
+    lines: list[str] = []
+    alert = TurnAlert(lines.append)
+    for index in range(40):
+        alert.look(index / 10, 180 if 5 <= index < 20 else 0)
+    assert lines == [], "a head that is laid down for a moment"
+    for index in range(40, 200):
+        alert.look(index / 10, 0 if 100 <= index < 120 else 180)
+    assert lines == [
+        "The camera's picture is upside down: turn the camera, or start with --rotate 180."
+    ]
+    side = TurnAlert(lines.append)
+    for index in range(40):
+        side.look(index / 10, 90)
+    assert lines[1:] == [
+        "The camera's picture lies on its side: turn the camera, or start with --rotate 90."
     ]

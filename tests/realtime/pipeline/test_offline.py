@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from models.errors import UserError
+from models.face.orientation import turned, turned_points
 from models.keypoints import Keypoints
-from models.types import Face
+from models.types import Face, Image
 from realtime.frames import AvatarFrame
-from realtime.pipeline.offline import animate, best_frame
+from realtime.pipeline.offline import animate
+from realtime.pipeline.stretches import best_frame
 from scripts.rigs.fakes import (
     FakeAnimator,
     FakeClip,
@@ -20,6 +24,9 @@ from scripts.rigs.fakes import (
     keypoints,
     shows_camera,
 )
+
+SHAPE = (48, 64, 3)
+"""Of the pictures of `FakeClip`."""
 
 
 class Kept:
@@ -157,3 +164,66 @@ def test_progress_tells_of_every_pass() -> None:
 
     run(sliding, reference=0, progress=progress)
     assert len(told) == 3 and set(told.values()) == {40}
+
+
+def test_after_a_cut_motion_is_measured_against_a_frame_after_it() -> None:
+    """The picture jumps aside by a face and nearer; the head does the same as before."""
+
+    def faces(index: int) -> Face | None:
+        x = 2.0 * (index % 20)
+        return face((x, 0)) if index < 40 else face((x + 300, -40), size=140)
+
+    report, frames, _ = run(faces, count=100)
+    assert report.cuts == 1 and report.without_face == 0
+    assert 40 <= report.reference < 100, "of the longer part"
+    levels = np.array([level(frame) for frame in frames])
+    assert np.abs(levels - 100).max() < 45, "it does not stand aside"
+
+
+def test_what_jumps_for_a_moment_is_no_cut_and_neither_is_a_quick_head() -> None:
+    def mistaken(index: int) -> Face | None:
+        return face((250.0, 0)) if index == 20 else face((1.0 * index, 0))
+
+    assert run(mistaken)[0].cuts == 0
+    assert run(lambda index: face((30.0 * (index % 4), 0)))[0].cuts == 0
+
+
+@pytest.mark.parametrize("fps", [5.0, 30.0, 120.0])
+def test_a_cut_is_one_at_any_frame_rate(fps: float) -> None:
+    def faces(index: int) -> Face | None:
+        return face() if index < 20 else replace(face((400.0, 0)), take=1)
+
+    assert run(faces, clip=FakeClip(40, fps=fps))[0].cuts == 1
+
+
+def test_a_chosen_reference_is_that_of_its_part_alone() -> None:
+    def faces(index: int) -> Face | None:
+        return (
+            face((3.0 * index, 0)) if index < 20 else replace(face((300 + 3.0 * index, 0)), take=1)
+        )
+
+    report, frames, _ = run(faces, reference=3)
+    assert report.reference == 3 and level(frames[3]) == 100
+    with pytest.raises(UserError, match="shows no face"):
+        run(lambda index: None if index == 3 else faces(index), reference=3)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_clip_that_is_turned_is_turned_back(turns: int) -> None:
+    def upright(index: int) -> Face:
+        return face((2.0 * min(index, 20), 0))
+
+    def askew(index: int) -> Face | None:
+        one = upright(index)
+        return replace(one, landmarks=turned_points(one.landmarks, turns, SHAPE))
+
+    class Askew(FakeClip):
+        def frames(self) -> Iterator[tuple[Image, float]]:
+            for image, moment in super().frames():
+                assert image.shape == SHAPE
+                yield turned(image, turns), moment
+
+    plain, expected, _ = run(upright, reference=0)
+    report, frames, _ = run(askew, clip=Askew(40), reference=0)
+    assert plain.turned == 0 and report.turned == 360 - 90 * turns
+    assert [level(frame) for frame in frames] == [level(frame) for frame in expected]

@@ -13,10 +13,13 @@ import pytest
 from models.animator import Slider
 from models.errors import UserError
 from models.face.face_file import face_path, write_face
+from models.face.finder import FaceFinder
+from models.photos import load_image
 from realtime.animation.framing import FramedTracker, Framing
 from realtime.canvas.output_gate import OutputGate
 from realtime.commands.terminal import terminal_press
 from realtime.frames import AvatarFrame, CameraFrame
+from realtime.paths import asset_path
 from realtime.session.avatar_library import AvatarState
 from realtime.session.keys import KEYS
 from realtime.session.session import Command
@@ -566,3 +569,36 @@ def test_the_revision_rises_with_every_change(rig: Rig) -> None:
         seen.append(rig.session.revision)
     assert seen == sorted(set(seen))
     assert {"motion", "eyes", "smoothing"} <= set(rig.session.commands)
+
+
+def test_the_face_that_drives_can_be_locked(rig: Rig) -> None:
+    wait(lambda: rig.view.seen is not None and rig.view.seen.face is not None)
+    assert not rig.session.state()["locked"]
+    assert rig.do("lock")["locked"] and rig.tracker.locked
+    rig.do("lock", True)
+    said = wait(lambda: [one["line"] for one in rig.session.state()["said"]])
+    assert [line for line in said if "is locked" in line] == said[-1:], "told once"
+    assert not rig.do("lock", False)["locked"] and not rig.tracker.locked
+
+
+def test_no_face_cannot_be_locked(rig: Rig) -> None:
+    rig.tracker._faces = [None]
+    wait(lambda: rig.view.seen is not None and rig.view.seen.face is None)
+    with pytest.raises(UserError, match="look at the camera"):
+        rig.do("lock", True)
+    assert not rig.session.state()["locked"]
+
+
+def test_a_photo_that_is_dropped_upside_down_is_kept_upright_and_that_is_said(
+    rig: Rig, tmp_path: Path
+) -> None:
+    image = load_image(asset_path("face.jpg"))
+    dropped = tmp_path / "dropped.png"
+    PIL.Image.fromarray(np.ascontiguousarray(image[::-1, ::-1])).save(dropped)
+    rig.library._builder._finder = FaceFinder()
+    entry = rig.session.add(dropped.read_bytes(), "Me.png")
+    kept = load_image(entry.path)
+    assert kept.shape == image.shape
+    assert np.abs(kept.astype(int) - image).mean() < 3
+    line = "The photo Me lay upside down; it was turned by 180 degrees."
+    wait(lambda: line in [one["line"] for one in rig.session.state()["said"]])

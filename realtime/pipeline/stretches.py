@@ -1,0 +1,136 @@
+"""The parts of a clip in which one face is seen by one camera: between its cuts.
+
+Motion is measured against a frame of the same part. Against one of another part the avatar would
+stand aside, nearer or turned by as much as the cut has moved the picture, and against another
+person's face it would be deformed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from models.errors import UserError
+from models.face.moment import difference
+from models.types import Face
+
+_SPEED, _LEAST_MOVE = 7.0, 0.2
+"""A face that moves faster (in its sizes per second) and further (in its sizes) from one frame to
+the next has not moved: it is another picture. Turning the head quickly reaches 2 a second."""
+
+_GROWTH, _LEAST_GROWTH = 2.0, 0.1
+"""The same for the natural logarithm of its size. Leaning forward reaches 0.8 a second."""
+
+_STAYS = 0.2
+"""Seconds before and after a cut in which the face must be where it was: what jumps away and back
+is a mistake of the tracker."""
+
+_FEW = 30
+"""Frames on either side that are looked at for that, at most: of a clip at 120 fps all of them."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One part of a clip.
+
+    Attributes:
+        start: its first frame.
+        stop: the frame after its last.
+        reference: the frame in it that motion is measured against.
+    """
+
+    start: int
+    stop: int
+    reference: int
+
+
+def stretches(
+    source: Face, faces: Sequence[Face | None], seconds: Sequence[float], wanted: int | None = None
+) -> list[Stretch]:
+    """The parts of a clip that show a face, each with its reference frame.
+
+    Args:
+        source: the face in the photo.
+        faces: those of all driving frames; None where there is none, but not everywhere.
+        seconds: when each frame is shown.
+        wanted: the reference of the part that it is in; None: the best frame there too.
+
+    Returns:
+        All frames, in order and without gaps.
+
+    Raises:
+        UserError: there is no frame `wanted`, or no face in it.
+    """
+    if wanted is not None:
+        _check(faces, wanted)
+    starts = [0, *_cuts(faces, seconds), len(faces)]
+    found = []
+    for start, stop in zip(starts, starts[1:], strict=False):
+        if wanted is not None and start <= wanted < stop:
+            found.append(Stretch(start, stop, wanted))
+        else:
+            found.append(Stretch(start, stop, start + best_frame(source, faces[start:stop])))
+    return found
+
+
+def best_frame(source: Face, faces: Sequence[Face | None]) -> int:
+    """The index of the driving frame whose face is most like the source's in pose and expression.
+
+    Args:
+        source: the face in the photo.
+        faces: those of driving frames; None where there is none, but not everywhere.
+    """
+    distances = [np.inf if face is None else difference(source, face) for face in faces]
+    return int(np.argmin(distances))
+
+
+def _check(faces: Sequence[Face | None], wanted: int) -> None:
+    if not 0 <= wanted < len(faces):
+        raise UserError(
+            f"There is no frame {wanted} in the driving clip: choose one from 0 to "
+            f"{len(faces) - 1}, or auto."
+        )
+    if faces[wanted] is None:
+        raise UserError(f"Frame {wanted} of the driving clip shows no face; choose another one.")
+
+
+def _cuts(faces: Sequence[Face | None], seconds: Sequence[float]) -> list[int]:
+    """The frames with a face that begin another part."""
+    seen = [
+        (face, at, index)
+        for index, (face, at) in enumerate(zip(faces, seconds, strict=True))
+        if face
+    ]
+    cuts = []
+    for number, ((before, until, _), (after, at, index)) in enumerate(pairwise(seen), 1):
+        if before.take != after.take:
+            cuts.append(index)
+        elif _jumps([before], [after], at - until):
+            around = seen[max(number - _FEW, 0) : number + _FEW]
+            earlier = [one for one, when, _ in around if until - _STAYS <= when <= until]
+            later = [one for one, when, _ in around if at <= when <= at + _STAYS]
+            if _jumps(earlier, later, at - until):
+                cuts.append(index)
+    return cuts
+
+
+def _jumps(before: Sequence[Face], after: Sequence[Face], elapsed: float) -> bool:
+    """Whether a face has moved or grown as none can in so many seconds."""
+    a, b = (np.median([_place(face) for face in faces], axis=0) for faces in (before, after))
+    size = math.sqrt(a[2] * b[2])
+    moved = math.hypot(a[0] - b[0], a[1] - b[1]) / size
+    grown = abs(math.log(b[2] / a[2]))
+    return moved > max(_LEAST_MOVE, _SPEED * elapsed) or grown > max(
+        _LEAST_GROWTH, _GROWTH * elapsed
+    )
+
+
+def _place(face: Face) -> tuple[float, float, float]:
+    """Middle and size in pixels."""
+    points = face.surface[:, :2]
+    x, y = points.mean(axis=0).tolist()
+    return x, y, max(float(np.ptp(points, axis=0).max()), 1.0)
