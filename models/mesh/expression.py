@@ -35,9 +35,10 @@ heads that turn by up to 30 degrees, the worst."""
 _BROW_BY_BLINK = 0.012
 """Face heights by which brows seem to rise while lids close; of the same."""
 
-_PULL, _MOST_PULL = 0.8, 0.045
+_PULL, _MOST_PULL = 0.5, 0.045
 """How much further a mouth goes aside than was read, and the most of it in face heights. Of a
-rendered pull 0.62 is read; of one that was drawn, 0.7."""
+rendered pull 0.62 is read; of one that was drawn, 0.7. With 0.8 lips that a real frame shows are
+passed by 1 % of the face's height."""
 
 _BROW, _MOST_BROW = 0.6, 0.03
 """How much further a brow goes than was read, and the most: 0.25 to 0.45 of a rendered one is read,
