@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.resources import files
 
 import cv2
 import numpy as np
@@ -149,7 +150,9 @@ class MeshAnimator(KeypointAnimator):
             return None if face is None else _to_crop(face.landmarks + corner, crop)
 
         try:
-            return TrackerGain.measured(avatar.rest.values, look)
+            # What covers a mouth does not open.
+            spoken = [] if avatar.covered else _spoken(avatar.rest.values)
+            return TrackerGain.measured(avatar.rest.values, look, spoken)
         except Exception as error:  # Whatever it is, live drawing deals with it.
             _log.debug("the look at %s failed", avatar.name, exc_info=error)
             return TrackerGain()
@@ -257,6 +260,14 @@ def _notes(covered: bool, shut: int, hidden: int) -> tuple[str, ...]:
         which = "an eye in this photo is" if hidden == 1 else "the eyes in this photo are"
         notes.append(f"{which} hidden by dark glasses or hair and will not move.")
     return tuple(notes)
+
+
+def _spoken(source: Floats) -> list[tuple[Floats, float]]:
+    """(478, 3) landmarks of a photo that speaks, and how far its driver's lips are apart."""
+    with (files("models.mesh") / "openings.npz").open("rb") as file, np.load(file) as arrays:
+        rest, spoken, apart = arrays["rest"], arrays["open"], arrays["apart"].tolist()
+    poses = [relative_motion(source, rest, driving) for driving in spoken]
+    return list(zip(poses, apart, strict=True))
 
 
 def _to_crop(points: Floats, crop: Crop) -> Floats:

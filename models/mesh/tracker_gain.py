@@ -7,37 +7,29 @@ pale irises, a beard. So an avatar is looked at once, in a few poses, and moves 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.face import measures
 from models.face.irises import aside, rightward
-from models.face.topology import EYES, LOWER_LIP, UPPER_LIP, Indices
+from models.face.topology import EYES, LOWER_LIP, UPPER_LIP
 from models.mesh.pose import euler, fit_head, own_yaw, turned
 from models.types import Floats
 
-_LIP_CORNERS = (78, 308)  # inner corners of the mouth, MediaPipe's numbering
 _SAME_FACE = 0.2  # of the face's height
 _GLANCES = (0.1, 0.2)  # of the eye's width
-_GAPS = (0.05, 0.1)  # of the face's height
-_LIPS = 0.05  # of the face's height: the lower lip, below the line through the mouth's corners
-# fmt: off
-_UPPER: Indices = np.array([
-    0, 11, 12, 13, 37, 38, 39, 40, 41, 42, 72, 73, 74, 80, 81, 82, 191, 267, 268, 269, 270, 271,
-    272, 302, 303, 304, 310, 311, 312, 415,
-])
-"""Both edges of the upper lip and what lies between them, in MediaPipe's numbering."""
-# fmt: on
-
 _USUAL = 0.72  # of a drawn glance is read, on an average face
 USUAL_GAZE = 1.17
 """What the glances of an average face need for reading as its driver's."""
 
 _TRUST = 0.6  # a few still poses predict so much of what is read in motion
 _GAZE_LIMITS = (1.0, 1.9)  # beyond, an iris would often have to leave the eye
-_LIP_TRUST, _MOUTH_LIMITS = 0.35, (0.9, 1.1)  # what is drawn of lips is nearer to the truth
+_LIP_TRUST, _MOUTH_LIMITS = 0.6, (0.88, 1.25)
+"""The same for lips, and how far that may go: between the least and the most that is read of six
+photos, whose mouths then open by 0.8 to 1.2 of four drivers'."""
+
 _UNREADABLE, _READABLE = 0.2, 0.3  # shares of a glance; a statue's is less
 _CROSSED = 0.5  # eyes whose shares differ by more: one of them cannot be seen
 _YAWS = tuple(math.radians(angle) for angle in (6, 8, 12))  # small: beyond, skin is guessed
@@ -64,21 +56,27 @@ class TrackerGain:
     nod: float = 0.0
 
     @classmethod
-    def measured(cls, source: Floats, look: Callable[[Floats], Floats | None]) -> TrackerGain:
+    def measured(
+        cls,
+        source: Floats,
+        look: Callable[[Floats], Floats | None],
+        spoken: Sequence[tuple[Floats, float]] = (),
+    ) -> TrackerGain:
         """Look at the avatar in a few poses.
 
-        source: (478, 3) landmarks. look: draws the avatar with such landmarks, and finds the
-        landmarks in the picture, in the same units; None where no face is found. Where it finds
-        somebody else's, nothing is learnt.
+        Args:
+            source: (478, 3) landmarks.
+            look: draws the avatar with such landmarks, and finds the landmarks in the picture, in
+                the same units; None where no face is found. Where it finds somebody else's,
+                nothing is learnt.
+            spoken: poses with open lips, (478, 3) each, and by how many face heights its driver
+                has opened them.
         """
         rest = look(source)
         if rest is None or _apart(source, rest) > _SAME_FACE:
             return cls()
         left, right = (_glance(source, rest, look, side) for side in (-1, 1))
-        gaps = [_gap(source, rest, look, gap) for gap in _GAPS]
-        read = float(np.mean([gap for gap in gaps if gap is not None] or [1.0]))
-        mouth = float(np.clip(max(read, 0.1) ** -_LIP_TRUST, *_MOUTH_LIMITS))
-        return cls((left, right), mouth, *_turn(source, rest, look))
+        return cls((left, right), _lips(rest, look, spoken), *_turn(source, rest, look))
 
 
 def _glance(
@@ -103,15 +101,22 @@ def _glance(
     return USUAL_GAZE + told * (factor - USUAL_GAZE)
 
 
-def _gap(
-    source: Floats, rest: Floats, look: Callable[[Floats], Floats | None], gap: float
-) -> float | None:
-    """What share of an opening of the lips is read; gap: of the face's height."""
-    posed = opened(source, gap)
-    seen = look(posed)
-    if seen is None:
-        return None
-    return (_parted(seen) - _parted(rest)) / max(_parted(posed) - _parted(source), 1e-6)
+def _lips(
+    rest: Floats,
+    look: Callable[[Floats], Floats | None],
+    spoken: Sequence[tuple[Floats, float]],
+) -> float:
+    """The factor for the opening of the lips: by what is read, wide openings counting most."""
+    height = max(measures.height(rest[:, :2]), 1e-6)
+    read = wanted = 0.0
+    for pose, apart in spoken:
+        seen = look(pose)
+        if seen is not None:
+            read += apart * (_parted(seen) - _parted(rest)) / height
+            wanted += apart * apart
+    if not wanted:
+        return 1.0
+    return float(np.clip(max(read / wanted, 0.1) ** -_LIP_TRUST, *_MOUTH_LIMITS))
 
 
 def _turn(
@@ -131,19 +136,6 @@ def _turn(
     from_the_side = min(abs(own_yaw(source)) / _FROM_THE_SIDE, 1.0)
     nod = -from_the_side * float(np.mean(leans))
     return float(np.clip(turn, *_TURN_LIMITS)), float(np.clip(nod, -_MOST_NOD, _MOST_NOD))
-
-
-def opened(points: Floats, gap: float) -> Floats:
-    """The face with its jaw let down; gap: of the face's height, (478, 3) landmarks."""
-    down = measures.down(points)
-    height = max(float(np.linalg.norm(down)), 1e-6)
-    down = down / height
-    below = (points - points[list(_LIP_CORNERS)].mean(0)) @ down / height
-    share = np.clip(below / _LIPS, 0.0, 1.0)
-    share[_UPPER] = 0.0
-    share[LOWER_LIP] = np.sqrt(np.sin(np.linspace(0.25, np.pi - 0.25, len(LOWER_LIP))))
-    share[468:] = 0.0
-    return np.asarray(points + gap * height * share[:, None] * down, np.float32)
 
 
 def _parted(points: Floats) -> float:

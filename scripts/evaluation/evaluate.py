@@ -29,7 +29,6 @@ from models.face.topology import OUTER_LIPS
 from models.face.tracker import FaceTracker
 from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
-from models.mesh.tracker_gain import opened
 from models.types import Crop, Face, Floats, Image, Photo
 from realtime.cameras.clip import ClipReader
 from realtime.paths import asset_path
@@ -304,7 +303,7 @@ def lids_can_be_told(
     """
     values = avatar.rest.values
     lids = []
-    for points in (values, *(opened(values, gap) for gap in _OPENED)):
+    for points in (values, *(measures.opened(values, gap) for gap in _OPENED)):
         tracker.reset()
         face = tracker.track(animator.render(avatar, Keypoints(points)))
         if face is None:

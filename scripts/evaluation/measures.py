@@ -65,6 +65,17 @@ _CORNERS = [61, 291]  # of the mouth
 _BROWS = [70, 63, 105, 66, 107, 300, 293, 334, 296, 336]  # both
 
 
+_INNER_CORNERS = (78, 308)  # of the mouth, MediaPipe's numbering
+_LOWER_LIP = 0.05  # of the face's height: the lower lip, below the line through the mouth's corners
+# fmt: off
+_UPPER_LIP: Indices = np.array([
+    0, 11, 12, 13, 37, 38, 39, 40, 41, 42, 72, 73, 74, 80, 81, 82, 191, 267, 268, 269, 270, 271,
+    272, 302, 303, 304, 310, 311, 312, 415,
+])
+"""Both edges of the upper lip and what lies between them, in MediaPipe's numbering."""
+# fmt: on
+
+
 @dataclass(frozen=True)
 class Agreement:
     """How one motion of the result goes with the driver's.
@@ -309,6 +320,19 @@ def corner_change(picture: Image, still: Image) -> float:
     parts = [change[y, x] for y in (slice(side), slice(-side, None))
              for x in (slice(side), slice(-side, None))]  # fmt: skip
     return float(np.mean([part.mean() for part in parts]))
+
+
+def opened(points: Floats, gap: float) -> Floats:
+    """The face with its jaw let down; gap: of the face's height, (478, 3) landmarks."""
+    down = measures.down(points)
+    height = max(float(np.linalg.norm(down)), 1e-6)
+    down = down / height
+    below = (points - points[list(_INNER_CORNERS)].mean(0)) @ down / height
+    share = np.clip(below / _LOWER_LIP, 0.0, 1.0)
+    share[_UPPER_LIP] = 0.0
+    share[LOWER_LIP] = np.sqrt(np.sin(np.linspace(0.25, np.pi - 0.25, len(LOWER_LIP))))
+    share[468:] = 0.0
+    return np.asarray(points + gap * height * share[:, None] * down, np.float32)
 
 
 def jitter(track: Sequence[Floats]) -> float:

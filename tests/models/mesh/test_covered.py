@@ -14,11 +14,11 @@ from models.face.topology import OUTER_LIPS
 from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.covered import is_covered
-from models.mesh.tracker_gain import opened
 from models.photos import load_image, load_photo
 from models.types import Floats, Image, Photo
 from realtime.cameras.clip import ClipReader
 from realtime.paths import asset_path
+from scripts.evaluation.measures import opened
 
 Change = Callable[[Image, Floats], Image]
 

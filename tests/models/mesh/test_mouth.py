@@ -13,13 +13,14 @@ import pytest
 from models.face.finder import FaceFinder
 from models.face.topology import INNER_LIPS, LOWER_LIP, UPPER_LIP
 from models.keypoints import Keypoints
-from models.mesh import mouth, tracker_gain
+from models.mesh import mouth
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.photo_light import PhotoLight, brightest_skin
 from models.mesh.pose import from_euler
 from models.photos import load_photo
 from models.types import Floats, Image, Photo
 from realtime.paths import asset_path
+from scripts.evaluation import measures
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def opened(avatar: MeshAvatar, gap: float, wider: float = 0.0, yaw: float = 0.0)
 
 def let_down(avatar: MeshAvatar, gap: float) -> Floats:
     """The avatar's keypoints with the jaw let down, the lower lip in an arc."""
-    return tracker_gain.opened(avatar.rest.values, gap)
+    return measures.opened(avatar.rest.values, gap)
 
 
 def grin(avatar: MeshAvatar, gap: float, wider: float) -> Floats:

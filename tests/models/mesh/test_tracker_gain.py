@@ -15,8 +15,9 @@ from models.face.tracker import FaceTracker
 from models.mesh.backend import MeshAnimator
 from models.mesh.motion import relative_motion
 from models.mesh.pose import euler, fit_head, turned
-from models.mesh.tracker_gain import TrackerGain, opened
+from models.mesh.tracker_gain import TrackerGain
 from models.types import Floats, Image, Photo
+from scripts.evaluation.measures import opened
 
 
 @pytest.fixture()
@@ -49,18 +50,41 @@ def reader(
     return look
 
 
+def spoken(face: Floats) -> list[tuple[Floats, float]]:
+    """Open mouths, and by how many face heights their driver has opened them."""
+
+    def apart(points: Floats) -> float:
+        return float(np.linalg.norm(points[LOWER_LIP[3:6]] - points[UPPER_LIP[3:6]], axis=1).mean())
+
+    poses = [opened(face, gap) for gap in (0.05, 0.1)]
+    return [(pose, apart(pose) - apart(face)) for pose in poses]
+
+
 def test_what_reads_weakly_moves_more(face: Floats) -> None:
-    weak = TrackerGain.measured(face, reader(face, 0.5, 0.9, 0.9))
-    strong = TrackerGain.measured(face, reader(face, 0.9, 0.5, 1.1))
+    weak = TrackerGain.measured(face, reader(face, 0.5, 0.9, 0.9), spoken(face))
+    strong = TrackerGain.measured(face, reader(face, 0.9, 0.5, 1.1), spoken(face))
     assert weak.gaze[0] > strong.gaze[0] and weak.gaze[1] < strong.gaze[1]
     assert weak.mouth > 1 > strong.mouth
     assert weak.gaze == pytest.approx(strong.gaze[::-1], rel=1e-3)
 
 
 def test_nothing_moves_beyond_measure(face: Floats) -> None:
-    least = TrackerGain.measured(face, reader(face, 0.3, 3.0, 0.01))
-    assert least.gaze == pytest.approx((1.9, 1.0)) and least.mouth == 1.1
-    assert TrackerGain.measured(face, reader(face, 0.8, 0.8, 5.0)).mouth == 0.9
+    least = TrackerGain.measured(face, reader(face, 0.3, 3.0, 0.01), spoken(face))
+    assert least.gaze == pytest.approx((1.9, 1.0)) and least.mouth == 1.25
+    assert TrackerGain.measured(face, reader(face, 0.8, 0.8, 5.0), spoken(face)).mouth == 0.88
+
+
+def test_wide_openings_count_most(face: Floats) -> None:
+    poses = spoken(face)
+    plain = reader(face, 0.8, 0.8, 1.0)
+
+    def look(points: Floats) -> Floats | None:
+        """The wide opening is read as less."""
+        return plain(points if points is not poses[1][0] else face + 0.8 * (points - face))
+
+    mean = float(np.mean([1.0, 0.8])) ** -0.6
+    assert TrackerGain.measured(face, look, poses).mouth > mean
+    assert TrackerGain.measured(face, plain, ()).mouth == 1.0, "nothing was looked at"
 
 
 @pytest.mark.parametrize("share", [0.0, -0.5])
