@@ -129,15 +129,19 @@ class Motion:
         down = measures.down(source) / tall
         across = source[_LEFT_EYE] - source[_RIGHT_EYE]
         across = across / max(float(np.linalg.norm(across)), 1e-6)
-        moved = (head.inverse(target) - source) / tall
+        moved = (head.inverse(target[_READ]) - source[_READ]) / tall
+        # Plain numbers: for so few, NumPy's calls would take longer than the sums.
+        rise = dict(zip(_READ.tolist(), (-(moved @ down)).tolist(), strict=True))
+        aside = dict(zip(_READ.tolist(), (moved @ across).tolist(), strict=True))
         yaw, pitch, _ = (abs(angle) for angle in euler(head.rotation))
         shut = _shut(source, target, head)
 
         def up(false: _False, *points: int) -> float:
-            return false.beyond(-float((moved[list(points)] @ down).mean()), yaw, pitch, shut)
+            mean = sum(rise[point] for point in points) / len(points)
+            return false.beyond(mean, yaw, pitch, shut)
 
         def left(*points: int) -> float:
-            return float((moved[list(points)] @ across).mean())
+            return sum(aside[point] for point in points) / len(points)
 
         right_corner, left_corner = -left(_CORNERS[0]), left(_CORNERS[1])
         frown = left(*_INNER[0]) - left(*_INNER[1])
@@ -208,6 +212,12 @@ _LID_MIDDLES = [159, 145, 386, 374]
 
 _LOWER_LIDS = (144, 145, 153), (373, 374, 380)
 """The middle of the lower lids."""
+
+_READ = np.array(
+    [*_CORNERS, *_WINGS, _BELOW_LIP]
+    + [point for pair in (_BROWS, _INNER, _LOWER_LIDS) for side in pair for point in side]
+)
+"""All landmarks that are read."""
 
 
 def _ramp(value: float, begins: float, full: float) -> float:
