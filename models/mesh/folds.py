@@ -131,8 +131,8 @@ class Motion:
         across = across / max(float(np.linalg.norm(across)), 1e-6)
         moved = (head.inverse(target[_READ]) - source[_READ]) / tall
         # Plain numbers: for so few, NumPy's calls would take longer than the sums.
-        rise = dict(zip(_READ.tolist(), (-(moved @ down)).tolist(), strict=True))
-        aside = dict(zip(_READ.tolist(), (moved @ across).tolist(), strict=True))
+        rise: dict[int, float] = dict(zip(_READ.tolist(), (-(moved @ down)).tolist(), strict=True))
+        aside: dict[int, float] = dict(zip(_READ.tolist(), (moved @ across).tolist(), strict=True))
         yaw, pitch, _ = (abs(angle) for angle in euler(head.rotation))
         shut = _shut(source, target, head)
 
