@@ -35,7 +35,7 @@ from realtime.paths import asset_path
 from realtime.pipeline.threads import limit_threads
 from realtime.session.source import load_source
 from realtime.sinks.recording.video_writer import VideoWriter
-from scripts.evaluation import measures, published
+from scripts.evaluation import measures, published, turned
 from scripts.evaluation.compare import compare, read_figures
 from scripts.evaluation.contact_sheet import tile
 from scripts.evaluation.driver import COMPARED, Driver, Pictures, read_driver, series
@@ -473,6 +473,28 @@ def seen_twice(driver: Driver, finder: FaceFinder) -> float | None:
     return _mean(apart)
 
 
+def turned_heads(animator: MeshAnimator, parts: Path) -> Figures:
+    """A rendered head's photo, turned, beside the head that is turned.
+
+    Args:
+        animator: draws.
+        parts: the folder of the parts of heads.
+
+    Returns:
+        Figures for every angle.
+
+    Raises:
+        UserError: the renderer or its parts are not there.
+    """
+    try:
+        from scripts.heads.turns import heads_by_angle
+    except ImportError as error:
+        raise UserError(f"missing: rendered heads need the package {error.name}") from None
+    if not parts.is_dir():
+        raise UserError("missing: rendered heads need ../shared/heads_cc0")
+    return turned.judge(heads_by_angle(parts), animator, SIZE)
+
+
 # Pictures to look at
 
 
@@ -601,8 +623,8 @@ def evaluate(
 
     Returns:
         As `--json` writes them: "self", "cross", "still_driver" and "skin_tones" by clip, photo and
-        skin (or why there are none), "published" by painting, what `goals` gives, and why a judge
-        is "missing".
+        skin (or why there are none), "turned" by angle (likewise), "published" by painting, what
+        `goals` gives, and why a judge is "missing".
 
     Raises:
         UserError: a clip or a photo cannot be used.
@@ -613,7 +635,7 @@ def evaluate(
     animator, judges = MeshAnimator(), Judges.load()
     figures: Figures = {"self": {}, "cross": {}, "still_driver": {}, "missing": judges.missing}
     with Progress(transient=True) as progress:
-        task = progress.add_task("", total=2 * len(clips) + len(sources) * (len(clips) + 1) + 2)
+        task = progress.add_task("", total=2 * len(clips) + len(sources) * (len(clips) + 1) + 3)
 
         def step(what: str) -> None:
             progress.update(task, advance=1, description=what)
@@ -644,6 +666,11 @@ def evaluate(
         except UserError as error:
             figures["skin_tones"] = str(error)
         step("skin tones")
+        try:
+            figures["turned"] = turned_heads(animator, parts)
+        except UserError as error:
+            figures["turned"] = str(error)
+        step("turned heads")
         figures["published"] = _published(SHARED / "real", animator, sheets)
         step("published frames")
     figures["goals"] = goals(figures)

@@ -174,6 +174,19 @@ def report(figures: Figures) -> None:
                 for name, row in tones.items()
             ],
         )
+    heads = figures["turned"]
+    if isinstance(heads, str):
+        print(f"Turned heads: {heads}")
+    else:
+        print_table(
+            "A rendered head's photo, turned, beside the turned head (error: of colours, 0..255; "
+            "outline: how far off, % of the face's height)",
+            ["degrees", "error", "outline near", "outline far"],
+            [
+                [angle, number(row["error"]), *(number(100 * row[k], 1) for k in ("near", "far"))]
+                for angle, row in heads.items()
+            ],
+        )
     if figures["published"]:
         report_published(figures["published"])
     met = ", ".join(f"{name} {a} of {b}" for name, (a, b) in figures["goals"].items())
