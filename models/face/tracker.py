@@ -273,9 +273,16 @@ class FaceTracker:
         return None
 
     def _settled(self, frame: Image, region: CropRegion) -> Face | None:
-        """The face in a region that the detector has found, the right way up."""
-        face = self._landmarker.face(frame, region)
-        return None if face is None else self._righted(frame, face)
+        """The face in a region that the detector has found, the right way up.
+
+        It is looked at twice: of a face that leans, the detector says too little how far, and so
+        the first landmarks have it with a strange expression.
+        """
+        rough = self._landmarker.face(frame, region)
+        if rough is None:
+            return None
+        face = self._landmarker.face(frame, CropRegion.from_landmarks(rough.landmarks))
+        return self._righted(frame, face or rough)
 
     def _righted(self, frame: Image, face: Face) -> Face:
         """A face that was just found, looked at again where it was taken for its own inverse."""

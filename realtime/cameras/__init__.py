@@ -63,7 +63,7 @@ def open_camera(
     kind, _, what = choice.partition(":")
     if kind in CAMERA_KINDS and not (what and os.path.isfile(choice)):
         return CAMERA_KINDS[kind](CameraRequest(what, size, fps, full_pace))
-    if is_address(choice):
+    if is_address(choice) and not os.path.isfile(choice):
         from realtime.cameras.network import open_address
 
         return open_address(choice, size)

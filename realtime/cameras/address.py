@@ -28,7 +28,7 @@ class Address:
     """Where a camera is. What prints this object prints no secret.
 
     Attributes:
-        url: with the scheme in small letters; holds passwords and tokens, so it goes into no message.
+        url: its scheme in small letters; holds passwords and tokens, so it goes into no message.
         scheme: one of `PORTS`.
         host: name or number.
         port: of its service.
