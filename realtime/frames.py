@@ -20,11 +20,13 @@ class CameraFrame:
         image: (H, W, 3) RGB, the user's real face.
         captured_at: seconds of `time.perf_counter()`.
         index: counts from 0.
+        turned: degrees clockwise by which it was turned after its capture, as `--rotate` asks.
     """
 
     image: Image
     captured_at: float
     index: int
+    turned: int = 0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from realtime.orientation import Orientation, Orientations
+
 MAX_PIXELS = 36_000_000
 """Of one picture of a video: a little more than 8K has. Larger ones are refused undecoded."""
 
@@ -152,12 +154,14 @@ class Picture:
         frame: as it is stored.
         at: when it is shown, in seconds on the file's clock, or None if the file does not tell.
         aspect: the width of a stored pixel over its height; 1 where the file says nothing of use.
+        lies: how it must be turned and mirrored to stand upright.
         position: where in the file it is stored, in bytes, or None if that is not known.
     """
 
     frame: VideoFrame
     at: float | None
     aspect: float
+    lies: Orientation
     position: int | None
 
 
@@ -183,6 +187,7 @@ def pictures(container: InputContainer, sample: float = 0.0) -> Iterator[Picture
     told = stream.sample_aspect_ratio
     # What the container says holds for the whole clip, and goes before what the codec says.
     fixed = told if told and told != context.sample_aspect_ratio else None
+    lies = Orientations()
     for packet in _sampled(packets(container, stream), sample):
         packet.opaque = mark = _Mark(packet.pos)
         try:
@@ -194,7 +199,7 @@ def pictures(container: InputContainer, sample: float = 0.0) -> Iterator[Picture
             if isinstance(frame, VideoFrame):
                 # Decoders hold pictures back: this one may be of an earlier packet.
                 own = frame.opaque if isinstance(frame.opaque, _Mark) else mark
-                yield Picture(frame, frame.time, own.aspect, own.position)
+                yield Picture(frame, frame.time, own.aspect, lies(frame), own.position)
 
 
 def _sampled(found: Iterator[Packet[Any]], apart: float) -> Iterator[Packet[Any]]:

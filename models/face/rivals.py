@@ -1,7 +1,8 @@
 """Other faces beside the one that is followed, and whether one of them should be followed instead.
 
 Whoever is followed stays so when others come in. But the first face may have been a poster or
-somebody in the background, and whoever sits down before the camera then is clearly larger.
+somebody in the background, and whoever sits down before the camera then is clearly larger. A poster
+that is large itself gives way to any living face that is not much smaller.
 """
 
 from __future__ import annotations
@@ -31,6 +32,17 @@ many seconds."""
 _OVER_LIVING = 1.5, 3.0
 """The same against a face that moves: somebody who leans over the driver's shoulder, or walks by,
 takes nothing over; and between two people of similar size nothing changes."""
+
+_LIVING = 0.4, 1.0
+"""How many times as large as a picture of a face a living one must be to be followed instead, and
+for how many seconds it must have been there: somebody before a large screen, not in its corner."""
+
+_LARGER = 0.9
+"""Other faces from this size on, in sizes of the followed one, are worth a look in general: the
+detector's regions are a tenth smaller or larger than the landmarks have them."""
+
+_UNSEEN = 2.0
+"""Seconds for which another face that the detector misses stays known."""
 
 _SAME = 0.5
 """Two places so near, in sides of the larger region, are one face's."""
@@ -82,6 +94,23 @@ class _Rival:
     since: float
 
 
+@dataclass
+class _Other:
+    """Another face in view.
+
+    Attributes:
+        region: where it is.
+        still: for how long it has not moved.
+        since: when it was seen first, in seconds.
+        seen: when it was seen last.
+    """
+
+    region: CropRegion
+    still: Stillness
+    since: float
+    seen: float
+
+
 class Rivals:
     """Watches the other faces in view while one is followed."""
 
@@ -90,10 +119,12 @@ class Rivals:
         self._still: Stillness | None = None
         self._rival: _Rival | None = None
         self._pictures: list[CropRegion] = []
+        self._others: list[_Other] = []
 
     def forget(self) -> None:
         """Another face is followed, or none: the watch begins anew. Pictures stay known."""
         self._still = self._rival = None
+        self._others = []
 
     def follow(self, face: Face, seconds: float) -> None:
         """Take note of the followed face, in every frame."""
@@ -101,24 +132,32 @@ class Rivals:
             self._still = Stillness(face, seconds)
         self._still.look(face, seconds)
 
-    def better(
-        self, followed: CropRegion, others: list[CropRegion], seconds: float
-    ) -> CropRegion | None:
+    def least(self, seconds: float) -> float:
+        """From what size on other faces count now, in sizes of the followed one."""
+        return _LIVING[0] if self._is_dead(seconds) else _LARGER
+
+    def better(self, followed: CropRegion, faces: list[Face], seconds: float) -> CropRegion | None:
         """The face that should be followed instead.
 
         Args:
             followed: the face that is followed.
-            others: faces in view, as their landmarks say; the followed one may be among them.
+            faces: in view, of those that count; the followed one may be among them.
             seconds: now.
 
         Returns:
-            One that has been clearly larger for long enough; mostly None.
+            One that has been clearly larger for long enough, or alive where the followed one is
+            not; mostly None.
         """
-        others = [
-            one
-            for one in others
-            if not any(same_place(one, known) for known in (followed, *self._pictures))
-        ]
+        others = []
+        for face in faces:
+            one = CropRegion.from_landmarks(face.landmarks)
+            if not any(same_place(one, known) for known in (followed, *self._pictures)):
+                others.append(one)
+                self._watch(face, one, seconds)
+        living = self._living(followed, seconds)
+        if living is not None:
+            self._pictures.append(followed)
+            return living
         picture = self._still is not None and self._still.is_picture(seconds)
         larger, lasting = _OVER_STILL if picture else _OVER_LIVING
         largest = max(others, key=lambda one: one.side, default=None)
@@ -134,3 +173,32 @@ class Rivals:
         if picture:
             self._pictures.append(followed)
         return largest
+
+    def _is_dead(self, seconds: float) -> bool:
+        """Whether the followed face has not moved for so long that it is no living one."""
+        return self._still is not None and seconds - self._still.since >= _STILL
+
+    def _watch(self, face: Face, region: CropRegion, seconds: float) -> None:
+        """Take note of another face."""
+        self._others = [one for one in self._others if seconds - one.seen < _UNSEEN]
+        for one in self._others:
+            if same_place(one.region, region):
+                one.region, one.seen = region, seconds
+                one.still.look(face, seconds)
+                return
+        self._others.append(_Other(region, Stillness(face, seconds), seconds, seconds))
+
+    def _living(self, followed: CropRegion, seconds: float) -> CropRegion | None:
+        """The largest other face that lives, if the followed one is a picture."""
+        share, lasting = _LIVING
+        living = [
+            one.region
+            for one in self._others
+            if one.still.alive
+            and one.seen == seconds
+            and seconds - one.since >= lasting
+            and one.region.side >= share * followed.side
+        ]
+        if not self._is_dead(seconds):
+            return None
+        return max(living, key=lambda one: one.side, default=None)

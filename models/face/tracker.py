@@ -35,10 +35,6 @@ _OTHER_SIZE = 1.6
 _LOOK = 0.5
 """Seconds between two looks at what else is in view: 6 ms of the detector each."""
 
-_MEASURED = 0.9
-"""Other faces from this size on, in sizes of the followed one, are measured by their landmarks: the
-detector's regions are a tenth smaller or larger."""
-
 _NEAR = 0.6
 """How far a face may move between two frames, in sides of its region, and still be the same: less
 would lose one that moves fast, more would take a neighbour's."""
@@ -157,15 +153,15 @@ class FaceTracker:
         self._rivals.forget()
         return rival
 
-    def _others(self, frame: Image, followed: CropRegion) -> list[CropRegion]:
-        """The other faces in view that are not smaller than the followed one."""
-        found = []
+    def _others(self, frame: Image, followed: CropRegion) -> list[Face]:
+        """The other faces in view that are large enough to count."""
+        found, least = [], self._rivals.least(self._now)
         for one in self._detector.detect(frame):
             region = CropRegion.from_detection(one)
-            if region.side > _MEASURED * followed.side and not same_place(region, followed):
-                face = self._landmarker.face(frame, region)
+            if region.side > least * followed.side and not same_place(region, followed):
+                face = self._looked_twice(frame, region)
                 if face is not None:
-                    found.append(CropRegion.from_landmarks(face.landmarks))
+                    found.append(face)
         return found
 
     def _learn(self, frame: Image, face: Face) -> None:
@@ -274,8 +270,19 @@ class FaceTracker:
 
     def _settled(self, frame: Image, region: CropRegion) -> Face | None:
         """The face in a region that the detector has found, the right way up."""
-        face = self._landmarker.face(frame, region)
+        face = self._looked_twice(frame, region)
         return None if face is None else self._righted(frame, face)
+
+    def _looked_twice(self, frame: Image, region: CropRegion) -> Face | None:
+        """The face in a region that the detector has found.
+
+        Of a face that leans, the detector says too little how far, and so the first landmarks have
+        it with a strange expression.
+        """
+        rough = self._landmarker.face(frame, region)
+        if rough is None:
+            return None
+        return self._landmarker.face(frame, CropRegion.from_landmarks(rough.landmarks)) or rough
 
     def _righted(self, frame: Image, face: Face) -> Face:
         """A face that was just found, looked at again where it was taken for its own inverse."""

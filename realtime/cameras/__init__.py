@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import UserError
-from realtime.cameras.address import hide_secrets, is_address
+from realtime.cameras.address import hide_secrets, is_address, lacks_scheme, parse
 from realtime.cameras.base import Camera, CameraLost
 from realtime.cameras.memory import preferred
 from realtime.devices.discovery import VideoDevice, find_device, list_devices, real_cameras
@@ -63,7 +63,7 @@ def open_camera(
     kind, _, what = choice.partition(":")
     if kind in CAMERA_KINDS and not (what and os.path.isfile(choice)):
         return CAMERA_KINDS[kind](CameraRequest(what, size, fps, full_pace))
-    if is_address(choice):
+    if is_address(choice) and not os.path.isfile(choice):
         from realtime.cameras.network import open_address
 
         return open_address(choice, size)
@@ -79,6 +79,8 @@ def open_camera(
             f"No camera matches {hide_secrets(choice)!r} and no such file exists; `avatarify-like "
             "doctor` lists the cameras, and `--camera demo` works without one."
         )
+    if lacks_scheme(choice):
+        parse(choice)  # Says what is missing, and repeats nothing.
     from realtime.cameras.clip import ClipCamera
 
     return ClipCamera(choice, size=size, full_pace=full_pace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import urllib.parse
 from dataclasses import dataclass
@@ -18,13 +19,16 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{1,2}[^\s'\"<>]*")
 _LOGIN = re.compile(r"[^\s'\"/@]+:[^\s'\"@]*@")
 """NAME:PASSWORD@ of an address whose beginning was forgotten."""
 
+_SERVICE = re.compile(r"[\w.-]+:\d{2,5}/")
+"""HOST:PORT/ of one."""
+
 
 @dataclass(frozen=True, repr=False)
 class Address:
     """Where a camera is. What prints this object prints no secret.
 
     Attributes:
-        url: as the user gave it; holds passwords and tokens, so it goes into no message.
+        url: its scheme in small letters; holds passwords and tokens, so it goes into no message.
         scheme: one of `PORTS`.
         host: name or number.
         port: of its service.
@@ -50,6 +54,11 @@ class Address:
 def is_address(choice: str) -> bool:
     """Whether `--camera` says an address of a network, rightly written or not."""
     return bool(_SCHEME.match(choice)) or choice.lower().startswith(tuple(f"{s}:" for s in PORTS))
+
+
+def lacks_scheme(choice: str) -> bool:
+    """Whether `--camera` says NAME:PASSWORD@HOST or HOST:PORT/PATH, and no file has this name."""
+    return bool(_LOGIN.match(choice) or _SERVICE.match(choice)) and not os.path.lexists(choice)
 
 
 def parse(choice: str) -> Address:
@@ -80,7 +89,8 @@ def parse(choice: str) -> Address:
             "The address of the camera cannot be read; write it as rtsp://NAME:PASSWORD@HOST:PORT/"
             "PATH, with the characters @ : / ? # of a password or path as %40 %3A %2F %3F %23."
         )
-    return Address(choice, scheme, host, port)
+    # FFmpeg knows its protocols by small letters only.
+    return Address(f"{scheme}://{rest}", scheme, host, port)
 
 
 def hide_secrets(text: str) -> str:

@@ -20,7 +20,6 @@ from models.errors import UserError
 from models.types import Image
 from realtime.boxes import lacks_index
 from realtime.cameras.base import CameraLost
-from realtime.cameras.orientation import orientation
 from realtime.closing import Closing
 from realtime.frames import CameraFrame
 from realtime.media import MAX_PIXELS, Picture, moving_picture, open_media, pictures
@@ -164,7 +163,7 @@ class ClipReader:
             width *= picture.aspect
         else:
             height /= picture.aspect
-        if orientation(picture.frame).swaps:
+        if picture.lies.swaps:
             width, height = height, width
         scale = min(1.0, (MAX_PIXELS / (width * height)) ** 0.5)
         if self._max_size is not None:
@@ -177,7 +176,7 @@ class ClipReader:
         width, height = self._shown_size(picture)
         scale = min(wide / width, high / height)
         width, height = (max(round(side * scale), 1) for side in (width, height))
-        turn = orientation(picture.frame)
+        turn = picture.lies
         stored = (height, width) if turn.swaps else (width, height)
         scaled = reformatter.reformat(picture.frame, *stored, "rgb24").to_ndarray()
         image = turn(np.asarray(scaled, np.uint8))

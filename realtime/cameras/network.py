@@ -27,6 +27,7 @@ from realtime.closing import Closing
 from realtime.frames import CameraFrame
 from realtime.mailbox import Mailbox
 from realtime.media import MAX_PIXELS
+from realtime.orientation import Orientation, Orientations
 
 _OPEN_WITHIN = 10.0
 """Seconds in which a camera must have answered: some wake up only then."""
@@ -132,6 +133,7 @@ class NetworkCamera(Closing):
         self._loops = not self._live and kind != "hls"
         self._whole = self._stream.codec_context.name in _SINGLE
         self._shape = self._stream.sample_aspect_ratio
+        self._lies = Orientations()
         self._reformatter = VideoReformatter()
         self._count = 0
         works = (self._receive, self._decode) if self._live else (self._play,)
@@ -258,7 +260,7 @@ class NetworkCamera(Closing):
         # Some streams say it in their head, and some in their pictures.
         shape = self._shape or self._stream.codec_context.sample_aspect_ratio or 1
         pixel = float(shape) if 0.1 < shape < 10 else 1.0
-        image = picture(frame, pixel, self._size, self._reformatter)
+        image = picture(frame, pixel, self._lies(frame), self._size, self._reformatter)
         self._newest.put(CameraFrame(image, at, self._count))
         self._count += 1
 
@@ -360,6 +362,7 @@ def open_address(choice: str, size: tuple[int, int] | None) -> NetworkCamera:
 def picture(
     frame: VideoFrame,
     shape: float,
+    lies: Orientation,
     size: tuple[int, int] | None,
     reformatter: VideoReformatter,
 ) -> Image:
@@ -368,6 +371,7 @@ def picture(
     Args:
         frame: what was decoded.
         shape: width of its pixels over their height.
+        lies: how it is turned upright.
         size: (width, height) that it must fit in before it is turned upright; None: any.
         reformatter: kept for the frames of one stream.
     """
@@ -375,8 +379,7 @@ def picture(
     scale = 1.0 if size is None else min(size[0] / width, size[1] / frame.height, 1.0)
     target = max(round(width * scale), 1), max(round(frame.height * scale), 1)
     image = reformatter.reformat(frame, *target, "rgb24").to_ndarray()
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns), dtype=np.uint8)
+    return np.ascontiguousarray(lies(np.asarray(image, np.uint8)))
 
 
 def explain(address: Address, error: Exception, late: bool) -> str:

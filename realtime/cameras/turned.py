@@ -49,7 +49,7 @@ class TurnedCamera(Closing):
             CameraLost: as the camera.
         """
         frame = self._camera.read()
-        return replace(frame, image=turn(frame.image, self._degrees))
+        return replace(frame, image=turn(frame.image, self._degrees), turned=self._degrees)
 
     def close(self) -> None:
         """Close the camera."""

@@ -142,7 +142,8 @@ def _summary(output: Path, report: ClipReport) -> str:
     if report.cuts:
         text += f" (and anew after {report.cuts} cut{'s' if report.cuts > 1 else ''})"
     if report.turned:
-        text += f", the clip turned by {report.turned} degrees, since its face was not upright"
+        by = " and ".join(map(str, report.turned))
+        text += f", pictures turned by {by} degrees, since the face was not upright"
     if report.without_face:
         text += f", {report.without_face} driving frames without a face"
     if report.faults:

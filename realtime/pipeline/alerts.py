@@ -176,12 +176,13 @@ class TurnAlert:
         self._since: tuple[int, float] | None = None
         self._told = False
 
-    def look(self, now: float, turn: int) -> None:
+    def look(self, now: float, turn: int, before: int = 0) -> None:
         """Look at one frame.
 
         Args:
             now: when it was taken over, seconds of `time.perf_counter()`.
             turn: degrees clockwise by which it should be turned; 0 without a face.
+            before: degrees by which it was turned already.
         """
         if self._told or not turn:
             self._since = None
@@ -191,9 +192,9 @@ class TurnAlert:
         if now - self._since[1] >= _TURNED:
             self._told = True
             lies = "is upside down" if turn == 180 else "lies on its side"
-            self._say(
-                f"The camera's picture {lies}: turn the camera, or start with --rotate {turn}."
-            )
+            whole = (turn + before) % 360
+            how = f"with --rotate {whole}" if whole else "without --rotate"
+            self._say(f"The camera's picture {lies}: turn the camera, or start {how}.")
 
 
 class StageAlerts:

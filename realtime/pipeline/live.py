@@ -500,7 +500,8 @@ class Pipeline:
             self._followed.put(_Posed(followed, now - captured.captured_at, time.perf_counter()))
             if not self._full_pace:
                 self._pictures.look(captured, now, self.animation.face_found)
-                self._turned.look(now, self.animation.turn if self.animation.face_found else 0)
+                turn = self.animation.turn if self.animation.face_found else 0
+                self._turned.look(now, turn, captured.turned)
 
     def _draw(self) -> None:
         while not self._stop.is_set():

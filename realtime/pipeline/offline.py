@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -26,12 +27,12 @@ from realtime.animation.frame_repair import Fault
 from realtime.animation.presence import Presence
 from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame
-from realtime.pipeline.stretches import Stretch, stretches
+from realtime.pipeline.stretches import Stretch, cuts, stretches
 
 _log = logging.getLogger(__name__)
 
 _CLEARLY = 0.8
-"""Share of the faces that must be turned alike for the whole clip to be turned."""
+"""Share of the faces between two cuts that must be turned alike for their pictures to be turned."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many frames are done, and how many there are."""
@@ -72,7 +73,8 @@ class ClipReport:
         without_face: driving frames without a face.
         reference: the frame that motion was measured against; of several parts, in the longest.
         cuts: after how many of them another frame was.
-        turned: degrees clockwise by which the clip was turned, because its face was not upright.
+        turned: degrees clockwise by which its pictures were turned, because the face was not
+            upright in them; several if the camera was turned meanwhile.
         faults: frames that repeat the last image or pose because theirs could not be made.
         last_fault: the last of them, in words.
     """
@@ -81,7 +83,7 @@ class ClipReport:
     without_face: int
     reference: int
     cuts: int
-    turned: int
+    turned: tuple[int, ...]
     faults: int
     last_fault: str | None
 
@@ -111,16 +113,16 @@ class Driver:
     Attributes:
         faces: None where there is no face; in pixels of the pictures after they were turned.
         seconds: when the frame is shown.
-        turns: quarters clockwise by which its pictures must be turned.
+        turns: quarters clockwise by which its picture must be turned.
     """
 
     faces: list[Face | None]
     seconds: list[float]
-    turns: int = 0
+    turns: list[int]
 
 
 def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
-    """Find the face in every frame of a clip, and whether the clip is turned as a whole.
+    """Find the face in every frame of a clip, and whether the clip, or a part of it, is turned.
 
     Args:
         clip: the driving clip.
@@ -144,20 +146,29 @@ def follow(clip: Clip, tracker: Tracker, progress: Progress) -> Driver:
         raise UserError("The driving clip has no frames; choose another one.")
     if not any(faces):
         raise UserError("No face was found in the driving clip; choose one that shows a face.")
-    turns = _turned_by(faces)
+    turns = _turns(faces, seconds)
     upright = [
         face
-        if face is None or not turns
-        else replace(face, landmarks=turned_points(face.landmarks, turns, shape))
-        for face, shape in zip(faces, shapes, strict=True)
+        if face is None or not quarter
+        else replace(face, landmarks=turned_points(face.landmarks, quarter, shape))
+        for face, shape, quarter in zip(faces, shapes, turns, strict=True)
     ]
     return Driver(upright, seconds, turns)
 
 
+def _turns(faces: Sequence[Face | None], seconds: Sequence[float]) -> list[int]:
+    """Quarters clockwise by which each frame must be turned; the same between two cuts."""
+    starts = [0, *cuts(faces, seconds), len(faces)]
+    turns: list[int] = []
+    for start, stop in pairwise(starts):
+        turns += [_turned_by(faces[start:stop])] * (stop - start)
+    return turns
+
+
 def _turned_by(faces: Sequence[Face | None]) -> int:
-    """Quarters clockwise by which a clip must be turned so that its faces are upright."""
+    """Quarters clockwise by which a part of a clip must be turned so that its faces are upright."""
     found = [quarters(face) for face in faces if face is not None]
-    turns, count = Counter(found).most_common(1)[0]
+    turns, count = Counter(found).most_common(1)[0] if found else (0, 0)
     return turns if count >= _CLEARLY * len(found) else 0
 
 
@@ -188,10 +199,12 @@ def observations(
     anchors = [driver.faces[part.reference] for part in parts for _ in range(part.start, part.stop)]
     found: list[Observation | None] = []
     mouth = HiddenMouth()
-    for (image, at), face, anchor in zip(clip.frames(), driver.faces, anchors, strict=False):
+    for (image, at), face, anchor, turns in zip(
+        clip.frames(), driver.faces, anchors, driver.turns, strict=False
+    ):
         one = None
         if face is not None and anchor is not None:
-            upright = turned(image, driver.turns)
+            upright = turned(image, turns)
             try:
                 one = observe(animator, upright, mouth(upright, face, anchor, at), anchor)
             except (ArithmeticError, Fault) as fault:
@@ -276,7 +289,7 @@ def animate(
         without_face=sum(face is None for face in driver.faces),
         reference=longest.reference if reference is None else reference,
         cuts=len(parts) - 1,
-        turned=90 * driver.turns,
+        turned=tuple(sorted({90 * turns for turns in driver.turns if turns})),
         faults=faults.count,
         last_fault=faults.last,
     )

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from models.errors import UserError
+from models.face.landmarker import CropRegion
 from models.face.moment import difference
 from models.types import Face
 
@@ -24,6 +25,10 @@ the next has not moved: it is another picture. Turning the head quickly reaches 
 
 _GROWTH, _LEAST_GROWTH = 2.0, 0.1
 """The same for the natural logarithm of its size. Leaning forward reaches 0.8 a second."""
+
+_SPIN, _LEAST_SPIN = 7.0, 0.8
+"""The same for how it leans, in radians (a second): of a camera that is turned on its side while it
+records, or of a cut to one that is. Heads reach 5 a second, and 0.8 only by and by."""
 
 _STAYS = 0.2
 """Seconds before and after a cut in which the face must be where it was: what jumps away and back
@@ -67,7 +72,7 @@ def stretches(
     """
     if wanted is not None:
         _check(faces, wanted)
-    starts = [0, *_cuts(faces, seconds), len(faces)]
+    starts = [0, *cuts(faces, seconds), len(faces)]
     found = []
     for start, stop in zip(starts, starts[1:], strict=False):
         if wanted is not None and start <= wanted < stop:
@@ -98,39 +103,49 @@ def _check(faces: Sequence[Face | None], wanted: int) -> None:
         raise UserError(f"Frame {wanted} of the driving clip shows no face; choose another one.")
 
 
-def _cuts(faces: Sequence[Face | None], seconds: Sequence[float]) -> list[int]:
-    """The frames with a face that begin another part."""
+def cuts(faces: Sequence[Face | None], seconds: Sequence[float]) -> list[int]:
+    """The frames with a face that begin another part, in order.
+
+    Args:
+        faces: those of all driving frames; None where there is none.
+        seconds: when each frame is shown.
+    """
     seen = [
         (face, at, index)
         for index, (face, at) in enumerate(zip(faces, seconds, strict=True))
         if face
     ]
-    cuts = []
+    found = []
     for number, ((before, until, _), (after, at, index)) in enumerate(pairwise(seen), 1):
         if before.take != after.take:
-            cuts.append(index)
+            found.append(index)
         elif _jumps([before], [after], at - until):
             around = seen[max(number - _FEW, 0) : number + _FEW]
             earlier = [one for one, when, _ in around if until - _STAYS <= when <= until]
             later = [one for one, when, _ in around if at <= when <= at + _STAYS]
             if _jumps(earlier, later, at - until):
-                cuts.append(index)
-    return cuts
+                found.append(index)
+    return found
 
 
 def _jumps(before: Sequence[Face], after: Sequence[Face], elapsed: float) -> bool:
-    """Whether a face has moved or grown as none can in so many seconds."""
+    """Whether a face has moved, grown or leant over as none can in so many seconds."""
     a, b = (np.median([_place(face) for face in faces], axis=0) for faces in (before, after))
     size = math.sqrt(a[2] * b[2])
     moved = math.hypot(a[0] - b[0], a[1] - b[1]) / size
     grown = abs(math.log(b[2] / a[2]))
-    return moved > max(_LEAST_MOVE, _SPEED * elapsed) or grown > max(
-        _LEAST_GROWTH, _GROWTH * elapsed
+    leant = abs(math.remainder(math.atan2(b[4], b[3]) - math.atan2(a[4], a[3]), 2 * math.pi))
+    return (
+        moved > max(_LEAST_MOVE, _SPEED * elapsed)
+        or grown > max(_LEAST_GROWTH, _GROWTH * elapsed)
+        or leant > max(_LEAST_SPIN, _SPIN * elapsed)
     )
 
 
-def _place(face: Face) -> tuple[float, float, float]:
-    """Middle and size in pixels."""
+def _place(face: Face) -> tuple[float, float, float, float, float]:
+    """Middle and size in pixels; cosine and sine of how it leans."""
     points = face.surface[:, :2]
     x, y = points.mean(axis=0).tolist()
-    return x, y, max(float(np.ptp(points, axis=0).max()), 1.0)
+    angle = CropRegion.from_landmarks(face.landmarks).angle
+    size = max(float(np.ptp(points, axis=0).max()), 1.0)
+    return x, y, size, math.cos(angle), math.sin(angle)

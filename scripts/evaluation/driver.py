@@ -86,8 +86,8 @@ def read_driver(clip: ClipReader | Pictures, every: int, animator: MeshAnimator)
     neutral = min(kept, key=lambda n: _unsuited(faces[n]))
     whole = [Stretch(0, len(followed.faces), neutral)]
     observed = observations(clip, followed, whole, animator, _silent)
-    upright = (turned(image, followed.turns) for image, _ in clip.frames())
-    frames = {n: image for n, image in enumerate(upright) if n in faces}
+    pairs = zip(clip.frames(), followed.turns, strict=False)
+    frames = {n: turned(image, turns) for n, ((image, _), turns) in enumerate(pairs) if n in faces}
     return Driver(
         Path(clip.name).stem,
         [frames[n] for n in kept],

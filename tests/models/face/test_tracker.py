@@ -57,3 +57,18 @@ def test_region_of_landmarks_is_square_to_the_eyes() -> None:
     assert flat.angle == pytest.approx(0.0)
     corner = flat.matrix() @ np.array([127.5, 127.5, 1], np.float32)
     assert corner == pytest.approx([flat.cx, flat.cy], abs=0.01)
+
+
+@pytest.mark.parametrize("degrees", [-60, 50, 60])
+def test_the_first_look_at_a_face_that_leans_is_as_good_as_the_next(
+    tracker: FaceTracker, astronaut: Image, degrees: int
+) -> None:
+    height, width = astronaut.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 0.8)
+    leaning = np.asarray(cv2.warpAffine(astronaut, matrix, (width, height)), np.uint8)
+    tracker.reset()
+    first, *_, settled = [tracker.track(leaning, index / 30) for index in range(4)]
+    assert first is not None and settled is not None
+    side = CropRegion.from_landmarks(settled.landmarks).side
+    apart = np.linalg.norm((first.surface - settled.surface)[:, :2], axis=1) / side
+    assert float(apart.max()) < 0.025

@@ -28,7 +28,8 @@ def test_what_is_told_of_an_address_is_where_it_leads(
 ) -> None:
     assert is_address(choice)
     address = parse(choice)
-    assert (address.host, address.port, address.label, address.url) == (host, port, label, choice)
+    url = choice.replace("RTSP:", "rtsp:")  # FFmpeg knows no others.
+    assert (address.host, address.port, address.label, address.url) == (host, port, label, url)
     for text in (repr(address), f"{address}", label, hide_secrets(f"error at '{choice}' now")):
         assert not any(secret in text for secret in SECRETS)
     assert label in hide_secrets(f"error at '{choice}' now")
@@ -66,6 +67,18 @@ def test_a_login_without_a_scheme_is_not_repeated(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UserError) as error:
         cameras.open_camera("anna:geheim@kamera")
     assert "geheim" not in str(error.value) and "kamera" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "choice", ["anna:geheim@h/video", "10.0.0.2:8080/video?t=tok3n", "h:81/kamera7.mp4"]
+)
+def test_an_address_without_a_scheme_is_told_from_a_file_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, choice: str
+) -> None:
+    monkeypatch.setattr(cameras, "list_devices", lambda: [])
+    with pytest.raises(UserError, match="begins with rtsp://") as error:
+        cameras.open_camera(choice)
+    assert not any(secret in str(error.value) for secret in SECRETS)
 
 
 def test_files_and_devices_are_no_addresses() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from models.errors import UserError
 from models.types import Image
@@ -78,6 +79,39 @@ def test_all_eight_orientations_are_shown_upright(
     assert first(path, (48, 48)).shape == (32, 48, 3), "it is shrunk to fit upright"
     with ClipCamera(path, full_pace=True) as camera:
         assert corners(camera.read().image) == ("red", "green", "blue", "white")
+
+
+def test_a_clip_that_is_turned_in_the_middle_is_upright_throughout(tmp_path: Path) -> None:
+    """H.264 says it at the first picture of each group alone."""
+    path = tmp_path / "a.ts"
+    parts = [(quarters(), "rotate=0"), (np.rot90(quarters(), -1), "rotate=90"), (quarters(), "")]
+    data = b""
+    for number, (image, says) in enumerate(parts):
+        part = tmp_path / f"{number}.ts"
+        write_pictures(part, [np.ascontiguousarray(image)] * 5)
+        if says:
+            option = f"h264_metadata=display_orientation=insert:{says}"
+            part = filtered(part, option, tmp_path / f"{number}f.ts")
+        data += part.read_bytes()
+    path.write_bytes(data)
+    found = [corners(image) for image, _ in ClipReader(path).frames()]
+    assert len(found) == 15
+    assert found[:5] == found[10:] == [("red", "green", "blue", "white")] * 5
+    assert found[5:10] == [("red", "green", "blue", "white")] * 5
+
+
+def filtered(path: Path, option: str, to: Path) -> Path:
+    """The first video of a file through one of FFmpeg's filters of packets."""
+    with av.open(str(path)) as source, av.open(str(to), "w") as out:
+        stream = source.streams.video[0]
+        copy = out.add_stream_from_template(stream)
+        through = BitStreamFilterContext(option, stream)
+        for packet in [*source.demux(stream), None]:
+            if packet is None or packet.size:
+                for one in through.filter(packet):
+                    one.stream = copy
+                    out.mux(one)
+    return to
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.avi"])

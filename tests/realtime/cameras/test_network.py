@@ -32,6 +32,7 @@ from realtime.cameras.address import parse
 from realtime.cameras.base import CameraLost
 from realtime.cameras.network import NetworkCamera
 from realtime.panel.certificate import self_made
+from tests.clips import set_matrix, write_pictures
 from tests.realtime.cameras.test_cameras import picture, shade_of, write_clip
 
 LOGIN = "anna:geheim"
@@ -326,6 +327,16 @@ def test_pixels_that_are_not_square_are_made_so(site: Site, tmp_path: Path, kind
         assert camera.read().image.shape == (48, 128, 3)
     with open_camera(site.address(f"/wide.{kind}"), size=(64, 64)) as camera:
         assert camera.read().image.shape == (24, 64, 3)
+
+
+def test_a_mirrored_clip_is_shown_as_it_says(site: Site, tmp_path: Path) -> None:
+    left_white = picture(0, 64, 64)
+    left_white[:, :32] = 255
+    path = set_matrix(write_pictures(tmp_path / "a.mp4", [left_white] * 25), (-1, 0, 0, 1))
+    site.files["/a.mp4"] = path.read_bytes()
+    with open_camera(site.address("/a.mp4")) as camera:
+        image = camera.read().image
+    assert image[:, :24].mean() < 40 < 200 < image[:, 40:].mean()
 
 
 # --- RTSP ----------------------------------------------------------------------------------------

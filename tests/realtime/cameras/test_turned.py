@@ -44,6 +44,7 @@ def test_pictures_are_turned_clockwise(
     """Where the white quarter goes: row and column of four."""
     with turned(lambda: ClipCamera(clip), degrees)() as camera:
         frame = camera.read()
+        assert frame.turned == degrees
         assert (f"turned by {degrees} degrees" in camera.name) == (degrees != 0)
     images = [image for image, _ in TurnedClip(ClipReader(clip), degrees).frames()]
     assert len(images) == 3

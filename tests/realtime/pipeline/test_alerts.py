@@ -127,3 +127,22 @@ def test_a_turned_camera_is_told_once() -> None:
     assert lines[1:] == [
         "The camera's picture lies on its side: turn the camera, or start with --rotate 90."
     ]
+
+
+@pytest.mark.parametrize(
+    ("turn", "before", "remedy"),
+    [
+        (180, 90, "with --rotate 270"),
+        (90, 270, "without --rotate"),
+        (180, 180, "without --rotate"),
+        (270, 180, "with --rotate 90"),
+    ],
+)
+def test_the_remedy_for_a_turned_picture_counts_what_turns_it_already(
+    turn: int, before: int, remedy: str
+) -> None:
+    lines: list[str] = []
+    alert = TurnAlert(lines.append)
+    for index in range(40):
+        alert.look(index / 10, turn, before)
+    assert len(lines) == 1 and lines[0].endswith(f", or start {remedy}.")

@@ -225,5 +225,42 @@ def test_a_clip_that_is_turned_is_turned_back(turns: int) -> None:
 
     plain, expected, _ = run(upright, reference=0)
     report, frames, _ = run(askew, clip=Askew(40), reference=0)
-    assert plain.turned == 0 and report.turned == 360 - 90 * turns
+    assert plain.turned == () and report.turned == (360 - 90 * turns,)
     assert [level(frame) for frame in frames] == [level(frame) for frame in expected]
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_camera_that_is_turned_in_the_middle_is_no_motion(turns: int) -> None:
+    def upright(index: int) -> Face:
+        return face((2.0 * min(index, 20), 0))
+
+    def askew(index: int) -> Face | None:
+        one = upright(index)
+        if not 15 <= index < 30:
+            return one
+        return replace(one, landmarks=turned_points(one.landmarks, turns, SHAPE))
+
+    class Askew(FakeClip):
+        def frames(self) -> Iterator[tuple[Image, float]]:
+            for index, (image, moment) in enumerate(super().frames()):
+                yield turned(image, turns if 15 <= index < 30 else 0), moment
+
+    _, expected, _ = run(upright, reference=0)
+    report, frames, _ = run(askew, clip=Askew(40), reference=0)
+    assert report.turned == (360 - 90 * turns,)
+    assert [level(frame) for frame in frames] == [level(frame) for frame in expected]
+
+
+def test_a_cut_to_a_camera_that_leans_begins_another_part() -> None:
+    def faces(index: int) -> Face | None:
+        one = face()
+        if index < 20:
+            return one
+        middle = one.landmarks.mean(axis=0)
+        cos, sin = np.cos(1.0), np.sin(1.0)
+        turning = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+        points = (one.landmarks - middle) @ turning + middle
+        return replace(one, landmarks=points.astype(np.float32))
+
+    report, _, _ = run(faces)
+    assert report.cuts == 1 and report.turned == ()

@@ -32,7 +32,26 @@ class Orientation:
         return image[:: -1 if self.flips_y else 1, :: -1 if self.flips_x else 1]
 
 
-def orientation(frame: VideoFrame) -> Orientation:
+class Orientations:
+    """How the pictures of one stream lie, in the order in which they are shown.
+
+    Containers say it of every picture. Where the codec says it (H.264, H.265), only the first
+    picture of each group does, and the others lie like it.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has been said."""
+        self._last = Orientation()
+
+    def __call__(self, frame: VideoFrame) -> Orientation:
+        """How the next picture lies."""
+        told = _told(frame)
+        if told is not None or frame.key_frame:
+            self._last = told or Orientation()
+        return self._last
+
+
+def _told(frame: VideoFrame) -> Orientation | None:
     """What the file says of a picture, by a display matrix; angles are rounded to right ones.
 
     A stored point (p, q) is shown at (a p + c q, b p + d q), where the matrix is a b u c d v x y w,
@@ -40,7 +59,7 @@ def orientation(frame: VideoFrame) -> Orientation:
     """
     data = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload] # The stub is wrong.
     if data is None or len(bytes(data)) != 36:
-        return Orientation()
+        return None
     a, b, _, c, d = (int(value) for value in np.frombuffer(bytes(data), np.int32)[:5])
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return Orientation(False, a < 0, d < 0)
