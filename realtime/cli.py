@@ -113,12 +113,14 @@ def run(choices: RunChoices) -> None:
 def animate(choices: AnimateChoices) -> None:
     """Animate a photo with a video, every frame, keeping the video's sound."""
     from realtime.commands.animate import animate_clip
+    from realtime.commands.job_control import never_stopped
     from realtime.commands.overwrite import ask_before_replacing
 
     console = _console()
-    if not choices.overwrite:
-        ask_before_replacing(choices.output, console)
-    animate_clip(choices, console)
+    with never_stopped():
+        if not choices.overwrite:
+            ask_before_replacing(choices.output, console)
+        animate_clip(choices, console)
 
 
 @app.command(

@@ -21,6 +21,7 @@ from realtime.cameras.turned import TurnedClip
 from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.closing import Closing
+from realtime.commands.job_control import descriptor_of, in_foreground
 from realtime.commands.options import AnimateChoices
 from realtime.frames import AvatarFrame
 from realtime.paths import beside, check_writable
@@ -126,7 +127,10 @@ def _write(
 
 @contextmanager
 def _bar(console: Console) -> Iterator[Progress]:
-    with Bar(console=console) as bar:
+    descriptor = descriptor_of(console)
+    behind = console.is_terminal and descriptor is not None and not in_foreground(descriptor)
+    # In the background the terminal's last line is the shell's.
+    with Bar(console=console, disable=behind) as bar:
         tasks: dict[str, TaskID] = {}
 
         def progress(what: str, done: int, total: int) -> None:

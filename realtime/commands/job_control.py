@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rich.console import Console
+
 
 def in_foreground(descriptor: int) -> bool:
     """Whether a terminal is this program's to read from and to draw on.
@@ -23,6 +25,14 @@ def in_foreground(descriptor: int) -> bool:
         return os.tcgetpgrp(descriptor) == os.getpgrp()
     except OSError:
         return False
+
+
+def descriptor_of(console: Console) -> int | None:
+    """Of what a console writes to; None if that is nothing of the system's."""
+    try:
+        return console.file.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from models.streams import lost, reader_ended
 from realtime.closing import Closing
-from realtime.commands.job_control import in_foreground
+from realtime.commands.job_control import descriptor_of, in_foreground
 from realtime.pipeline.live import Status
 
 
@@ -80,7 +80,7 @@ class StatusLine(Closing):
         self._printed = time.perf_counter()
         self._open = False
         self._live: Live | None = None
-        self._descriptor = _descriptor(console)
+        self._descriptor = descriptor_of(console)
         # Colours may be forced for a file; a line that is drawn again may not.
         real = self._descriptor is None or os.isatty(self._descriptor)
         self._lively = console.is_terminal and not console.is_dumb_terminal and real
@@ -140,11 +140,3 @@ class StatusLine(Closing):
             self._console.quiet = not ours
             live.stop()
             self._console.quiet = False
-
-
-def _descriptor(console: Console) -> int | None:
-    """Of what a console writes to; None if that is nothing of the system's."""
-    try:
-        return console.file.fileno()
-    except (OSError, ValueError, AttributeError):
-        return None

@@ -60,7 +60,7 @@ def split_host(text: str) -> HostName:
         ValueError: it is none.
     """
     match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(\d{1,5}))?", text.lower())
-    if match is None:
+    if match is None or int(match[2] or 0) > 65535:
         raise ValueError("no host")
     return HostName(match[1].rstrip(".") or match[1], None if match[2] is None else int(match[2]))
 

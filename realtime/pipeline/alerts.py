@@ -30,6 +30,10 @@ _HANGS = {"The camera": 3.0}
 """Seconds that a stage may take for one frame; 1 where nothing is said. A webcam that is unplugged
 notices that by itself after 2."""
 
+_STOPPED = 1.0
+"""Seconds between two looks after which the program was stopped: they come every 0.1 to 0.3, on a
+busy computer too."""
+
 _TURNED = 2.0
 """Seconds for which a face must be turned to be told so: nobody holds the head like that so long
 before a camera that stands upright."""
@@ -197,6 +201,23 @@ class TurnAlert:
             self._say(f"The camera's picture {lies}: turn the camera, or start {how}.")
 
 
+class _Awake:
+    """Since when the whole program has not been stopped, as by Ctrl-Z: then nothing hangs."""
+
+    def __init__(self) -> None:
+        self._looked = self._since = -np.inf
+
+    def since(self, now: float) -> float:
+        """When it was last continued, in seconds of `time.perf_counter()`.
+
+        To be called with every look: long ago was the one before only if the program stood still.
+        """
+        if now - self._looked > _STOPPED:
+            self._since = now
+        self._looked = now
+        return self._since
+
+
 class StageAlerts:
     """Looks at the stages for faults and stalls; called a few times a second."""
 
@@ -205,6 +226,7 @@ class StageAlerts:
         self._alerts = alerts
         self._faults = 0
         self._last_fault = -np.inf
+        self._awake = _Awake()
 
     def look(
         self, now: float, faults: int, why: str | None, busy: Mapping[str, float | None]
@@ -224,9 +246,11 @@ class StageAlerts:
             f"A frame failed ({why}); the last avatar picture stays until one succeeds.",
             f"Frames succeed again; {faults} have failed.",
         )  # fmt: skip
+        awake = self._awake.since(now)
         for stage, since in busy.items():
+            hangs = since is not None and now - max(since, awake) > _HANGS.get(stage, 1.0)
             self._alerts.update(
-                stage, since is not None and now - since > _HANGS.get(stage, 1.0), now, 0.0,
+                stage, hangs, now, 0.0,
                 f"{stage} hangs; the last avatar picture stays.",
                 f"{stage} goes on.",
             )  # fmt: skip
@@ -240,6 +264,7 @@ class OutputAlerts:
         self._alerts = alerts
         self._looked = -np.inf
         self._dropped: dict[str, int] = {}
+        self._awake = _Awake()
 
     def look(self, now: float, outputs: Mapping[str, tuple[float | None, int]]) -> None:
         """Look at the outputs.
@@ -250,9 +275,11 @@ class OutputAlerts:
                 was too slow for.
         """
         seconds = now - self._looked
+        awake = self._awake.since(now)
         for name, (since, dropped) in outputs.items():
+            hangs = since is not None and now - max(since, awake) > 2.0
             self._alerts.update(
-                f"hang {name}", since is not None and now - since > 2.0, now, 0.0,
+                f"hang {name}", hangs, now, 0.0,
                 f"The output {name} hangs; the others go on.",
                 f"The output {name} goes on.",
             )  # fmt: skip

@@ -333,10 +333,11 @@ class Session:
             if entry.ready is None:
                 self.say(entry.reason)
                 return
-            self._current = entry
+            known, self._current = self._current, entry
             self._apply()
             self._parts.pipeline.set_avatar(entry.ready.avatar)
-            for line in entry.ready.notes:
+            # A photo that was just added may be chosen by a key at the same time.
+            for line in entry.ready.notes if known.id != entry.id else ():
                 self.say(line)
             self._tell_turned(entry)
             animation = self._parts.pipeline.animation

@@ -89,6 +89,40 @@ def test_a_page_that_was_opened_by_its_code(served: Served, tmp_path: Path) -> N
     assert not history, "it is kept as the tab's own storage and nowhere else"
 
 
+def test_a_tab_that_is_open_already_takes_the_address_of_another_run(
+    served: Served, tmp_path: Path
+) -> None:
+    with Browser(tmp_path / "profile") as browser:
+        browser.open(served.panel.place)
+        browser.wait("!document.getElementById('enter').hidden")
+        # Only what is behind the # is another: the page is not loaded anew.
+        browser.open(served.panel.url_for_one_use())
+        browser.wait(OPEN)
+        assert browser.run("location.hash") == ""
+
+
+def test_the_page_notices_that_a_computer_has_slept(served: Served, tmp_path: Path) -> None:
+    """Its clock stood still for 10 s; before and after, answers take 20 to 60 ms."""
+    with Browser(tmp_path / "profile") as browser:
+        browser.open(served.panel.place)
+        times = browser.run(
+            """import("/clock.js").then(({ Clock }) => {
+              let now = 1000;
+              performance.now = () => now;
+              const clock = new Clock({ send() {} });
+              const answer = (there, back, ahead) => {
+                const asked = now;
+                now += there + back;
+                clock.hear(asked, (asked + there + ahead) / 1000);
+                return clock.there(now) * 1000 - now;
+              };
+              return [answer(10, 10, 500), answer(50, 10, 500), answer(40, 20, 10500),
+                answer(10, 10, 10500), answer(10, 50, 10500)];
+            })"""
+        )
+        assert times == pytest.approx([500, 500, 10510, 10500, 10500], abs=0.1)
+
+
 def enter(page: Page, text: str) -> None:
     page.fill("#enter-key", text)
     page.click("#enter button")

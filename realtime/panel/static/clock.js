@@ -30,10 +30,16 @@ export class Clock {
   hear(asked, there) {
     const now = performance.now();
     const trip = now - asked;
-    // A slow answer says little: its way there and back may have differed by all of it. But what
-    // the best one said grows old.
-    if (this.best && trip > this.best.trip + DRIFT * (now - this.best.at)) return;
-    this.best = { trip, ahead: there * 1000 - (asked + now) / 2, at: now };
+    const ahead = there * 1000 - (asked + now) / 2;
+    if (this.best) {
+      const drift = DRIFT * (now - this.best.at);
+      // Both cannot be right if one of the clocks stood still, as in a computer that slept.
+      const fits = Math.abs(ahead - this.best.ahead) <= (trip + this.best.trip) / 2 + drift;
+      // A slow answer says little: its way there and back may have differed by all of it. But what
+      // the best one said grows old.
+      if (fits && trip > this.best.trip + drift) return;
+    }
+    this.best = { trip, ahead, at: now };
   }
 
   get known() {

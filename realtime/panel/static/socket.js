@@ -30,7 +30,19 @@ export class Link {
     this.shows = {};
     this.wait = 300;
     this.socket = null;
-    addEventListener("hashchange", () => this.use(takeFromAddress("key")));
+    this.timer = 0;
+    addEventListener("hashchange", () => this.follow());
+  }
+
+  // A tab that is open already is given another address of ours.
+  follow() {
+    const code = takeFromAddress("code");
+    this.use(takeFromAddress("key"));
+    if (!code || this.socket?.readyState === WebSocket.OPEN) return;
+    this.code = code;
+    this.socket?.close();
+    this.socket = null;
+    this.connect();
   }
 
   // Another key, from the address bar or typed in: the key itself, or an address that ends in it.
@@ -53,6 +65,7 @@ export class Link {
   }
 
   async connect() {
+    clearTimeout(this.timer);
     if (this.code) {
       try {
         await this.enter();
@@ -94,7 +107,7 @@ export class Link {
   again(status) {
     this.handlers.status(status, this.refusal);
     if (status === "lost") {
-      setTimeout(() => this.connect(), this.wait);
+      this.timer = setTimeout(() => this.connect(), this.wait);
       this.wait = Math.min(this.wait * 2, 5000);
     }
   }

@@ -8,9 +8,13 @@ import shutil
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
+from models.photos import load_image
 from realtime.commands.job_control import in_foreground
+from realtime.paths import asset_path
+from tests.clips import write_pictures
 from tests.terminal_rig import Terminal, terminal
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX terminal")
@@ -117,3 +121,17 @@ def test_a_program_of_another_session_leaves_the_terminal_alone(tmp_path: Path) 
 def test_a_file_is_no_foreground(tmp_path: Path) -> None:
     with open(tmp_path / "file", "w") as file:
         assert not in_foreground(file.fileno())
+
+
+def test_a_clip_is_animated_in_the_background_too(tmp_path: Path) -> None:
+    """In the strictest terminal, and without drawing over the line on which the user types."""
+    clip, result = tmp_path / "clip.mp4", tmp_path / "out.mp4"
+    write_pictures(clip, [cv2.resize(load_image(asset_path("face.jpg")), (256, 256))] * 3)
+    words = ["animate", "--source", str(asset_path("face.jpg")), "--driving", str(clip)]
+    command = shlex.join([sys.executable, "-m", "realtime.cli", *words, "--output", str(result)])
+    with terminal(tmp_path) as shell:
+        shell.command("stty tostop")
+        shell.type(f"{command} &\n")
+        shell.wait(result.exists, "the result")
+        shell.wait(lambda: "is signed" in shell.seen, "its last line")
+        assert "Rendering" not in shell.seen

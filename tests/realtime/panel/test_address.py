@@ -26,7 +26,9 @@ def test_names_as_users_give_them(text: str, expected: HostName) -> None:
     assert parse_host(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", " ", "*", "*.example", "a b", "host:", "host:port", "a..b"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "*", "*.example", "a b", "host:", "host:port", "a..b", "host:65536"]
+)
 def test_names_that_are_none(text: str) -> None:
     with pytest.raises(UserError, match="--panel-host"):
         parse_host(text)

@@ -9,7 +9,7 @@ import pytest
 
 from realtime.commands.options import RunChoices
 from realtime.frames import CameraFrame
-from realtime.pipeline.alerts import Alerts, PictureAlerts, StageAlerts, TurnAlert
+from realtime.pipeline.alerts import Alerts, OutputAlerts, PictureAlerts, StageAlerts, TurnAlert
 
 RNG = np.random.default_rng(3)
 
@@ -108,6 +108,21 @@ def test_faults_and_stalls_are_told_once() -> None:
         "Frames succeed again; 30 have failed.",
         "Drawing goes on.",
     ]
+
+
+def test_a_program_that_was_stopped_for_a_while_says_of_nothing_that_it_hangs() -> None:
+    lines: list[str] = []
+    stages, outputs = StageAlerts(Alerts(lines.append)), OutputAlerts(Alerts(lines.append))
+    for tick in range(60):
+        # Ctrl-Z at 51 s, and `fg` a minute later.
+        now = 50 + tick / 20 + (60 if tick > 20 else 0)
+        since = 51.0 if 20 <= tick < 30 else None
+        stages.look(now, 0, None, {"Drawing": since})
+        outputs.look(now, {"video": (since, 0)})
+    assert lines == []
+    for tick in range(60, 120):
+        stages.look(110 + tick / 20, 0, None, {"Drawing": 51.0})
+    assert lines == ["Drawing hangs; the last avatar picture stays."]
 
 
 def test_a_turned_camera_is_told_once() -> None:

@@ -105,6 +105,10 @@ def test_what_is_noted_about_a_photo_is_told_when_it_is_shown(
     rig.start()
     rig.do("avatar", rig.id_of("two"))
     wait(lambda: {"fake: two", "fake: three"} <= set(rig.lines))
+    for name in ("two", "one"):
+        rig.do("avatar", rig.id_of(name))
+    wait(lambda: rig.lines.count("fake: a note.") == 2)
+    assert rig.lines.count("fake: two") == 1, "it was shown already"
     rig.close()
     assert {"fake: a note.", "fake: two"} <= {said["line"] for said in rig.session.state()["said"]}
 
