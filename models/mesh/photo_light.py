@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from models.face.topology import INNER_LIPS, OUTER_LIPS, Indices
+from models.mesh.moustache import lip_colour
 from models.mesh.paint import fill
 from models.types import Floats, Image
 
@@ -100,7 +101,7 @@ class PhotoLight:
 
     Attributes:
         enamel: (3,) RGB 0..255, teeth in full light.
-        lip: (3,) RGB 0..255, the lips' mean colour.
+        lip: (3,) RGB 0..255, the lips' mean colour, without hair on them.
         sides: light on the person's right and left side of the mouth; the brighter one is 1.
         tone: the photo's palette.
         grain: standard deviation of its noise, 0..255.
@@ -131,7 +132,7 @@ class PhotoLight:
         grain, blur = _grain(face)
         return cls(
             enamel=_enamel(photo, landmarks, teeth),
-            lip=np.array(cv2.mean(photo, lips)[:3], np.float32),
+            lip=lip_colour(photo, landmarks, lips),
             sides=_sides(photo, landmarks),
             tone=tone,
             grain=grain,
