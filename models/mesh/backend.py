@@ -112,6 +112,8 @@ class MeshAnimator(KeypointAnimator):
             landmarks = moustache.on_the_lip(still, landmarks)
         crop = Crop.around(Face(landmarks, None, 1.0))
         person = Person.of(still, landmarks)
+        if hidden:
+            person = replace(person, skin=person.skin.of_a_cover())
         shut = tuple(eye for eye in EYES if eyes.is_shut(landmarks, eye))
         behind = tuple(
             eye for eye in EYES if eye not in shut and eyes.is_hidden(still, landmarks, eye)
