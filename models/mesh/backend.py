@@ -15,7 +15,7 @@ from models.animator import MotionSettings, Slider
 from models.face.topology import EYES, IRISES, LIDS, LIPS, Eye
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
-from models.mesh import covered, expression, eyes, folds, mouth
+from models.mesh import covered, expression, eyes, folds, moustache, mouth
 from models.mesh.cut_out import CutOut
 from models.mesh.eye_network import eye_sources, open_eye_network
 from models.mesh.eye_region import EyeSource
@@ -108,9 +108,13 @@ class MeshAnimator(KeypointAnimator):
         if target != (width, height):
             still = np.asarray(cv2.resize(still, target, interpolation=cv2.INTER_AREA), np.uint8)
         landmarks = photo.face.landmarks * np.append(ratio, ratio.mean()).astype(np.float32)
+        hidden = covered.is_covered(still, landmarks)
+        if not hidden:
+            landmarks = moustache.on_the_lip(still, landmarks)
         crop = Crop.around(Face(landmarks, None, 1.0))
         person = Person.of(still, landmarks)
-        hidden = covered.is_covered(still, landmarks)
+        if hidden:
+            person = replace(person, skin=person.skin.of_a_cover())
         shut = tuple(eye for eye in EYES if eyes.is_shut(landmarks, eye))
         behind = tuple(
             eye for eye in EYES if eye not in shut and eyes.is_hidden(still, landmarks, eye)

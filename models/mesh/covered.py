@@ -26,12 +26,12 @@ Flags = NDArray[np.bool_]
 _SIDE = 96
 """Side of the small picture of the mouth in pixels: its details are all wider than a pixel."""
 
-_WIDE, _TALL = 40.0, 0.33
+WIDE, TALL = 40.0, 0.33
 """Pixels between the mouth's corners there, and the part of the face's height that is as long:
 about as wide as a mouth is."""
 
 # fmt: off
-_ABOVE: Indices = np.array([
+ABOVE: Indices = np.array([
     6, 168, 8, 9, 151, 107, 336, 108, 337, 69, 299, 118, 347, 119, 348, 117, 346, 111, 340,
 ])
 """Landmarks on the bridge of the nose, the forehead and below the eyes: what masks leave free."""
@@ -131,14 +131,14 @@ class _Seen:
     @classmethod
     def of(cls, photo: Image, landmarks: Floats) -> _Seen | None:
         """Look; None where too little of the mouth is in the picture."""
-        picture, points = _straightened(photo, landmarks)
+        picture, points = straightened(photo, landmarks)
         lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-        outer, inner = _filled(points[OUTER_LIPS]), _filled(points[INNER_LIPS])
+        outer, inner = filled(points[OUTER_LIPS]), filled(points[INNER_LIPS])
         near, far, small = (
             cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (n, n)) for n in (7, 21, 3)
         )
         around = cv2.dilate(outer, far) & ~cv2.dilate(outer, near)
-        around &= _filled(points[OVAL])
+        around &= filled(points[OVAL])
         rows = np.arange(_SIDE, dtype=np.float32)[:, None]
         ring = (around > 0) & (rows > points[2, 1] + 1)
         lips = (cv2.erode(outer, small) > 0) & ~(cv2.dilate(inner, small) > 0)
@@ -146,8 +146,8 @@ class _Seen:
             return None
         below = rows > points[[61, 291], 1].mean()
         skin = np.median(lab[ring], axis=0)
-        above = _colours(photo, landmarks, _ABOVE)
-        nose = np.median(_colours(photo, landmarks, _NOSE), axis=0)
+        above = colours_at(photo, landmarks, ABOVE)
+        nose = np.median(colours_at(photo, landmarks, _NOSE), axis=0)
         apart = float(np.quantile(_distance(nose, above), _ALIKE))
         fine = lab[..., 0] - cv2.GaussianBlur(lab[..., 0], (0, 0), 2.0)
         chroma, hue = float(np.hypot(*skin[1:])), float(np.degrees(np.arctan2(skin[2], skin[1])))
@@ -216,7 +216,7 @@ def _line(light: Floats, points: Floats, skin: float) -> float:
     return (between - max(beside, 0.0)) / max(skin, 8.0) * 100 / _LINE
 
 
-def _straightened(photo: Image, landmarks: Floats) -> tuple[Image, Floats]:
+def straightened(photo: Image, landmarks: Floats) -> tuple[Image, Floats]:
     """The mouth in a small upright picture, and (478, 2) landmarks there."""
     right, left = landmarks[61, :2], landmarks[291, :2]
     down = measures.down(landmarks[:, :2])
@@ -225,11 +225,11 @@ def _straightened(photo: Image, landmarks: Floats) -> tuple[Image, Floats]:
     wide = max(float(np.linalg.norm(along)), 1e-6)
     along, wide = along / wide, max(wide, 0.1 * tall)
     middle = (right + left) / 2
-    here = np.array([middle, middle + along * wide, middle + down * _TALL], np.float32)
+    here = np.array([middle, middle + along * wide, middle + down * TALL], np.float32)
     half = _SIDE / 2
-    there = np.array([[half, half], [half + _WIDE, half], [half, half + _WIDE]], np.float32)
+    there = np.array([[half, half], [half + WIDE, half], [half, half + WIDE]], np.float32)
     matrix = cv2.getAffineTransform(here, there)
-    pixels = max(wide, tall * _TALL) / _WIDE
+    pixels = max(wide, tall * TALL) / WIDE
     if pixels > 1.2:
         photo = _blurred(photo, here, 0.45 * pixels)
     picture = cv2.warpAffine(photo, matrix, (_SIDE, _SIDE), borderMode=cv2.BORDER_REPLICATE)
@@ -248,13 +248,14 @@ def _blurred(photo: Image, places: Floats, sigma: float) -> Image:
     return out
 
 
-def _filled(outline: Floats) -> Image:
+def filled(outline: Floats) -> Image:
+    """(S, S), 255 inside an outline (N, 2) in the small picture."""
     mask = np.zeros((_SIDE, _SIDE), np.uint8)
     fill(mask, outline)
     return mask
 
 
-def _colours(photo: Image, landmarks: Floats, points: Indices) -> Floats:
+def colours_at(photo: Image, landmarks: Floats, points: Indices) -> Floats:
     """(N, 3): the colours around landmarks, of those that are in the picture."""
     height, width = photo.shape[:2]
     reach = max(2, round(0.012 * measures.height(landmarks[:, :2])))

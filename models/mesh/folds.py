@@ -19,6 +19,7 @@ import numpy as np
 
 from models.face import measures
 from models.face.topology import OUTER_LIPS
+from models.mesh.drawn import SKIN, flatness
 from models.mesh.paint import fill, smooth_loop
 from models.mesh.pose import Similarity, euler
 from models.types import Floats, Image
@@ -285,13 +286,17 @@ class Folds:
 
 
 def paint(picture: Image, landmarks: Floats) -> Folds:
-    """Paint the folds of a face.
+    """Paint the folds of a face; on one that is drawn flat soft shadows would be blotches.
 
     Args:
         picture: (H, W, 3) or (H, W, 4), RGB.
         landmarks: (478, 3) in its pixels.
     """
-    painter = _Painter(np.ascontiguousarray(picture[..., :3]), landmarks)
+    colours = np.ascontiguousarray(picture[..., :3])
+    shown = 1 - flatness(colours, landmarks)
+    painter = _Painter(colours, landmarks, shown)
+    if shown <= 0:
+        return Folds((), painter.tint)
     for side in (0, 1):
         _paint_side(painter, side)
         painter.clear_corner(side)
@@ -467,7 +472,7 @@ _Fade = Callable[[Floats, Floats], Floats]
 class _Painter:
     """Draws lines on one face and keeps them as maps."""
 
-    def __init__(self, picture: Image, landmarks: Floats) -> None:
+    def __init__(self, picture: Image, landmarks: Floats, shown: float) -> None:
         self.points = landmarks[:, :2].astype(np.float32)
         tall = max(measures.height(self.points), 1.0)
         self.unit = tall / 100
@@ -479,7 +484,7 @@ class _Painter:
         self._lips = np.zeros(picture.shape[:2], np.uint8)
         fill(self._lips, smooth_loop(self.points[OUTER_LIPS]))
         like, grey = _skin_like(picture, self.points, self.unit)
-        self._like = like * _roughness(picture, self.points, self.unit)
+        self._like = like * _roughness(picture, self.points, self.unit) * shown
         self.tint = (1.0, 1.0, 1.0) if grey else _TINT
 
     def add(self, lines: Sequence[Line], strength: Callable[[Motion], float]) -> None:
@@ -603,17 +608,13 @@ def _curve(points: Floats, count: int) -> Floats:
     return np.asarray(curve, np.float32)
 
 
-_SURE = (50, 280, 205, 425, 4, 9, 101, 330, 36, 266, 118, 347, 151, 108, 337)
-"""Landmarks on bare skin: cheeks, nose, forehead."""
-
-
 def _skin_like(picture: Image, points: Floats, unit: float) -> tuple[Floats, bool]:
     """Where a picture looks like its face's bare skin, (H, W) 0..1; and whether it is grey."""
     lab = cv2.cvtColor(picture.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     near = cv2.GaussianBlur(lab, (0, 0), max(0.8 * unit, 0.6))
     around = cv2.GaussianBlur(lab[..., 0], (0, 0), max(6 * unit, 1.0))
     height, width = picture.shape[:2]
-    at = np.rint(points[list(_SURE)]).astype(int).clip(0, [width - 1, height - 1])
+    at = np.rint(points[SKIN]).astype(int).clip(0, [width - 1, height - 1])
     skin = near[at[:, 1], at[:, 0]]
     # The brighter two thirds: the others may lie under hair or a hat.
     own = np.median(skin[np.argsort(skin[:, 0])[len(skin) // 3 :]], axis=0)
@@ -629,7 +630,7 @@ def _roughness(picture: Image, points: Floats, unit: float) -> float:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     detail = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), max(0.8 * unit, 0.8)))
     height, width = picture.shape[:2]
-    at = np.rint(points[list(_SURE)]).astype(int).clip(0, [width - 1, height - 1])
+    at = np.rint(points[SKIN]).astype(int).clip(0, [width - 1, height - 1])
     reach = max(1, round(2 * unit)) * 2 + 1
     seen = cv2.blur(detail, (reach, reach))[at[:, 1], at[:, 0]]
     return float(np.clip(0.5 + 0.22 * np.median(seen), 0.6, 1.0))

@@ -71,6 +71,7 @@ class Mouth:
         width: of the photo's own opening, in pixels.
         gap: the photo's own opening, in pixels.
         own: whether the photo shows teeth of its own.
+        flat: 0..1, how flat the picture is drawn.
     """
 
     upper: Part | None
@@ -84,6 +85,7 @@ class Mouth:
     width: float
     gap: float
     own: bool
+    flat: float
 
 
 def build(photo: Image, landmarks: Floats, teeth: bool = True) -> Mouth:
@@ -125,6 +127,7 @@ def build(photo: Image, landmarks: Floats, teeth: bool = True) -> Mouth:
         width=float(np.linalg.norm(landmarks[_CORNERS[0]] - landmarks[_CORNERS[1]])),
         gap=gap,
         own=own,
+        flat=light.flat,
     )
 
 
@@ -150,7 +153,7 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
     part = out[top:bottom, left:right]
     spot = _Opening(mask, flat - (left, top), width, gap)
 
-    inside = spot.cavity(mouth.deep)
+    inside = spot.cavity(mouth.deep, mouth.flat)
     # A mouth drawn wide shows more of the row's sides than the row has: it is drawn wider too.
     wider = float(np.linalg.norm(target[78] - target[308])) / (head.scale * mouth.width)
     posed = _posed(mouth, source, target, head, wider)
@@ -162,7 +165,7 @@ def paint(out: Image, mouth: Mouth, source: Floats, target: Floats, head: Simila
             # It lies deeper than the teeth and gets its light through the opening.
             inside = cv2.convertScaleAbs(inside, alpha=min(1.0, 0.3 + 0.8 * gap / width))
     # The photo's own teeth have their shadow already.
-    shade = (0.3 if mouth.own else 1.0) * (1 - spot.light())[..., None]
+    shade = (0.3 if mouth.own else 1.0) * (1 - mouth.flat) * (1 - spot.light())[..., None]
     lit: Floats = inside * (1 - shade * mouth.dusk) + 0.6 * mouth.deep * shade
     # Lips that the photo shows apart have their own edges.
     lit = spot.roll_lips(lit, part, wider, gap - mouth.gap)
@@ -244,11 +247,13 @@ class _Opening:
         self._down = self._below / np.maximum(self._below[-1:], 1)
         """(h, w): 0 at the upper lip, 1 at the lower one."""
 
-    def cavity(self, deep: Floats) -> Image:
-        """(h, w, 3): palate, throat and cheeks, darkest in the throat."""
+    def cavity(self, deep: Floats, flat: float) -> Image:
+        """(h, w, 3): palate, throat and cheeks, darkest in the throat; one colour if `flat`."""
         aside = (self._across - 0.5) * 2.2
         deeper = cv2.exp(-(aside**2) - ((self._down - 0.5) / 0.32) ** 2)
-        return np.asarray((1.6 - 1.15 * deeper)[..., None] * deep, np.uint8)
+        return np.asarray(
+            (1.6 - 1.15 * deeper + flat * (1.15 * deeper - 0.6))[..., None] * deep, np.uint8
+        )
 
     def light(self) -> Floats:
         """(h, w), 0..1: less in the corners and under the upper lip."""
@@ -361,7 +366,8 @@ def _tongue(place: Similarity, light: PhotoLight) -> Part:
     rough = np.random.default_rng(3).normal(0, 1, (side, side)).astype(np.float32)
     rough = cv2.GaussianBlur(rough, (0, 0), max(0.6, 0.03 * side))
     rough /= float(rough.std())
-    band = np.exp(-(((y - 0.22) / 0.09) ** 2) - ((off - 0.32) / 0.2) ** 2)
+    form, rough = form + light.flat * (0.85 - form), rough * (1 - light.flat)
+    band = (1 - light.flat) * np.exp(-(((y - 0.22) / 0.09) ** 2) - ((off - 0.32) / 0.2) ** 2)
     shine = 0.09 * band * np.clip(0.8 + 0.3 * rough, 0, 1.5)
     flesh = 0.52 * light.lip + 0.52 * light.enamel * np.array([0.8, 0.42, 0.44], np.float32)
     rgb = np.clip(form * (1 + 0.015 * rough), 0.05, 1.3)[..., None] * flesh

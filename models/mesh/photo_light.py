@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.face.topology import INNER_LIPS, OUTER_LIPS, Indices
+from models.face.topology import EYES, INNER_LIPS, OUTER_LIPS, Indices
+from models.mesh.drawn import flatness
+from models.mesh.moustache import lip_colour
 from models.mesh.paint import fill
 from models.types import Floats, Image
 
@@ -100,12 +102,13 @@ class PhotoLight:
 
     Attributes:
         enamel: (3,) RGB 0..255, teeth in full light.
-        lip: (3,) RGB 0..255, the lips' mean colour.
+        lip: (3,) RGB 0..255, the lips' mean colour, without hair on them.
         sides: light on the person's right and left side of the mouth; the brighter one is 1.
         tone: the photo's palette.
         grain: standard deviation of its noise, 0..255.
         blur: sigma of its blur in pixels, beyond a sharp photo's.
         teeth: (h, w), 255 where the photo shows teeth of its own.
+        flat: 0..1, how flat it is drawn.
     """
 
     enamel: Floats
@@ -115,6 +118,7 @@ class PhotoLight:
     grain: float
     blur: float
     teeth: Image
+    flat: float
 
     @classmethod
     def of(cls, photo: Image, landmarks: Floats) -> PhotoLight:
@@ -129,14 +133,19 @@ class PhotoLight:
             tone = Tone.of(face)
         teeth = own_teeth(photo, landmarks, tone.share > 0.5)
         grain, blur = _grain(face)
+        flat = flatness(photo, landmarks)
+        enamel = _enamel(photo, landmarks, teeth)
+        if flat > 0 and not teeth.any():
+            enamel = enamel + flat * (_white(photo, landmarks, enamel) - enamel)
         return cls(
-            enamel=_enamel(photo, landmarks, teeth),
-            lip=np.array(cv2.mean(photo, lips)[:3], np.float32),
+            enamel=enamel,
+            lip=lip_colour(photo, landmarks, lips),
             sides=_sides(photo, landmarks),
             tone=tone,
             grain=grain,
             blur=blur,
             teeth=teeth,
+            flat=flat,
         )
 
 
@@ -202,6 +211,19 @@ def _enamel(photo: Image, landmarks: Floats, teeth: Image) -> Floats:
     enamel = 255 * (_LEVEL[0] + _LEVEL[1] * most / 255) * tint * _ENAMEL
     limit = _BRIGHTEST * brightest_skin(photo, landmarks)
     return np.asarray(enamel * min(1.0, limit / max(float(enamel @ _LUMINANCE), 1e-6)), np.float32)
+
+
+def _white(photo: Image, landmarks: Floats, enamel: Floats) -> Floats:
+    """(3,): the white that a drawing has for eyes, or else the enamel."""
+    eyes = np.zeros(photo.shape[:2], np.uint8)
+    for eye in EYES:
+        fill(eyes, landmarks[eye.opening, :2])
+    seen = photo[eyes > 200].astype(np.float32)
+    if len(seen) < _SLIT:
+        return enamel
+    light = seen @ _LUMINANCE
+    white = seen[light >= np.percentile(light, 75)].mean(0)
+    return np.asarray(white if white @ _LUMINANCE > enamel @ _LUMINANCE else enamel, np.float32)
 
 
 def brightest_skin(photo: Image, landmarks: Floats) -> float:

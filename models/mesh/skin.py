@@ -9,7 +9,7 @@ leaves beside the neck. The picture is for what the photo itself does not show w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -119,6 +119,13 @@ class Skin:
         low, high = _STRETCH
         share = np.clip(np.maximum((stretch - low) / (high - low), self.hidden), 0, 1)
         return np.asarray(share * min(away / _TURN, 1.0), np.float32)
+
+    def of_a_cover(self) -> Skin:
+        """The same where something covers the face: only what the photo itself shows is drawn.
+
+        Where the other half of the face stood in, cloth and its straps would be seen twice.
+        """
+        return replace(self, facing=np.ones_like(self.facing), hidden=np.zeros_like(self.hidden))
 
     def vertices(self, target: Floats, rigid_back: Floats, rigid_jaw: Floats) -> Floats:
         """(468 + K, 3): the landmarks `target` (478, 3) with the strip's far edge.

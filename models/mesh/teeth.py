@@ -233,18 +233,23 @@ def row(number: int, upper: bool, place: Similarity, light: PhotoLight) -> Part:
     relief = _relief(number, upper)
     height, width = relief.tooth.shape[:2]
     rosy = 0.55 * light.lip + 0.45 * light.enamel * np.array([0.67, 0.35, 0.35], np.float32)
-    enamel, gum = relief.tooth * light.enamel, relief.gum * rosy
+    # In a flat drawing teeth are one band in its own white, and only the upper ones are seen.
+    plain = 1 - light.flat
+    enamel, gum = (1 + plain * (relief.tooth - 1)) * light.enamel, relief.gum * rosy
     # Columns run from the person's right to the left.
     along = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
     right, left = light.sides
     # Cheeks and lips keep the light from the back of the row.
-    back = 1 - 0.5 * np.clip((np.abs(2 * along - 1) - 0.2) / 0.5, 0, 1) ** 1.2
-    lit = back * (right + (left - right) * along)
+    back = 1 - 0.5 * plain * np.clip((np.abs(2 * along - 1) - 0.2) / 0.5, 0, 1) ** 1.2
+    lit = back * (1 + plain * (right + (left - right) * along - 1))
     if not upper:
         # What comes to the lower row comes off lips and tongue.
         enamel, lit = enamel + _ROSY * (rosy - enamel), lit * _LOWER
-    colour = np.clip((enamel + (gum - enamel) * relief.gums) * lit, 0, 255)
-    colours = np.dstack([colour * relief.matte, relief.matte * 255])
+    colour = np.clip((enamel + (gum - enamel) * relief.gums * plain) * lit, 0, 255)
+    matte = relief.matte + (1 - plain) * (
+        _band(relief.matte) - relief.matte if upper else -relief.matte
+    )
+    colours = np.dstack([colour * matte, matte * 255])
     scale = float(np.clip(place.scale * DENSITY / _TEXELS_PER_CM, 0.08, 1.0))
     size = (max(8, round(width * scale)), max(4, round(height * scale)))
     colours = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
@@ -258,6 +263,17 @@ def row(number: int, upper: bool, place: Similarity, light: PhotoLight) -> Part:
         grid_triangles(rows, columns),
         columns,
     )
+
+
+def _band(matte: Floats) -> Floats:
+    """(h, w, 1): the matte of an upper row, with a biting edge as smooth as if drawn at one go."""
+    solid = matte[..., 0] > 0.5
+    edge = len(solid) - 1 - np.argmax(solid[::-1], 0)
+    seen = np.asarray(solid.any(0))
+    smooth = _blurred(np.where(seen, edge, 0)[None], 30, 0.1)
+    smooth /= np.maximum(_blurred(seen[None], 30, 0.1), 1e-3)
+    rows = np.arange(len(solid), dtype=np.float32)[:, None]
+    return np.asarray((np.clip(smooth - rows + 0.5, 0, 1) * seen)[..., None], np.float32)
 
 
 def as_taken(colours: Floats, light: PhotoLight) -> Image:

@@ -14,6 +14,7 @@ from models.face.topology import OUTER_LIPS
 from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.covered import is_covered
+from models.mesh.pose import turned
 from models.photos import load_image, load_photo
 from models.types import Floats, Image, Photo
 from realtime.cameras.clip import ClipReader
@@ -268,3 +269,27 @@ def test_a_covered_mouth_does_not_open_and_its_mask_hangs_on_the_chin(masked: Me
 def test_a_masked_face_at_rest_is_the_photo(masked: MeshAvatar) -> None:
     picture = MeshAnimator().render(masked, masked.rest)
     assert np.abs(picture.astype(int) - masked.still).max() <= 12
+
+
+@pytest.mark.parametrize("angle", [-0.45, 0.45])
+@pytest.mark.parametrize("ear", [234, 454])
+def test_a_strap_is_not_seen_on_the_other_side_when_the_head_turns(
+    ear: int, angle: float, faces: list[Photo], finder: FaceFinder
+) -> None:
+    points = faces[0].face.landmarks
+    image = COVERS["blue"](faces[0].image, points)
+    green, side = (0, 230, 0), -0.3 if ear == 234 else 0.3
+    ends = [at(points, side, -0.03), points[ear, :2], points[58 if ear == 234 else 288, :2]]
+    line = np.rint(np.array(ends)).astype(np.int32)
+    cv2.polylines(image, [line], False, green, 12, cv2.LINE_AA)
+    animator = MeshAnimator(with_eye_network=False)
+    face = finder.find_faces(image)[0]
+    avatar = animator.prepare(Photo(image, face, "strapped"), 512)
+    assert avatar.covered
+    values = turned(avatar.rest.values, angle, 0.0, 0.0)
+    shown = animator.render(avatar, Keypoints(values)).astype(int)
+    strap = shown[..., 1] - shown[..., [0, 2]].max(2) > 25
+    # In the head's own halves: the nose's bridge parts them.
+    middle = float(values[[6, 2], 0].mean() * avatar.crop.half + avatar.crop.cx)
+    left, right = strap[:, : int(middle)].sum(), strap[:, int(middle) :].sum()
+    assert (right if ear == 234 else left) < 4
