@@ -18,6 +18,7 @@ ANGLES = (0, -30, -15, 15, 30)
 """Degrees of yaw; the first is the photo. Beyond 35, pictures stop following on purpose."""
 
 _SIDE = 512
+"""Pixels: as large as an avatar is on two cores."""
 
 
 def heads_by_angle(parts: Path) -> dict[int, Image]:

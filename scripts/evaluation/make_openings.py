@@ -1,6 +1,6 @@
 """Writes models/mesh/openings.npz: how the mouth of the demo clip's head opens while it speaks.
 
-    python -m scripts.assets.make_openings
+    python -m scripts.evaluation.make_openings
 
 An avatar is looked at with these motions once, to see how much of an opening is read of it. They
 are of a rendered head (`scripts.heads.render_demo`), as our tracker sees it: its face at rest, and
