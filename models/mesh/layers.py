@@ -158,15 +158,9 @@ def _segment(small: Image, points: Floats) -> Image:
     cv2.line(mask, _at(core - up * tall * 0.3), (_at(core)[0], height), cv2.GC_FGD, round(wide))
     if not (mask == cv2.GC_BGD).any():
         mask[0, :] = mask[:, 0] = mask[:, -1] = cv2.GC_BGD
-    cv2.setRNGSeed(1)
-    model_b, model_f = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(small, mask, (0, 0, 1, 1), model_b, model_f, 4, cv2.GC_INIT_WITH_MASK)
-    person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
-    person = cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    column, row = np.clip(_at(centre), 0, (width - 1, height - 1))
     # One piece, without holes: islands and gaps would move on their own.
-    _, labels = cv2.connectedComponents(person)
-    seed = labels[min(max(_at(centre)[1], 0), height - 1), min(max(_at(centre)[0], 0), width - 1)]
-    person = (labels == seed).astype(np.uint8) if seed else person
+    person = _cut_out(small, mask, row, column)
     outlines, _ = cv2.findContours(person, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(person, outlines, -1, 1, -1)
     return np.asarray(person, np.uint8)
@@ -385,11 +379,19 @@ def _segment_all(small: Image, head: Image, points: Floats) -> Image:
     mask[row, column] = cv2.GC_FGD
     if not (mask == cv2.GC_BGD).any():
         mask[0, :] = cv2.GC_BGD
+    return _cut_out(small, mask, row, column)
+
+
+def _cut_out(small: Image, mask: Image, row: int, column: int) -> Image:
+    """The piece at a row and a column of what GrabCut finds, given its mask: 0 or 1; or all of it.
+
+    The mask is changed. Every start gives the same.
+    """
     cv2.setRNGSeed(1)
     model_b, model_f = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(small, mask, (0, 0, 1, 1), model_b, model_f, 4, cv2.GC_INIT_WITH_MASK)
     person = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
-    person = cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    person = np.asarray(cv2.morphologyEx(person, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
     _, labels = cv2.connectedComponents(person)
     seed = labels[row, column]
     return np.asarray(labels == seed if seed else person, np.uint8)

@@ -11,6 +11,7 @@ By default it uses the demo material and, where the checkout has them, the clips
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import sys
 import time
@@ -434,12 +435,7 @@ def skin_tones(animator: MeshAnimator, judges: Judges, parts: Path, sheets: Shee
     Raises:
         UserError: the renderer or its parts are not there.
     """
-    try:
-        from scripts.heads.tones import heads_by_tone
-    except ImportError as error:
-        raise UserError(f"missing: rendered heads need the package {error.name}") from None
-    if not parts.is_dir():
-        raise UserError("missing: rendered heads need ../shared/heads_cc0")
+    heads_by_tone = _rendered("tones", parts).heads_by_tone
     rows: Figures = {}
     for tone, pictures in heads_by_tone(parts):
         driver = read_driver(Pictures(tone, pictures), 1, animator)
@@ -486,13 +482,23 @@ def turned_heads(animator: MeshAnimator, parts: Path) -> Figures:
     Raises:
         UserError: the renderer or its parts are not there.
     """
+    heads_by_angle = _rendered("turns", parts).heads_by_angle
+    return turned.judge(heads_by_angle(parts), animator, SIZE)
+
+
+def _rendered(module: str, parts: Path) -> Any:
+    """A module of `scripts.heads`, which renders heads from these parts.
+
+    Raises:
+        UserError: the renderer or its parts are not there.
+    """
     try:
-        from scripts.heads.turns import heads_by_angle
+        heads = importlib.import_module(f"scripts.heads.{module}")
     except ImportError as error:
         raise UserError(f"missing: rendered heads need the package {error.name}") from None
     if not parts.is_dir():
         raise UserError("missing: rendered heads need ../shared/heads_cc0")
-    return turned.judge(heads_by_angle(parts), animator, SIZE)
+    return heads
 
 
 # Pictures to look at
