@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 from models.backends import built_in
 from models.errors import UserError
 from models.streams import lost, reader_ended, secure
+from realtime.cameras.address import hide_logins
 from realtime.commands import own_arguments
 from realtime.commands.log import Log
 from realtime.commands.options import (
@@ -233,7 +234,7 @@ def _run() -> None:
             app(prog_name="avatarify-like", obj=log)
         except UserError as error:
             _log.debug("ended", exc_info=error)
-            print(error, file=sys.stderr)
+            print(hide_logins(str(error)), file=sys.stderr)
             sys.exit(error.exit_code)
         except Exception as error:
             print(log.unexpected(error), file=sys.stderr)

@@ -16,8 +16,9 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{1,2}[^\s'\"<>]*")
 """In a text."""
 
-_LOGIN = re.compile(r"[^\s'\"/@]+:[^\s'\"@]*@")
-"""NAME:PASSWORD@ of an address whose beginning was forgotten."""
+_LOGIN = re.compile(r"(?<![^\s'\"/@])(?![A-Za-z]:[\\/])[^\s'\"/@]+:[^\s'\"@]{0,300}@")
+"""NAME:PASSWORD@ of an address whose beginning was forgotten; a drive of Windows is none. It
+begins with a word and has a bound, so that long texts take no longer than they are."""
 
 _SERVICE = re.compile(r"[\w.-]+:\d{2,5}/")
 """HOST:PORT/ of one."""
@@ -102,4 +103,9 @@ def hide_secrets(text: str) -> str:
         except UserError:
             return match[0].split(":", 1)[0] + "://..."
 
-    return _LOGIN.sub("...@", _ADDRESS.sub(shown, text))
+    return hide_logins(_ADDRESS.sub(shown, text))
+
+
+def hide_logins(text: str) -> str:
+    """A text, which may have addresses and files of all kinds, without names and passwords."""
+    return _LOGIN.sub("...@", text)

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from realtime.cameras.address import hide_logins
 from realtime.closing import Closing
 from realtime.version import version
 
@@ -163,7 +164,7 @@ class _Clean(logging.Formatter):
     """Message and traceback without secrets, of a bounded length."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = _SECRET.sub(r"\1...", super().format(record))
+        text = hide_logins(_SECRET.sub(r"\1...", super().format(record)))
         if len(text) > _LONGEST:
             text = f"{text[: _LONGEST // 2]}\n[...]\n{text[-_LONGEST // 2 :]}"
         held = getattr(record, "held_back", 0)

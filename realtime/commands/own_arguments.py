@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import sys
 
-from realtime.cameras.address import hide_secrets, is_address
+from realtime.cameras.address import hide_logins, hide_secrets, is_address
 
 _ARGUMENTS_BEGIN, _ARGUMENTS_END = 47, 48
 """Where /proc/self/stat says in which memory the command line lies; see proc(5), counted from 0."""
@@ -42,6 +42,8 @@ def _hidden(word: bytes) -> bytes:
     elif is_address(text):
         start = hide_secrets(text)
     else:
+        start = hide_logins(text)  # Of an address whose beginning was forgotten.
+    if start == text:
         return word
     short = start.encode("utf-8", "surrogateescape")[: len(word)]
     return short + b" " * (len(word) - len(short))

@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import UserError
 from realtime import cameras
-from realtime.cameras.address import hide_secrets, is_address, parse
+from realtime.cameras.address import hide_logins, hide_secrets, is_address, parse
 
 SECRETS = ("anna", "geheim", "hunter2", "tok3n", "kamera7")
 
@@ -84,3 +84,16 @@ def test_an_address_without_a_scheme_is_told_from_a_file_and_not_repeated(
 def test_files_and_devices_are_no_addresses() -> None:
     for choice in ("clip.mp4", "/dev/video0", "C:\\clips\\a.mp4", "12:30 talk.mp4", "demo", "2"):
         assert not is_address(choice)
+
+
+def test_logins_are_hidden_and_files_are_told_as_they_are() -> None:
+    assert hide_logins("no file http:/anna:geheim@10.0.0.2/x") == "no file ...@10.0.0.2/x"
+    for text in (
+        r"C:\Users\a@b.example\x.jpg",
+        "d:/a@b/x.jpg",
+        "take:2.mp4",
+        "a@b.mp4",
+        "12:30 a@b",
+    ):
+        assert hide_logins(text) == text
+    hide_logins(":" * 1_000_000 + "a" * 1_000_000)  # At once, or the test never ends.

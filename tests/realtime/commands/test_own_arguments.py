@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from realtime.paths import HOME_VARIABLE
 from tests.paths import ROOT
 
 READ = "; print(open('/proc/self/cmdline').read().replace(chr(0), '|'))"
@@ -55,3 +57,32 @@ def test_the_command_hides_it_first(tmp_path: Path) -> None:
             process.terminate()
             out, _ = process.communicate(timeout=30)
         assert b"geheim" not in out and b"anna" not in out
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "scheme"),
+    [
+        ("run", "--camera", ""),
+        ("run", "--source", "https://"),
+        ("animate", "--driving", "rtsp://"),
+        ("verify", "", "http://"),
+    ],
+)
+def test_an_address_in_the_place_of_a_file_is_told_without_its_password(
+    tmp_path: Path, command: str, option: str, scheme: str
+) -> None:
+    words = [command, *([option] if option else []), f"{scheme}anna:geheim@10.0.0.2/x"]
+    if command == "animate":
+        words += ["--output", str(tmp_path / "a.mp4")]
+    if option == "--camera":
+        words += ["--output", "none", "--panel", "off"]
+    done = subprocess.run(
+        [sys.executable, "-m", "realtime.cli", *words],
+        cwd=ROOT,
+        env={**os.environ, HOME_VARIABLE: str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    logged = "".join(path.read_text() for path in tmp_path.rglob("*.log"))
+    assert done.returncode == 2 and "10.0.0.2" in done.stderr
+    assert "geheim" not in done.stdout + done.stderr + logged
