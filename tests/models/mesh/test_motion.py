@@ -7,7 +7,15 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from models.face.topology import EYES, INNER_LIPS, LOWER_LIP, UPPER_LIP, Eye, triangles
+from models.face.topology import (
+    EYES,
+    INNER_LIPS,
+    LOWER_LIP,
+    MOUTH_REGION,
+    UPPER_LIP,
+    Eye,
+    triangles,
+)
 from models.mesh.motion import (
     Strengths,
     _features,
@@ -357,3 +365,29 @@ def test_the_skin_between_eyes_and_mouth_is_not_torn() -> None:
         edges = triangles()[:, [0, 1]]
         steps = np.abs(weights[edges[:, 0], 0] - weights[edges[:, 1], 0])
         assert 0 < steps.max() < 0.95
+
+
+def test_a_mouth_that_smiles_already_becomes_no_wider_than_mouths_are(neutral: Floats) -> None:
+    def wide(points: Floats) -> float:
+        return float(
+            np.linalg.norm(points[61] - points[291]) / np.linalg.norm(points[33] - points[263])
+        )
+
+    def smiling(points: Floats, by: float) -> Floats:
+        """The region of the mouth wider by a share of the distance of the eyes' corners."""
+        out = points.copy()
+        eyes = float(np.linalg.norm(points[33] - points[263]))
+        middle = points[[61, 291], 0].mean()
+        half = float(np.abs(points[[61, 291], 0] - middle).mean())
+        out[MOUTH_REGION, 0] += (out[MOUTH_REGION, 0] - middle) / half * by * eyes / 2
+        return out
+
+    reference = neutral
+    driving = smiling(reference, 0.22)
+    smiles = smiling(reference, 0.20)
+    assert wide(relative_motion(reference, reference, driving)) == pytest.approx(
+        wide(driving), abs=0.05
+    )
+    grin = wide(relative_motion(smiles, reference, driving))
+    assert wide(smiles) < grin <= 0.87
+    assert np.allclose(relative_motion(smiles, reference, reference), smiles, atol=1e-4)
