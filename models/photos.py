@@ -154,7 +154,7 @@ def load_photo(path: Path, finder: FaceFinder, face: int | None = None) -> Photo
     """
     image = load_image(path)
     faces = finder.faces_of(image, path)
-    if face_path(path).exists():
+    if os.path.exists(face_path(path)):  # Path.exists raises where a name is too long.
         return choose_face(image, faces, path, face)  # They are where somebody has placed them.
     image, faces, turns = turn_upright(image, faces, finder)
     return replace(choose_face(image, faces, path, face), turned=turns)
