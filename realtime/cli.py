@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from models.backends import built_in
 from models.errors import UserError
 from models.streams import lost, reader_ended, secure
-from realtime.cameras.address import hide_logins
+from realtime.addresses import hide_logins
 from realtime.commands import own_arguments
 from realtime.commands.log import Log
 from realtime.commands.options import (

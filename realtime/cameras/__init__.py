@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import UserError
-from realtime.cameras.address import hide_secrets, is_address, lacks_scheme, parse
+from realtime.addresses import hide_secrets, is_address, lacks_scheme, parse
 from realtime.cameras.base import Camera, CameraLost
 from realtime.cameras.memory import preferred
 from realtime.devices.discovery import VideoDevice, find_device, list_devices, real_cameras

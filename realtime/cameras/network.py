@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from models.errors import UserError
 from models.types import Image
-from realtime.cameras.address import Address, parse
+from realtime.addresses import Address, parse
 from realtime.cameras.base import CameraLost
 from realtime.closing import Closing
 from realtime.frames import CameraFrame

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from realtime.cameras.address import hide_logins
+from realtime.addresses import hide_logins
 from realtime.closing import Closing
 from realtime.version import version
 

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import sys
 
-from realtime.cameras.address import hide_logins, hide_secrets, is_address
+from realtime.addresses import hide_logins, hide_secrets, is_address
 
 _ARGUMENTS_BEGIN, _ARGUMENTS_END = 47, 48
 """Where /proc/self/stat says in which memory the command line lies; see proc(5), counted from 0."""

@@ -27,8 +27,8 @@ import numpy as np
 import pytest
 
 from models.errors import UserError
+from realtime.addresses import parse
 from realtime.cameras import open_camera
-from realtime.cameras.address import parse
 from realtime.cameras.base import CameraLost
 from realtime.cameras.network import NetworkCamera
 from realtime.panel.certificate import self_made

@@ -6,7 +6,7 @@ import pytest
 
 from models.errors import UserError
 from realtime import cameras
-from realtime.cameras.address import hide_logins, hide_secrets, is_address, parse
+from realtime.addresses import hide_logins, hide_secrets, is_address, parse
 
 SECRETS = ("anna", "geheim", "hunter2", "tok3n", "kamera7")
 
