@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -115,7 +117,11 @@ def test_a_program_of_another_session_leaves_the_terminal_alone(tmp_path: Path) 
         assert shell.is_usual()
         assert "seven" in shell.command("echo sev''en"), "what is typed is for the shell"
         assert keys.read_text() == ""
-        shell.command("kill $!; wait")
+    # `setsid` has forked, so that the shell does not know its number.
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(tmp_path) in entry.read_bytes():
+                os.kill(int(entry.parent.name), signal.SIGKILL)
 
 
 def test_a_file_is_no_foreground(tmp_path: Path) -> None:
