@@ -106,7 +106,9 @@ class _Way:
             due, data = await waiting.get()
             await asyncio.sleep(max(due - clock(), 0))
             if not data:
-                writer.close()
+                # The other direction of the connection goes on.
+                with suppress(OSError):
+                    writer.write_eof()
                 return
             writer.write(data)
             await writer.drain()
