@@ -84,5 +84,7 @@ def test_an_address_in_the_place_of_a_file_is_told_without_its_password(
         text=True,
     )
     logged = "".join(path.read_text() for path in tmp_path.rglob("*.log"))
-    assert done.returncode == 2 and "10.0.0.2" in done.stderr
+    # What an address lacks is told without it.
+    named = "10.0.0.2" if scheme else "begins with rtsp://"
+    assert done.returncode == 2 and named in done.stderr
     assert "geheim" not in done.stdout + done.stderr + logged
