@@ -15,10 +15,10 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
-from importlib.resources import files
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import uvicorn
@@ -34,6 +34,7 @@ from realtime.cameras.browser import MAX_FRAME, BrowserFeed
 from realtime.panel.accounts import Accounts
 from realtime.panel.address import Address, HostName, bind, names_of, with_port
 from realtime.panel.certificate import Certificate
+from realtime.panel.feature import Feature
 from realtime.panel.output_key import OutputKey
 from realtime.panel.pages import CAMERA, OUTPUT, Page, wishes
 from realtime.panel.preview import Preview
@@ -45,6 +46,7 @@ from realtime.panel.security import (
     authorization,
     given_keys,
 )
+from realtime.panel.static_files import static_files
 from realtime.session.avatar_library import MAX_UPLOAD
 from realtime.session.keys import KEYS
 from realtime.session.session import Command, Session
@@ -63,20 +65,6 @@ _MAX_PAGES = 16
 
 _MAX_TEXT = 20_000
 """Letters of a message; the page's longest has some hundred."""
-
-_FILES = {
-    "/": ("index.html", "text/html"),
-    "/output": ("output.html", "text/html"),
-    **{
-        f"/{name}": (name, "text/javascript" if name.endswith(".js") else "text/css")
-        for name in (
-            *("panel.js", "socket.js", "avatars.js", "controls.js", "figures.js", "keys.js"),
-            *("webcam.js", "clock.js", "pace.js", "obs.js", "output.js", "panel.css"),
-        )
-    },
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
-"""Everything that can be fetched without the key: address to file and type."""
 
 _USED_UP = (
     "This address was for one use and has been used, or is too old; open the one that the program "
@@ -105,6 +93,7 @@ class Panel:
         named: Collection[HostName] = (),
         output_key: Path | None = None,
         renewed: Callable[[], None] = lambda: None,
+        features: Sequence[Feature] = (),
     ) -> None:
         """Take the address; nothing is answered before `start`.
 
@@ -117,6 +106,7 @@ class Panel:
             named: names of tunnels and proxies by which it may be asked for, too.
             output_key: the file of the output page's fixed key; None: there is none.
             renewed: called when `key` was made anew, because its code was used twice.
+            features: parts of the page with routes, state and commands of their own.
 
         Raises:
             UserError: it cannot listen there, or it would be open to others unencrypted.
@@ -140,18 +130,21 @@ class Panel:
         self._hosts = [with_port(name, self._port) for name in names_of(address)]
         self._pages: set[Page] = set()
         self._figures: tuple[float, str] = (-1.0, "")
-        self._contents = {
-            path: ((files("realtime.panel") / "static" / name).read_bytes(), kind)
-            for path, (name, kind) in _FILES.items()
-        }
+        self._contents = static_files()
+        self._features = tuple(features)
+        self._actions: dict[str, Callable[[Any], None]] = {}
+        for feature in self._features:
+            feature.changed = session.touch
+            self._actions.update(feature.actions())
         app = Starlette(
             routes=[
-                *(Route(path, self._file, methods=["GET"]) for path in _FILES),
+                *(Route(path, self._file, methods=["GET"]) for path in self._contents),
                 Route("/key", self._check, methods=["GET"]),
                 Route("/enter", self._enter, methods=["POST"]),
                 Route("/thumbnails/{identity:str}", self._thumbnail, methods=["GET"]),
                 Route("/avatars", self._add, methods=["POST"]),
                 WebSocketRoute("/live", self._live),
+                *(route for feature in self._features for route in feature.routes(self._opened)),
             ],
             exception_handlers={Exception: self._failed},
         )
@@ -213,6 +206,8 @@ class Panel:
         if self._thread.is_alive():
             self._thread.join(5.0)
         self._listener.close()
+        for feature in self._features:
+            feature.close()
 
     def _listen_at(self, address: Address) -> socket.socket:
         """Where the user says; else where the output page's fixed address is, if that is free."""
@@ -370,7 +365,8 @@ class Panel:
                 state = await asyncio.to_thread(self._session.state)
                 page.told = state["revision"]
                 camera = None if self._feed is None else self._feed.owner
-                await page.send({"state": {**state, "camera_page": camera}})
+                more = {feature.name: feature.state() for feature in self._features}
+                await page.send({"state": {**state, **more, "camera_page": camera}})
             now = time.monotonic()
             if now - figures_at >= _FIGURES_EVERY:
                 figures_at = now
@@ -455,7 +451,12 @@ class Panel:
         elif isinstance(asked, dict) and "output_key" in asked:
             await self._fixed_key(page, asked["output_key"])
         else:
-            await asyncio.to_thread(self._session.do, Command.parse(asked))
+            command = Command.parse(asked)
+            action = self._actions.get(command.name)
+            if action is not None:
+                await asyncio.to_thread(action, command.value)
+            else:
+                await asyncio.to_thread(self._session.do, command)
 
     def _webcam(self, page: Page, on: bool) -> None:
         if self._feed is None:

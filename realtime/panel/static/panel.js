@@ -2,10 +2,13 @@
 
 import { Avatars } from "/avatars.js";
 import { Controls } from "/controls.js";
+import { ask } from "/dom.js";
 import { Figures } from "/figures.js";
+import { loadWords, t } from "/i18n.js";
 import { Keys } from "/keys.js";
 import { OutputAddress } from "/obs.js";
 import { draw, Link } from "/socket.js";
+import { Tabs } from "/tabs.js";
 import { Webcam } from "/webcam.js";
 
 const $ = (id) => document.getElementById(id);
@@ -51,15 +54,23 @@ const link = new Link({
     avatars.show(state);
     controls.show(state);
     webcam.show(state);
+    for (const part of Object.values(parts)) part.show?.(state);
     showLines(state.said);
   },
-  figures: (values) => figures.show(values),
+  figures(values) {
+    figures.show(values);
+    for (const part of Object.values(parts)) part.figures?.(values);
+  },
   picture: (kind, bitmap) => draw($(kind), bitmap),
   refused: tell,
   taken: (ages) => webcam.taken(ages),
   outputKey: (key) => outputAddress.show(key),
   status: showStatus,
 });
+await loadWords();
+const context = { link, t, tell, ask: (question) => ask({ no: t("ask.no"), ...question }) };
+// The parts of the tabs: new NamePart(document.getElementById("tab-name"), context).
+const parts = {};
 const avatars = new Avatars(link, tell);
 const controls = new Controls(link);
 const figures = new Figures();
@@ -85,5 +96,6 @@ $("enter").addEventListener("submit", (event) => {
   link.use($("enter-key").value);
   $("enter-key").value = "";
 });
+new Tabs(document.querySelector("[role=tablist]"), parts);
 choosePictures();
 link.connect();
