@@ -11,6 +11,7 @@ import numpy as np
 
 from realtime.frames import CameraFrame
 from realtime.latency import Series
+from realtime.lines import Line
 
 _BLACK = 12
 """Brightest of the pixels looked at, 0..255, of a picture that counts as black: more would call a
@@ -97,7 +98,7 @@ class Alerts:
             alert = self._known.setdefault(name, _Alert())
             if not wrong:
                 if alert.told:
-                    self._say(ends)
+                    self._say(Line(ends, name, over=True))
                     alert.quiet_until = now + self._quiet
                 alert.since, alert.told = None, False
                 return
@@ -105,15 +106,20 @@ class Alerts:
                 alert.since = now
             if not alert.told and now >= max(alert.since + lasts, alert.quiet_until):
                 alert.told = True
-                self._say(begins)
+                self._say(Line(begins, name, alarm=True))
 
 
 class PictureAlerts:
-    """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow."""
+    """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow.
+
+    Attributes:
+        dark: the last frame was black, or too dark to find a face in.
+    """
 
     def __init__(self, alerts: Alerts) -> None:
         """Tell by `alerts`."""
         self._alerts = alerts
+        self.dark = False
         self._sample: bytes = b""
         self._shape: tuple[int, ...] = ()
         self._interval = 0.0
@@ -138,6 +144,8 @@ class PictureAlerts:
             self._interval += 0.2 * (interval - self._interval)
         self._seen = now, frame.index
         black = int(sample.max(initial=0)) <= _BLACK
+        dim = not face and float(sample.mean()) < _DARK
+        self.dark = black or dim
         tell = self._alerts.update
         tell(
             "black", black, now, 1.0,
@@ -145,7 +153,7 @@ class PictureAlerts:
             "The camera shows a picture again.",
         )  # fmt: skip
         tell(
-            "dark", not black and not face and float(sample.mean()) < _DARK, now, 2.0,
+            "dark", not black and dim, now, 2.0,
             "It is too dark for the camera to see a face; turn on a light.",
             "The camera sees enough again.",
         )  # fmt: skip

@@ -22,6 +22,7 @@ from realtime.animation.animation import Animation, Followed
 from realtime.cameras.base import Camera
 from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame, CameraFrame
+from realtime.lines import Line
 from realtime.mailbox import Mailbox
 from realtime.pipeline.alerts import (
     Alerts,
@@ -92,6 +93,8 @@ class Status:
         faults: how many there were.
         last_fault: the last of them, in one line.
         seconds: since the start.
+        dark: the camera's picture is black, or too dark to find a face in.
+        turned: degrees clockwise by which the camera's picture should be turned.
         dropped: camera frames that were replaced by newer ones before they were used.
         delay: the latency that was asked for, in milliseconds; None: as little as can be.
     """
@@ -110,6 +113,8 @@ class Status:
     faults: int
     last_fault: str | None
     seconds: float
+    dark: bool = False
+    turned: int = 0
     dropped: int = 0
     delay: float | None = None
 
@@ -317,6 +322,8 @@ class Pipeline:
             faults=self.animation.faults,
             last_fault=self.animation.last_fault,
             seconds=time.perf_counter() - self._started,
+            dark=self._pictures.dark and not self._camera.lost,
+            turned=self.animation.turn if self.animation.face_found else 0,
             dropped=self._captured.replaced + self._followed.replaced + self._rendered.replaced,
             delay=None if self._delay is None else self._delay.seconds * 1e3,
         )
@@ -432,7 +439,7 @@ class Pipeline:
             try:
                 with self._open_camera() as camera:
                     if self._camera.lost:
-                        self.tell(f"The camera is back: {camera.name}.")
+                        self.tell(Line(f"The camera is back: {camera.name}.", "lost", over=True))
                     self._camera.name, self._camera.lost = camera.name, False
                     self._camera.opened_at = self._camera.opened_at or time.perf_counter()
                     self._camera.opened.set()
@@ -469,7 +476,8 @@ class Pipeline:
     def _lost(self, why: str) -> None:
         if not self._camera.lost:
             self._camera.lost = True
-            self.tell(f"{why} The avatar rests; trying to open it again.")
+            rests = "The avatar rests; trying to open it again."
+            self.tell(Line(f"{why} {rests}", "lost", alarm=True))
 
     @contextmanager
     def _works(self, stage: str) -> Iterator[None]:
