@@ -23,6 +23,10 @@ _SMALLEST = 16
 _DARK = 30
 """Mean, 0..255, of a picture in which a face is hardly found; told only where none was found."""
 
+_DIM = 16
+"""Mean, 0..255, of a picture that is too dark whatever was found in it: without a camera's noise a
+face is followed down to 5, but nobody would call such a picture good."""
+
 _SLOW = 12.0
 """Frames per second below which the avatar visibly stutters; cameras in the dark give 5, 7.5 or 10,
 and nobody minds 15."""
@@ -113,7 +117,7 @@ class PictureAlerts:
     """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow.
 
     Attributes:
-        dark: the last frame was black, or too dark to find a face in.
+        dark: the last frame was black, or too dark.
     """
 
     def __init__(self, alerts: Alerts) -> None:
@@ -144,8 +148,9 @@ class PictureAlerts:
             self._interval += 0.2 * (interval - self._interval)
         self._seen = now, frame.index
         black = int(sample.max(initial=0)) <= _BLACK
-        dim = not face and float(sample.mean()) < _DARK
-        self.dark = black or dim
+        mean = float(sample.mean())
+        dim = not face and mean < _DARK
+        self.dark = black or dim or mean < _DIM
         tell = self._alerts.update
         tell(
             "black", black, now, 1.0,

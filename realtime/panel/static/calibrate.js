@@ -118,6 +118,8 @@ export class Calibrate {
     this.taken = taken;
     this.state = state;
     if (before !== null && taken > before && !state.searching) this.done();
+    if (state.searching && !this.searching) this.reveal = true;
+    this.searching = state.searching;
     if (!state.calibration.undo && this.words[2] === "guide.undo") this.place.hidden = true;
     this.render();
   }
@@ -165,6 +167,8 @@ export class Calibrate {
     }
     this.bar.hidden = !this.state?.searching;
     if (this.bar.hidden) return;
+    if (this.reveal) document.querySelector(".driver").scrollIntoView({ block: "nearest" });
+    this.reveal = false;
     const percent = (share) => Math.round((share ?? 0) * 100);
     const { score, best } = this.figures?.match ?? { score: null, best: null };
     this.text.textContent =
