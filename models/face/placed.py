@@ -65,7 +65,7 @@ _LONG_LIPS = (0.5, 0.75)
 _SNOUTS = (0.5, 1.6)
 """Least and largest such factor that is taken from a person."""
 
-_EYES = {"person": 0.32, "creature": 0.6, "drawing": 0.6}
+_EYES = {"person": 0.32, "creature": 0.75, "drawing": 0.75}
 """Opening of an eye by its width, where nobody has placed the lids."""
 
 _IRIS = {"person": 0.23, "creature": 0.45, "drawing": 0.3}
@@ -251,7 +251,7 @@ class _Bent:
         self._lids = {name: at for name, at in LIDS.items() if name in places}
         numbers = [*POINTS.values(), *self._lids.values()]
         there = np.array([places[name] for name in [*POINTS, *self._lids]])
-        neutral = _neutral()
+        neutral = neutral_landmarks()
         here = neutral[numbers, :2]
         centred, wanted = here - here.mean(0), there - there.mean(0)
         spread = float((centred**2).sum())
@@ -293,7 +293,7 @@ class _Bent:
         out[:, :2] = bent * unit
         for eye, side in zip(EYES, ("left", "right"), strict=True):
             self._open(out, eye, side)
-        return out.astype(np.float32)
+        return np.asarray(out, np.float32)
 
     def _open(self, out: Floats, eye: Eye, side: str) -> None:
         """Put an eye's lids on arcs through what was placed, and its iris between; changes `out`.
@@ -328,7 +328,7 @@ class _Bent:
     @staticmethod
     def _follow(out: Floats, eye: Eye, edge: Indices, moved: Floats) -> None:
         """The skin around a lid's edge goes half of the way: else lids would cross it."""
-        half = eye.lid[:7] if edge is eye.upper else eye.lid[7:14]
+        half = eye.lid[:7] if edge is eye.upper else eye.lid[8:15]
         out[half, :2] += 0.5 * moved
 
 
@@ -341,7 +341,7 @@ def _snout(places: Mapping[str, Floats], kind: Kind) -> float:
     return narrow + (long - narrow) * float(np.clip((wide / eyes - low) / (high - low), 0, 1))
 
 
-def _neutral() -> Floats:
+def neutral_landmarks() -> Floats:
     """(478, 3): the neutral face with irises."""
     face = neutral_face().astype(np.float64)
     irises = [np.repeat(face[eye.opening].mean(0)[None], 5, 0) for eye in EYES]
@@ -363,5 +363,5 @@ def _spline(source: Floats, target: Floats, points: Floats) -> Floats:
     matrix[count:, :count] = flat.T
     weights = np.linalg.solve(matrix, np.concatenate([target, np.zeros((3, 2))]))
     plane = np.column_stack([np.ones(len(points)), points])
-    moved: Floats = bend(points, source) @ weights[:count] + plane @ weights[count:]
-    return moved
+    moved = bend(points, source) @ weights[:count] + plane @ weights[count:]
+    return np.asarray(moved, np.float64)

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from models.face import measures
+from models.face.drawn import SKIN, flatness
 from models.face.topology import OUTER_LIPS
-from models.mesh.drawn import SKIN, flatness
 from models.mesh.paint import fill, smooth_loop
 from models.mesh.pose import Similarity, euler
 from models.types import Floats, Image
