@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from models.face.topology import EYES, Eye, Indices, neutral_face
+from models.face.topology import EYES, OVAL, Eye, Indices, neutral_face
 from models.types import KINDS, Face, Floats, Kind
 
 POINTS: Mapping[str, int] = {
@@ -61,6 +61,16 @@ first, dogs and llamas the second; twice as far, and a turned snout tears the ch
 
 _LONG_LIPS = (0.5, 0.75)
 """Width of the mouth by the distance of the eyes' outer corners: cats have up to 0.45, dogs 0.8."""
+
+_FLAT = 0.45
+"""Share of its depth that a drawing has: what is drawn is nearly a sheet, and the lines around a
+turned head would be stretched to smears."""
+
+_RIM = 4.0
+"""Centimetres of the neutral face, 18 high, from its border to where that depth is whole."""
+
+_ROUNDER = 1.08
+"""Opening of a creature's eye by what is placed: people click inside the dark rim."""
 
 _SNOUTS = (0.5, 1.6)
 """Least and largest such factor that is taken from a person."""
@@ -291,6 +301,8 @@ class _Bent:
         bent = _spline(np.array(source) / unit, np.array(target) / unit, self._points[:, :2] / unit)
         out = self._points.copy()
         out[:, :2] = bent * unit
+        if self._kind == "drawing":
+            out[:, 2] *= _FLAT * _inwards()
         for eye, side in zip(EYES, ("left", "right"), strict=True):
             self._open(out, eye, side)
         return np.asarray(out, np.float32)
@@ -311,6 +323,8 @@ class _Bent:
         else:
             gap = _EYES[self._kind] * width
             heights = [-0.6 * gap, 0.4 * gap]
+        if self._kind == "creature":
+            heights = [_ROUNDER * height for height in heights]
         share = np.linspace(0, 1, 9)[1:-1, None]
         for numbers, height in zip((eye.upper, eye.lower), heights, strict=True):
             line = corners[0] + (corners[1] - corners[0]) * share
@@ -346,6 +360,16 @@ def neutral_landmarks() -> Floats:
     face = neutral_face().astype(np.float64)
     irises = [np.repeat(face[eye.opening].mean(0)[None], 5, 0) for eye in EYES]
     return np.concatenate([face, *irises])
+
+
+def _inwards() -> Floats:
+    """(478,): 0 on the face's border, 1 well within: the border of a drawn head stays in its plane.
+
+    Else the line around it would be torn from what lies outside.
+    """
+    face = neutral_landmarks()[:, :2]
+    away = np.linalg.norm(face[:, None] - face[None, OVAL], axis=-1).min(1)
+    return np.asarray(np.clip(away / _RIM, 0, 1), np.float64)
 
 
 def _spline(source: Floats, target: Floats, points: Floats) -> Floats:

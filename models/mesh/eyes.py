@@ -5,7 +5,7 @@ The eyeball is a layer behind the lids that moves as one piece; a closing lid ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,8 +13,10 @@ import numpy as np
 
 from models.face.topology import EYES, Eye
 from models.mesh.eyeball import Eyeball
+from models.mesh.lids import flat_lid, fur_lid, ink
 from models.mesh.paint import blend, box, fill, similarity, smooth_line, soft
 from models.mesh.pose import Similarity
+from models.mesh.traits import PERSON, Lids, Traits
 from models.types import Floats, Image
 
 _STIRRED = (0.0006, 0.03)
@@ -49,6 +51,29 @@ the white of large drawn eyes."""
 
 
 @dataclass(frozen=True)
+class LidStyle:
+    """How a closing lid is drawn, in eye widths.
+
+    Attributes:
+        line: how thick the line between closed lids is.
+        cover: how far above the upper lid's edge it begins: over lashes, or the line around an eye.
+        beyond: how far it reaches past the corners; points that are placed by hand miss these.
+    """
+
+    line: float
+    cover: float
+    beyond: float = 0.0
+
+
+_STYLES: Mapping[Lids, LidStyle] = {
+    "skin": LidStyle(0.04, 0.07),
+    "fur": LidStyle(0.05, 0.1, 0.1),
+    "flat": LidStyle(0.07, 0.12),
+}
+"""By what lids are made of; by eye, on photos of persons, on cats and dogs, and on drawings."""
+
+
+@dataclass(frozen=True)
 class EyeLayer:
     """One eye of the photo; places are the photo's pixels.
 
@@ -63,6 +88,7 @@ class EyeLayer:
         lower: (7, 2), the lower lid's edge.
         iris: (2,), its middle.
         gap: the lids' distance.
+        style: how its closing lid is drawn.
     """
 
     eye: Eye
@@ -75,24 +101,39 @@ class EyeLayer:
     lower: Floats
     iris: Floats
     gap: float
+    style: LidStyle
 
 
-def cut_eyes(photo: Image, landmarks: Floats) -> list[EyeLayer]:
+def cut_eyes(photo: Image, landmarks: Floats, traits: Traits = PERSON) -> list[EyeLayer]:
     """The eyes of a photo; closed and hidden ones give none.
 
     Args:
         photo: (H, W, 3).
         landmarks: (478, 3) in its pixels.
+        traits: of the face.
     """
     layers, face = [], _face_colour(photo, landmarks)
     for eye in EYES:
         outline = landmarks[eye.opening, :2]
         width = float(np.linalg.norm(landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2]))
-        if width < 4 or is_shut(landmarks, eye) or is_hidden(photo, landmarks, eye):
+        if width < 4 or is_shut(landmarks, eye):
+            continue
+        if traits.human and is_hidden(photo, landmarks, eye):
             continue
         left, top, right, bottom = box(outline, 0.6 * width, photo)
         picture = np.ascontiguousarray(photo[top:bottom, left:right])
         local = outline - (left, top)
+        origin = np.array([left, top], np.float32)
+        if traits.lids == "fur":
+            lid = fur_lid(picture, landmarks, eye, origin)
+        elif traits.lids == "flat":
+            lid = flat_lid(picture, local, width, face)
+        else:
+            lid = _lid_skin(picture, local, width, face)
+        if traits.lids == "flat":
+            lash = ink(picture, local, width)
+        else:
+            lash = _lash_colour(picture, landmarks[eye.upper, :2] - (left, top), width, face)
         layers.append(
             EyeLayer(
                 eye,
@@ -102,14 +143,15 @@ def cut_eyes(photo: Image, landmarks: Floats) -> list[EyeLayer]:
                     landmarks[eye.corners, :2] - (left, top),
                     landmarks[eye.iris, :2] - (left, top),
                 ),
-                _lid_skin(picture, local, width, face),
-                _lash_colour(picture, landmarks[eye.upper, :2] - (left, top), width, face),
-                np.array([left, top], np.float32),
+                lid,
+                lash,
+                origin,
                 landmarks[eye.corners, :2],
                 landmarks[eye.upper, :2],
                 landmarks[eye.lower, :2],
                 landmarks[eye.iris[0], :2],
                 _gap(landmarks, eye),
+                _STYLES[traits.lids],
             )
         )
     return layers
@@ -306,6 +348,15 @@ def _taller(move: Floats, corners: Floats, factor: float) -> Floats:
     return np.concatenate([stretch @ move[:, :2], shift[:, None]], 1).astype(np.float32)
 
 
+def _beyond(edge: Floats, reach: float) -> Floats:
+    """A lid's edge (N, 2) that goes on past its corners by some pixels."""
+    if not reach:
+        return edge
+    along = edge[-1] - edge[0]
+    along = along / max(float(np.hypot(*along)), 1e-6)
+    return np.concatenate([edge[:1] - reach * along, edge, edge[-1:] + reach * along])
+
+
 def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     """Draw the skin and the lashes of a closing upper lid.
 
@@ -330,7 +381,8 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     closing = fallen / max(size * layer.gap, 1e-6)
     if closing < 0.05:
         return
-    outline = np.concatenate([edge, (was_open + up * (0.07 * width))[::-1]])
+    edge = _beyond(edge, layer.style.beyond * width)
+    outline = np.concatenate([edge, (was_open + up * (layer.style.cover * width))[::-1]])
     left, top, right, bottom = box(outline, 0.12 * width + 2, out)
     if right - left < 2 or bottom - top < 2:
         return
@@ -352,7 +404,9 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     line = np.zeros(part.shape[:2], np.uint8)
     curve = smooth_line(smooth_line(edge)) - (left, top)
     # Thick in the middle, nothing at the corners.
-    thick = np.sin(np.linspace(0, np.pi, len(curve)))[:, None] ** 0.7 * max(0.04 * width, 1.0)
+    thick = np.sin(np.linspace(0, np.pi, len(curve)))[:, None] ** 0.7 * max(
+        layer.style.line * width, 1.0
+    )
     fill(line, np.concatenate([curve + up * (0.3 * thick), (curve - up * (0.7 * thick))[::-1]]))
     line = soft(line, max(0.8, 0.022 * width))
     colour = np.broadcast_to(layer.lash.astype(np.uint8), part.shape)

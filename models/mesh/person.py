@@ -73,24 +73,25 @@ class Person:
         return np.array([*self.layers.box[:2], 0], np.float32)
 
     @classmethod
-    def of(cls, photo: Image, landmarks: Floats) -> Person:
+    def of(cls, photo: Image, landmarks: Floats, strip: bool = True) -> Person:
         """Take a photo apart.
 
         Args:
             photo: (H, W, 3).
             landmarks: (478, 3) of the face in its pixels.
+            strip: whether there is skin behind the jaw; a creature's face goes on in fur.
         """
         layers = separate(photo, landmarks)
         left, top, right, bottom = layers.box
         colours = _premultiplied(layers.person, layers.matte)
         still = layers.background.copy()
         still[top:bottom, left:right] = over(colours, still[top:bottom, left:right])
-        around = rings.build(landmarks, layers.matte, np.array([left, top], np.float32))
+        around = rings.build(landmarks, layers.matte, np.array([left, top], np.float32), strip)
         return cls(
             landmarks=landmarks,
             layers=layers,
             rings=around,
-            skin=complete(layers, landmarks),
+            skin=complete(layers, landmarks, strip),
             colours=colours,
             face=_face(photo[top:bottom, left:right], layers.matte),
             far_side=FarSide.of(colours, landmarks - np.array([left, top, 0], np.float32)),

@@ -101,10 +101,11 @@ class Rings:
         return np.asarray((self.points + shift)[:, :2], np.float32)
 
 
-def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
+def build(landmarks: Floats, matte: Image, corner: Floats, strip: bool = True) -> Rings:
     """Rings around the face of (478, 3) landmarks in pixels.
 
-    matte: (h, w), 255 where the person is; corner: left, top of it in the photo.
+    matte: (h, w), 255 where the person is; corner: left, top of it in the photo; strip: as of
+    `behind_jaw`.
     """
     oval = landmarks[OVAL]
     spokes = len(OVAL)
@@ -116,7 +117,7 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
     wide = max(float(np.abs((oval[:, :2] - centre[:2]) @ side).max()), 1.0)
     ears = _ears(landmarks) + _EARS * tall
     base = oval.copy()
-    base[_JAW_SPOKES] = behind_jaw(landmarks)
+    base[_JAW_SPOKES] = behind_jaw(landmarks, strip)
 
     rise = (landmarks[[234, 454], :2].mean(0) - oval[:, :2]) @ down / tall
     upper = _smooth((rise - 0.1) / 0.35)  # 0 at the ears and below, 1 at the forehead
@@ -186,12 +187,15 @@ def _triangles(spokes: int) -> Indices:
     return np.array(triangles)
 
 
-def behind_jaw(landmarks: Floats) -> Floats:
+def behind_jaw(landmarks: Floats, strip: bool = True) -> Floats:
     """(K, 3): where the skin that starts at the points of `JAW` ends, straight behind them.
 
-    Beside the face that is at the ears, under the chin at the front of the neck.
+    Beside the face that is at the ears, under the chin at the front of the neck. Without a `strip`
+    it ends where it starts: a creature's face goes on in fur.
     """
     jaw: Floats = landmarks[JAW].astype(np.float32)
+    if not strip:
+        return jaw
     below = np.sin(np.linspace(0, np.pi, len(JAW), dtype=np.float32)) ** 2
     depth = np.maximum(_ears(landmarks) - jaw[:, 2], 0) * (_STRIP[0] - _STRIP[1] * below)
     jaw[:, 2] += depth

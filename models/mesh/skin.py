@@ -137,9 +137,12 @@ class Skin:
         return np.concatenate([target[:_FACE], back]).astype(np.float32)
 
 
-def complete(layers: Layers, landmarks: Floats) -> Skin:
-    """The skin of a photo's person with (478, 3) landmarks in pixels of the photo."""
-    back = behind_jaw(landmarks)
+def complete(layers: Layers, landmarks: Floats, strip: bool = True) -> Skin:
+    """The skin of a photo's person with (478, 3) landmarks in pixels of the photo.
+
+    strip: whether there is some behind the jaw.
+    """
+    back = behind_jaw(landmarks, strip)
     points = np.concatenate([landmarks[:_FACE], back]).astype(np.float32)
     faces = _with_strip()
     spread = _spread_out(*_from_front(points, landmarks))
