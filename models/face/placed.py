@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ _SLACK = 0.1
 """Distances of the eyes' outer corners by which the order from top to bottom may be wrong: a llama
 that raises its head has its nose at its eyes."""
 
-_SMOOTH = 1e-3
+_SMOOTH = 1e-4
 """The spline's lambda: it leaves out what trembling fingers add."""
 
 _LEAN = 0.6
@@ -69,6 +70,9 @@ turned head would be stretched to smears."""
 _RIM = 4.0
 """Centimetres of the neutral face, 18 high, from its border to where that depth is whole."""
 
+_BESIDE = 0.5
+"""Eye widths beside the middle of an eye, at which the skin goes a third of its lid's way."""
+
 _ROUNDER = 1.08
 """Opening of a creature's eye by what is placed: people click inside the dark rim."""
 
@@ -81,17 +85,9 @@ _EYES = {"person": 0.32, "creature": 0.75, "drawing": 0.75}
 _IRIS = {"person": 0.23, "creature": 0.45, "drawing": 0.3}
 """Largest radius of an iris by the eye's width; where lids are nearer, it touches them."""
 
-_GUIDES = (
-    ((58, 136, 149), 234, 152),
-    ((288, 365, 378), 454, 152),
-    ((162, 54, 67), 234, 10),
-    ((389, 284, 297), 454, 10),
-)
-"""Landmarks of the border between those that are placed, from the first to the second of these:
-they lie on quarters of ellipses, else the jaw folds."""
-
-_GUIDED = (0.3, 0.6, 0.82)
-"""Where on its quarter each of the three lies."""
+_QUARTERS = ((234, 152), (454, 152), (234, 10), (454, 10))
+"""Landmarks between which the border lies on a quarter of an ellipse; else the jaw folds and the
+forehead bulges."""
 
 
 @dataclass(frozen=True)
@@ -258,9 +254,8 @@ class _Bent:
             snout: how far the nose sticks out, 1 as a person's.
         """
         self._places, self._kind = places, kind
-        self._lids = {name: at for name, at in LIDS.items() if name in places}
-        numbers = [*POINTS.values(), *self._lids.values()]
-        there = np.array([places[name] for name in [*POINTS, *self._lids]])
+        numbers = list(POINTS.values())
+        there = np.array([places[name] for name in POINTS])
         neutral = neutral_landmarks()
         here = neutral[numbers, :2]
         centred, wanted = here - here.mean(0), there - there.mean(0)
@@ -289,14 +284,13 @@ class _Bent:
     def landmarks(self) -> Floats:
         """(478, 3) in pixels."""
         source, target = [*self._points[self._numbers, :2]], [*self._there]
-        middle = (self._places["left_cheek"] + self._places["right_cheek"]) / 2
         by_number = {number: self._places[name] for name, number in POINTS.items()}
-        for numbers, start, end in _GUIDES:
+        middle = (by_number[234] + by_number[454]) / 2
+        for number, share, start, end in _guides():
+            angle = share * np.pi / 2
             a, b = by_number[start] - middle, by_number[end] - middle
-            for number, share in zip(numbers, _GUIDED, strict=True):
-                angle = share * np.pi / 2
-                source.append(self._points[number, :2])
-                target.append(middle + a * np.cos(angle) + b * np.sin(angle))
+            source.append(self._points[number, :2])
+            target.append(middle + a * np.cos(angle) + b * np.sin(angle))
         unit = 10 * self.scale
         bent = _spline(np.array(source) / unit, np.array(target) / unit, self._points[:, :2] / unit)
         out = self._points.copy()
@@ -326,11 +320,11 @@ class _Bent:
         if self._kind == "creature":
             heights = [_ROUNDER * height for height in heights]
         share = np.linspace(0, 1, 9)[1:-1, None]
+        line = corners[0] + (corners[1] - corners[0]) * share
         for numbers, height in zip((eye.upper, eye.lower), heights, strict=True):
-            line = corners[0] + (corners[1] - corners[0]) * share
-            moved = line + np.sin(np.pi * share) ** 0.75 * height * down - out[numbers, :2]
-            out[numbers, :2] += moved
-            self._follow(out, eye, numbers, moved)
+            edge = line + np.sin(np.pi * share) ** 0.75 * height * down
+            self._make_room(out, numbers, (middle, along, down), width, height)
+            out[numbers, :2] = edge
         out[eye.corners, :2] = corners
         gap = heights[1] - heights[0]
         radius = min(0.5 * gap, _IRIS[self._kind] * width)
@@ -339,11 +333,39 @@ class _Bent:
         out[eye.iris, :2] = np.concatenate([centre[None], centre + rim])
         out[eye.iris, 2] = out[eye.opening, 2].mean()
 
-    @staticmethod
-    def _follow(out: Floats, eye: Eye, edge: Indices, moved: Floats) -> None:
-        """The skin around a lid's edge goes half of the way: else lids would cross it."""
-        half = eye.lid[:7] if edge is eye.upper else eye.lid[8:15]
-        out[half, :2] += 0.5 * moved
+    def _make_room(
+        self,
+        out: Floats,
+        edge: Indices,
+        axes: tuple[Floats, Floats, Floats],
+        width: float,
+        height: float,
+    ) -> None:
+        """Press the skin beyond a lid together as that comes to its height; changes `out`.
+
+        Args:
+            out: (478, 3).
+            edge: (7,) the lid's edge, which still is where it was.
+            axes: the eye's middle, and the unit vectors along it and down, (2,) each.
+            width: of the eye.
+            height: of the lid's middle below the line through the corners.
+        """
+        middle, along, down = axes
+        u, v = (out[:468, :2] - middle) @ along, (out[:468, :2] - middle) @ down
+        before = float(v[edge[2:5]].mean())
+        sign = -1.0 if height < 0 else 1.0
+        beyond = np.maximum(sign * (v - before), 0)
+        # Up to the face's border, or down to the mouth, where nothing moves any more.
+        row = OVAL[sign * v[OVAL] > 0]
+        row = row[np.argsort(u[row])]
+        room = sign * np.interp(u, u[row], v[row]) - sign * before
+        if sign > 0:
+            room = np.minimum(room, float(v[[61, 291]].min()) - before)
+        share = np.clip(1 - beyond / np.maximum(room, 1e-6), 0, 1) * (beyond > 0)
+        share *= np.exp(-((u / (_BESIDE * width)) ** 2))
+        share[[*POINTS.values(), *EYES[0].opening, *EYES[1].opening]] = 0
+        moved = np.clip(sign * (height - before), -0.5 * width, 0.8 * np.maximum(room, 0))
+        out[:468, :2] += (sign * share * moved)[:, None] * down
 
 
 def _snout(places: Mapping[str, Floats], kind: Kind) -> float:
@@ -362,6 +384,27 @@ def neutral_landmarks() -> Floats:
     return np.concatenate([face, *irises])
 
 
+@cache
+def _guides() -> list[tuple[int, float, int, int]]:
+    """Border points that nobody places: number, share of a quarter, where that begins and ends."""
+    face = neutral_landmarks()[:, :2]
+    middle = face[[234, 454]].mean(0)
+    found = []
+    for number in OVAL.tolist():
+        if number in POINTS.values():
+            continue
+        place = face[number] - middle
+        side = 234 if place[0] < 0 else 454
+        start, end = next(
+            (a, b) for a, b in _QUARTERS if a == side and (b == 152) == (place[1] > 0)
+        )
+        along = np.linalg.solve(np.column_stack([face[start] - middle, face[end] - middle]), place)
+        share = float(np.arctan2(along[1], along[0])) / (np.pi / 2)
+        found.append((number, min(max(share, 0.02), 0.98), start, end))
+    return found
+
+
+@cache
 def _inwards() -> Floats:
     """(478,): 0 on the face's border, 1 well within: the border of a drawn head stays in its plane.
 

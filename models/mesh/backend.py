@@ -124,7 +124,7 @@ class MeshAnimator(KeypointAnimator):
         if traits.human and not hidden:
             landmarks = moustache.on_the_lip(still, landmarks)
         crop = Crop.around(Face(landmarks, None, 1.0))
-        person = Person.of(still, landmarks, strip=traits.human)
+        person = Person.of(still, landmarks, traits.around)
         if hidden:
             person = replace(person, skin=person.skin.of_a_cover())
         shut = tuple(eye for eye in EYES if eyes.is_shut(landmarks, eye))

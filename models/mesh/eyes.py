@@ -23,6 +23,10 @@ _STIRRED = (0.0006, 0.03)
 """Eye widths by which lids and iris have to move: up to the first the photo's own eye is seen,
 from the second on the drawn one. The first is far less than landmarks tremble."""
 
+_TAPERED, _EVEN = 0.7, 0.1
+"""How the line between closed lids thins toward the corners, as a power of a sine: of lashes, and
+of a drawn line, which is as thick everywhere."""
+
 _TALLEST = 0.6
 """Share of its height by which an eye grows at most when its lids part: without, an eye widened in
 surprise is white all around its iris; more would stretch the iris visibly."""
@@ -58,17 +62,19 @@ class LidStyle:
         line: how thick the line between closed lids is.
         cover: how far above the upper lid's edge it begins: over lashes, or the line around an eye.
         beyond: how far it reaches past the corners; points that are placed by hand miss these.
+        plain: drawn with even lines and sharp edges, over a white of one colour.
     """
 
     line: float
     cover: float
     beyond: float = 0.0
+    plain: bool = False
 
 
 _STYLES: Mapping[Lids, LidStyle] = {
     "skin": LidStyle(0.04, 0.07),
-    "fur": LidStyle(0.05, 0.1, 0.1),
-    "flat": LidStyle(0.07, 0.12),
+    "fur": LidStyle(0.035, 0.1, 0.1),
+    "flat": LidStyle(0.07, 0.12, plain=True),
 }
 """By what lids are made of; by eye, on photos of persons, on cats and dogs, and on drawings."""
 
@@ -142,6 +148,7 @@ def cut_eyes(photo: Image, landmarks: Floats, traits: Traits = PERSON) -> list[E
                     local,
                     landmarks[eye.corners, :2] - (left, top),
                     landmarks[eye.iris, :2] - (left, top),
+                    traits.lids == "flat",
                 ),
                 lid,
                 lash,
@@ -399,15 +406,17 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     # From nothing on, so that no line comes and goes with the landmarks' noise.
     strength = min((closing - 0.05) / 0.25, 1.0)
     part = out[top:bottom, left:right]
-    mask = soft(mask, max(0.7, 0.025 * width))
+    plain = layer.style.plain
+    mask = soft(mask, 0.7 if plain else max(0.7, 0.025 * width))
     blend(part, np.asarray(skin, np.uint8), (mask * strength).astype(np.uint8))
     line = np.zeros(part.shape[:2], np.uint8)
     curve = smooth_line(smooth_line(edge)) - (left, top)
     # Thick in the middle, nothing at the corners.
-    thick = np.sin(np.linspace(0, np.pi, len(curve)))[:, None] ** 0.7 * max(
-        layer.style.line * width, 1.0
-    )
+    taper = _EVEN if plain else _TAPERED
+    thick = np.sin(np.linspace(0, np.pi, len(curve)))[:, None].clip(0) ** taper
+    thick *= max(layer.style.line * width, 1.0)
     fill(line, np.concatenate([curve + up * (0.3 * thick), (curve - up * (0.7 * thick))[::-1]]))
-    line = soft(line, max(0.8, 0.022 * width))
+    line = soft(line, 0.6 if plain else max(0.8, 0.022 * width))
     colour = np.broadcast_to(layer.lash.astype(np.uint8), part.shape)
-    blend(part, colour, (line * (0.85 * strength)).astype(np.uint8))
+    dense = 1.0 if plain else 0.85
+    blend(part, colour, (line * (dense * strength)).astype(np.uint8))

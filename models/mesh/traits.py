@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from models.face.topology import EYES
+from models.mesh.rings import Around
 from models.types import Floats, Kind
 
 Lids = Literal["skin", "fur", "flat"]
@@ -80,6 +81,11 @@ class Traits:
         eyes = float(np.linalg.norm(flat[33] - flat[263]))
         widening = 1 - (1 - _LONG) * _share(lips / max(eyes, 1e-6), *_LIPS)
         return cls(kind, _CREATURE_GAZE, round_, widening, "fur", human=False)
+
+    @property
+    def around(self) -> Around:
+        """What the face goes on in."""
+        return "neck" if self.human else "sheet" if self.kind == "drawing" else "fur"
 
     def opened(self, eye: int, ratio: float, most: float) -> tuple[float, float]:
         """How far an eye opens, and how far its lower lid comes to meet the upper one.
