@@ -13,7 +13,7 @@ import numpy as np
 
 from models.face.topology import EYES, Eye
 from models.mesh.eyeball import Eyeball
-from models.mesh.lids import flat_lid, fur_lid, ink
+from models.mesh.lids import flat_lid, fur_lid, ink, without_eye
 from models.mesh.paint import blend, box, fill, similarity, smooth_line, soft
 from models.mesh.pose import Similarity
 from models.mesh.traits import PERSON, Lids, Traits
@@ -26,6 +26,10 @@ from the second on the drawn one. The first is far less than landmarks tremble."
 _TAPERED, _EVEN = 0.7, 0.1
 """How the line between closed lids thins toward the corners, as a power of a sine: of lashes, and
 of a drawn line, which is as thick everywhere."""
+
+_MET, _RIM = 0.4, 1.3
+"""Share of the photo's opening from which on lids that meet hide what is left of an eye, and how
+much larger than its opening that is: with the dark rim."""
 
 _TALLEST = 0.6
 """Share of its height by which an eye grows at most when its lids part: without, an eye widened in
@@ -63,18 +67,20 @@ class LidStyle:
         cover: how far above the upper lid's edge it begins: over lashes, or the line around an eye.
         beyond: how far it reaches past the corners; points that are placed by hand miss these.
         plain: drawn with even lines and sharp edges, over a white of one colour.
+        soon: share of the opening by which it closes until it is seen wholly.
     """
 
     line: float
     cover: float
     beyond: float = 0.0
     plain: bool = False
+    soon: float = 0.25
 
 
 _STYLES: Mapping[Lids, LidStyle] = {
     "skin": LidStyle(0.04, 0.07),
     "fur": LidStyle(0.035, 0.1, 0.1),
-    "flat": LidStyle(0.07, 0.12, plain=True),
+    "flat": LidStyle(0.07, 0.16, plain=True, soon=0.08),
 }
 """By what lids are made of; by eye, on photos of persons, on cats and dogs, and on drawings."""
 
@@ -87,6 +93,7 @@ class EyeLayer:
         eye: which points.
         ball: what is behind the lids.
         skin: (h, w, 3), the lid's skin over the whole eye, for when it closes.
+        under: (h, w, 3), what is seen below the closed upper lid; None: as the lower one moves.
         lash: (3,) 0..255, the colour of the line between closed lids.
         origin: (2,) left and top of the pictures.
         corners: (2, 2), of the lids.
@@ -100,6 +107,7 @@ class EyeLayer:
     eye: Eye
     ball: Eyeball
     skin: Image
+    under: Image | None
     lash: Floats
     origin: Floats
     corners: Floats
@@ -130,8 +138,10 @@ def cut_eyes(photo: Image, landmarks: Floats, traits: Traits = PERSON) -> list[E
         picture = np.ascontiguousarray(photo[top:bottom, left:right])
         local = outline - (left, top)
         origin = np.array([left, top], np.float32)
+        under = None
         if traits.lids == "fur":
             lid = fur_lid(picture, landmarks, eye, origin)
+            under = without_eye(picture, local, width)
         elif traits.lids == "flat":
             lid = flat_lid(picture, local, width, face)
         else:
@@ -151,6 +161,7 @@ def cut_eyes(photo: Image, landmarks: Floats, traits: Traits = PERSON) -> list[E
                     traits.lids == "flat",
                 ),
                 lid,
+                under,
                 lash,
                 origin,
                 landmarks[eye.corners, :2],
@@ -388,6 +399,10 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     closing = fallen / max(size * layer.gap, 1e-6)
     if closing < 0.05:
         return
+    # From nothing on, so that no line comes and goes with the landmarks' noise.
+    strength = min((closing - 0.05) / layer.style.soon, 1.0)
+    if layer.under is not None:
+        _clear(out, layer, move, target, closing)
     edge = _beyond(edge, layer.style.beyond * width)
     outline = np.concatenate([edge, (was_open + up * (layer.style.cover * width))[::-1]])
     left, top, right, bottom = box(outline, 0.12 * width + 2, out)
@@ -403,8 +418,6 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     )
     mask = np.zeros(skin.shape[:2], np.uint8)
     fill(mask, outline - (left, top))
-    # From nothing on, so that no line comes and goes with the landmarks' noise.
-    strength = min((closing - 0.05) / 0.25, 1.0)
     part = out[top:bottom, left:right]
     plain = layer.style.plain
     mask = soft(mask, 0.7 if plain else max(0.7, 0.025 * width))
@@ -420,3 +433,37 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     colour = np.broadcast_to(layer.lash.astype(np.uint8), part.shape)
     dense = 1.0 if plain else 0.85
     blend(part, colour, (line * (dense * strength)).astype(np.uint8))
+
+
+def _clear(out: Image, layer: EyeLayer, move: Floats, target: Floats, closing: float) -> None:
+    """Draw what surrounds an eye over what is left of it, as its lids meet.
+
+    Args:
+        out: (H, W, 3), drawn into.
+        layer: the eye.
+        move: (2, 3), brings its corners from the photo.
+        target: (478, 2) landmarks in pixels of `out`.
+        closing: share of the opening by which the upper lid has come down.
+    """
+    assert layer.under is not None
+    gap = _gap(target, layer.eye) / max(float(np.hypot(*move[:, 0])) * layer.gap, 1e-6)
+    strength = min(max((_MET - gap) / _MET, 0.0), 1.0) * min(closing / 0.3, 1.0)
+    if strength <= 0:
+        return
+    width = float(np.linalg.norm(np.subtract(*target[layer.eye.corners])))
+    ring = np.concatenate([layer.corners[:1], layer.upper, layer.corners[1:], layer.lower[::-1]])
+    outline = ring @ move[:, :2].T + move[:, 2]
+    middle = outline.mean(0)
+    outline = middle + (outline - middle) * _RIM
+    left, top, right, bottom = box(outline, 0.2 * width + 2, out)
+    if right - left < 2 or bottom - top < 2:
+        return
+    place = move.copy()
+    place[:, 2] += move[:, :2] @ layer.origin - (left, top)
+    size = (right - left, bottom - top)
+    fur = cv2.warpAffine(layer.under, place, size, borderMode=cv2.BORDER_REPLICATE)
+    mask = np.zeros(fur.shape[:2], np.uint8)
+    fill(mask, outline - (left, top))
+    mask = soft(mask, max(0.7, 0.06 * width))
+    part = out[top:bottom, left:right]
+    blend(part, np.asarray(fur, np.uint8), (mask * strength).astype(np.uint8))

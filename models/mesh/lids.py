@@ -12,6 +12,9 @@ from models.types import Floats, Image
 _RIM = 0.16
 """Eye widths above the upper lid's edge where fur begins: below are the dark edge and lashes."""
 
+_CLEARED = 0.2
+"""Eye widths around an eye that its dark rim and its corners reach: points are placed inside."""
+
 _PRESSED = 0.45
 """What is above is pressed together by this much as it is folded down: between eye and brow there
 is little of it."""
@@ -47,6 +50,23 @@ def fur_lid(picture: Image, landmarks: Floats, eye: Eye, origin: Floats) -> Imag
     fur = cv2.remap(picture, at[0], at[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     shade = 1 - _SHADE * np.clip(below / (1.2 * width), 0, 1)[..., None]
     return np.asarray(np.clip(np.rint(fur * shade), 0, 255), np.uint8)
+
+
+def without_eye(picture: Image, outline: Floats, width: float) -> Image:
+    """(h, w, 3): the fur around an eye, continued over it, its rim and what lies in its corners.
+
+    Args:
+        picture: (h, w, 3), around the eye.
+        outline: (N, 2), the lids' edges.
+        width: of the eye.
+    """
+    hole = np.zeros(picture.shape[:2], np.uint8)
+    fill(hole, outline)
+    reach = max(3, round(2 * _CLEARED * width)) | 1
+    hole = cv2.dilate(hole, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
+    return np.asarray(
+        cv2.inpaint(picture, hole, max(3.0, 0.1 * width), cv2.INPAINT_TELEA), np.uint8
+    )
 
 
 def flat_lid(picture: Image, outline: Floats, width: float, face: Floats) -> Image:

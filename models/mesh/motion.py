@@ -16,6 +16,7 @@ import numpy as np
 from models.face import measures
 from models.face.topology import (
     EYES,
+    JAW,
     LOWER_LIP,
     MOUTH_REGION,
     UPPER_LIP,
@@ -39,6 +40,9 @@ _UNSEEN = 1.3
 """By how much less a face may turn toward the front for every angle it is turned beyond `_SHOWN`:
 that uncovers the side which the photo does not show. Tuned by eye on paintings at 20 to 35 degrees
 and on a head rendered at 30 and 45."""
+
+_CHIN_REACH = 5.0
+"""Points of the jaw, of 21, over which what drops of a chin is spread on round faces; by eye."""
 
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 # How far lids are open that the tracker reads as so far open, both relative to calibration. It
@@ -112,6 +116,8 @@ def relative_motion(
     residual = (local - reference) @ (size * to_source.rotation).T
     shape: Floats = source + _fit_features(source, reference, residual, to_source, gain)
     shape = _lids(shape, source, reference, local, smiles, traits)
+    if not traits.human:
+        shape = _round_jaw(shape, source)
     shape = _no_wider(_lips(_widened(shape, source, traits), source), source)
     return _move_head(shape, source, reference, head, to_source, size, gain)
 
@@ -253,6 +259,9 @@ def _lids(
     for number, (eye, ratio, smile) in enumerate(zip(EYES, ratios, smiles, strict=True)):
         lid_ratio = float(np.interp(ratio + (mean - ratio) * 0.8 * together, _READ, _OPEN))
         span = source[eye.upper] - source[eye.lower]
+        if traits.kind == "drawing":
+            # The line below a drawn eye is where lids meet: it stays.
+            out[eye.lower], smile = source[eye.lower], 0.0
         lid_ratio, risen = traits.opened(number, lid_ratio, _OPEN[-1])
         out[eye.lower] += span * risen
         lifted = smile * _lifted(eye, shape, source, 1 - lid_ratio) if smile > 0 else 0.0
@@ -326,6 +335,16 @@ def _lips(shape: Floats, source: Floats) -> Floats:
     crossed = np.minimum(gap, 0.0)[:, None] * down * 0.5
     out[UPPER_LIP] += crossed
     out[LOWER_LIP] -= crossed
+    return out
+
+
+def _round_jaw(shape: Floats, source: Floats) -> Floats:
+    """A jaw that drops as a whole, (478, 3): a round face would come to a point at the chin."""
+    out = shape.copy()
+    moved = shape[JAW] - source[JAW]
+    places = np.arange(len(JAW))
+    weights = np.exp(-(((places[:, None] - places) / _CHIN_REACH) ** 2))
+    out[JAW] = source[JAW] + weights @ moved / weights.sum(1).max()
     return out
 
 
