@@ -143,7 +143,7 @@ class MeshAnimator(KeypointAnimator):
             person=person,
             folds=folds.paint(person.face, landmarks - person.corner, float(traits.human)),
             eyes=eyes.cut_eyes(still, landmarks, traits),
-            mouth=mouth.build(still, landmarks, teeth=not hidden and traits.kind != "creature"),
+            mouth=mouth.build(still, landmarks, teeth=not hidden and traits.teeth),
             covered=hidden,
             known=eye_sources(still, landmarks) if self._eye_network and traits.human else None,
             still_eyes=shut + behind,

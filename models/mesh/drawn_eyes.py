@@ -41,7 +41,7 @@ def on_the_white(picture: Image, landmarks: Floats) -> Floats:
         landmarks: (478, 3) in its pixels.
 
     Returns:
-        (478, 3); eyes without a white of their own stay as they were.
+        (478, 3); eyes without a white of their own keep their lids.
     """
     out = landmarks.copy()
     x, y = np.rint(landmarks[list(_FREE), :2]).astype(int).T
@@ -65,8 +65,14 @@ def _settle(out: Floats, picture: Image, landmarks: Floats, eye: Eye, skin: Floa
     lab = _lab(picture[top:bottom, left:right])
     area = _white(lab, middle - (left, top), skin, width)
     if area is None:
-        return
-    _lids(out, eye, area, corners - (left, top), np.array([left, top]))
+        # A dot: what is dark around its middle is all of it.
+        dot = np.zeros(lab.shape[:2], np.uint8)
+        cv2.circle(
+            dot, np.rint(middle - (left, top)).astype(int).tolist(), round(width * 0.7), 1, -1
+        )
+        area = dot > 0
+    else:
+        _lids(out, eye, area, corners - (left, top), np.array([left, top]))
     iris = _iris(lab, area)
     if iris is not None:
         centre, radius = iris

@@ -27,7 +27,7 @@ _TAPERED, _EVEN = 0.7, 0.1
 """How the line between closed lids thins toward the corners, as a power of a sine: of lashes, and
 of a drawn line, which is as thick everywhere."""
 
-_MET, _RIM = 0.4, 1.3
+_MET, _RIM = 0.4, 1.4
 """Share of the photo's opening from which on lids that meet hide what is left of an eye, and how
 much larger than its opening that is: with the dark rim."""
 
@@ -80,7 +80,8 @@ class LidStyle:
 _STYLES: Mapping[Lids, LidStyle] = {
     "skin": LidStyle(0.04, 0.07),
     "fur": LidStyle(0.035, 0.1, 0.1),
-    "flat": LidStyle(0.07, 0.16, plain=True, soon=0.08),
+    "flat": LidStyle(0.07, 0.16, plain=True, soon=0.03),
+    "dot": LidStyle(0.22, 0.16, plain=True, soon=0.03),
 }
 """By what lids are made of; by eye, on photos of persons, on cats and dogs, and on drawings."""
 
@@ -140,13 +141,13 @@ def cut_eyes(photo: Image, landmarks: Floats, traits: Traits = PERSON) -> list[E
         origin = np.array([left, top], np.float32)
         under = None
         if traits.lids == "fur":
-            lid = fur_lid(picture, landmarks, eye, origin)
             under = without_eye(picture, local, width)
-        elif traits.lids == "flat":
+            lid = fur_lid(under, landmarks, eye, origin)
+        elif traits.plain:
             lid = flat_lid(picture, local, width, face)
         else:
             lid = _lid_skin(picture, local, width, face)
-        if traits.lids == "flat":
+        if traits.plain:
             lash = ink(picture, local, width)
         else:
             lash = _lash_colour(picture, landmarks[eye.upper, :2] - (left, top), width, face)
@@ -158,7 +159,7 @@ def cut_eyes(photo: Image, landmarks: Floats, traits: Traits = PERSON) -> list[E
                     local,
                     landmarks[eye.corners, :2] - (left, top),
                     landmarks[eye.iris, :2] - (left, top),
-                    traits.lids == "flat",
+                    traits.plain,
                 ),
                 lid,
                 under,

@@ -12,7 +12,7 @@ from models.types import Floats, Image
 _RIM = 0.16
 """Eye widths above the upper lid's edge where fur begins: below are the dark edge and lashes."""
 
-_CLEARED = 0.2
+_CLEARED = 0.25
 """Eye widths around an eye that its dark rim and its corners reach: points are placed inside."""
 
 _PRESSED = 0.45
@@ -27,7 +27,7 @@ def fur_lid(picture: Image, landmarks: Floats, eye: Eye, origin: Floats) -> Imag
     """(h, w, 3): what is above an eye, folded down over it.
 
     Args:
-        picture: (h, w, 3), around the eye.
+        picture: (h, w, 3), around the eye, without it (`without_eye`).
         landmarks: (478, 3) in pixels of the whole picture.
         eye: which of the two.
         origin: (2,), left and top of `picture` in that.

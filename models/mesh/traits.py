@@ -11,8 +11,9 @@ from models.face.topology import EYES
 from models.mesh.rings import Around
 from models.types import Floats, Kind
 
-Lids = Literal["skin", "fur", "flat"]
-"""What closing lids are made of: the skin around, the fur above folded down, or one colour."""
+Lids = Literal["skin", "fur", "flat", "dot"]
+"""What closing lids are made of: the skin around, the fur above folded down, or one colour; in the
+latter the eyes may be dots, without a white."""
 
 _ROUND = (0.5, 0.65)
 """Height of an eye by its width: up to the first it is shaped as a person's, from the second on it
@@ -76,11 +77,23 @@ class Traits:
             shapes.append(_share(float(tall) / max(wide, 1e-6), low, high))
         round_ = (shapes[0], shapes[1])
         if kind == "drawing":
-            return cls(kind, _dots(landmarks), round_, lids="flat", human=False)
+            dots = _dots(landmarks)
+            gaze = 1 - (1 - _DOT_GAZE) * dots
+            return cls(kind, gaze, round_, lids="dot" if dots > 0.5 else "flat", human=False)
         lips = float(np.linalg.norm(flat[61] - flat[291]))
         eyes = float(np.linalg.norm(flat[33] - flat[263]))
         widening = 1 - (1 - _LONG) * _share(lips / max(eyes, 1e-6), *_LIPS)
         return cls(kind, _CREATURE_GAZE, round_, widening, "fur", human=False)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is drawn in areas of one colour."""
+        return self.lids in ("flat", "dot")
+
+    @property
+    def teeth(self) -> bool:
+        """Whether it has a person's teeth: in simple drawings they would be a denture."""
+        return self.human
 
     @property
     def around(self) -> Around:
@@ -102,7 +115,7 @@ class Traits:
         if share <= 0:
             return ratio, 0.0
         ratio = min(ratio, most + (_WIDEST - most) * share)
-        meet = 0.0 if self.kind == "drawing" else _MEET
+        meet = 0.0 if self.lids == "flat" else _MEET
         return ratio, meet * share * max(1 - ratio, 0.0)
 
 
@@ -111,13 +124,13 @@ PERSON = Traits()
 
 
 def _dots(landmarks: Floats) -> float:
-    """How far drawn eyes glance: wholly, unless they are dots without a white."""
+    """How surely drawn eyes are dots without a white, 0..1."""
     shares = []
     for eye in EYES:
         wide = float(np.linalg.norm(landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2]))
         radius = np.linalg.norm(landmarks[eye.iris[1:], :2] - landmarks[eye.iris[0], :2], axis=1)
         shares.append(_share(2 * float(radius.mean()) / max(wide, 1e-6), 0.7, 0.9))
-    return 1 - (1 - _DOT_GAZE) * max(shares)
+    return max(shares)
 
 
 def _share(value: float, low: float, high: float) -> float:
