@@ -472,6 +472,7 @@ def _serve(
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
+    from realtime.panel.points import PointsFeature
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
@@ -489,6 +490,7 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
+        features=[PointsFeature(live.session)],
     )
     shown = _AddressFile()
     panel.start()
