@@ -304,7 +304,7 @@ def test_the_status_says_the_real_face_as_long_as_it_is_shown_and_no_longer(
     over = browser.wait("document.querySelector('#history-list li.over')?.innerText")
     assert "real face" in over and "over" in over
     assert browser.run(
-        "/\\d\\d:\\d\\d:\\d\\d/.test(document.querySelector('#history-list time').textContent)"
+        "/\\d{1,2}:\\d\\d:\\d\\d/.test(document.querySelector('#history-list time').textContent)"
     )
 
 
