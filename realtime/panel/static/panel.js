@@ -7,6 +7,7 @@ import { Figures } from "/figures.js";
 import { loadWords, t } from "/i18n.js";
 import { Keys } from "/keys.js";
 import { OutputAddress } from "/obs.js";
+import { SetupRows } from "/setup.js";
 import { draw, Link } from "/socket.js";
 import { Tabs } from "/tabs.js";
 import { Webcam } from "/webcam.js";
@@ -77,6 +78,7 @@ const figures = new Figures();
 const keys = new Keys(link);
 const webcam = new Webcam(link, tell);
 const outputAddress = new OutputAddress(link);
+parts.setup = new SetupRows($("setup-rows"), { ...context, webcam });
 
 function choosePictures() {
   const seen = !document.hidden;
