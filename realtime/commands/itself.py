@@ -12,6 +12,9 @@ from pathlib import Path
 NAME = "avatarify-like"
 """The script that an installation brings."""
 
+ROOT = Path(__file__).resolve().parents[2]
+"""Where the program lies."""
+
 
 def this_program(windowless: bool = False) -> list[str]:
     """Program and arguments that start this installation, whatever folder it is started in.
@@ -22,19 +25,18 @@ def this_program(windowless: bool = False) -> list[str]:
     Args:
         windowless: by the interpreter that opens no console, which only Windows has.
     """
-    interpreter, root = Path(sys.executable), Path(__file__).resolve().parents[2]
+    interpreter = Path(sys.executable)
     without = interpreter.with_name("pythonw.exe")
     if windowless and without.is_file():
         interpreter = without
     else:
-        end = (".cmd", ".exe") if os.name == "nt" else ("", "")
-        starter = root / "scripts" / (NAME + end[0])
-        if starter.is_file() and Path(sys.prefix) == root / ".venv":
+        starter = _starter()
+        if starter.is_file() and Path(sys.prefix) == ROOT / ".venv":
             return [str(starter)]
-        script = interpreter.with_name(NAME + end[1])
+        script = interpreter.with_name(NAME + (".exe" if os.name == "nt" else ""))
         if script.is_file():
             return [str(script)]
-    start = f"import sys; sys.path.insert(0, {str(root)!r}); from realtime.cli import main; main()"
+    start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from realtime.cli import main; main()"
     return [str(interpreter), "-c", start]
 
 
@@ -44,9 +46,16 @@ def this_command(*words: str) -> str:
     Args:
         words: its arguments.
     """
-    own = this_program()
+    own, starter = this_program(), _starter()
     found = shutil.which(NAME)
     if found is not None and len(own) == 1 and os.path.samefile(found, own[0]):
         own = [NAME]
+    elif starter.is_file():
+        own = [str(starter)]
     line = [*own, *words]
     return subprocess.list2cmdline(line) if os.name == "nt" else shlex.join(line)
+
+
+def _starter() -> Path:
+    """The starter that a checkout has, which sets itself up."""
+    return ROOT / "scripts" / (NAME + (".cmd" if os.name == "nt" else ""))

@@ -2,13 +2,12 @@
 
 import { h } from "/dom.js";
 import { onLanguage, t } from "/i18n.js";
+import { icon } from "/icons.js";
 import { PhonePanel } from "/phone_panel.js";
 
 const EVERY = 1000; // Milliseconds from one look at a camera to the next.
 const SOON = 250; // The same while only one is looked at.
 const AGAIN = 5000; // Milliseconds after which the list is asked for anew: cameras are plugged in.
-
-const ICONS = { browser: "🖥", phone: "📱", none: "⏻" };
 
 export class CameraChooser {
   constructor(context) {
@@ -16,7 +15,7 @@ export class CameraChooser {
     this.state = null;
     this.tiles = new Map();
     this.near = null; // The camera that is pointed at: it alone is looked at.
-    this.phone = new PhonePanel(context, () => this.showList(), () => this.dialog.close());
+    this.phone = new PhonePanel(context, () => this.showList());
     this.build();
     onLanguage(() => this.dialog.open && this.fill());
   }
@@ -90,7 +89,7 @@ export class CameraChooser {
     this.demo ??= this.tile("demo", () => this.choose("demo"));
     const plain = (name, press) => {
       const tile = this.tile(name, press);
-      tile.icon.textContent = ICONS[name];
+      tile.icon.append(icon(name));
       return tile;
     };
     this.fixed = {
@@ -111,14 +110,14 @@ export class CameraChooser {
 
   tile(id, press) {
     const image = h("img", { alt: "", hidden: true });
-    const icon = h("span", { class: "choice-icon", "aria-hidden": "true" });
+    const place = h("span", { class: "choice-icon" });
     const mirror = h("canvas", { hidden: true, "aria-hidden": "true" });
     const what = h("span", { class: "choice-name" });
     const note = h("span", { class: "choice-note" });
     const button = h(
       "button",
       { type: "button", class: "choice", onclick: press },
-      h("span", { class: "choice-picture" }, icon, image, mirror),
+      h("span", { class: "choice-picture" }, place, image, mirror),
       h("span", { class: "choice-words" }, what, note),
     );
     for (const kind of ["pointerenter", "focus"]) {
@@ -127,7 +126,7 @@ export class CameraChooser {
     for (const kind of ["pointerleave", "blur"]) {
       button.addEventListener(kind, () => this.near === id && (this.near = null));
     }
-    return { item: h("li", {}, button), button, image, icon, mirror, what, note, id };
+    return { item: h("li", {}, button), button, image, icon: place, mirror, what, note, id };
   }
 
   // Ask for the list now and then, and look at one camera after the other, while it is open.
@@ -167,7 +166,9 @@ export class CameraChooser {
     this.cameras = cameras;
     const items = cameras.map((one) => {
       if (!this.tiles.has(one.id)) {
-        this.tiles.set(one.id, this.tile(one.id, () => this.choose(one.choice)));
+        const made = this.tile(one.id, () => this.choose(made.camera.choice));
+        made.icon.append(icon("camera"));
+        this.tiles.set(one.id, made);
       }
       const tile = this.tiles.get(one.id);
       tile.what.textContent = one.name;

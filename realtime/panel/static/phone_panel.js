@@ -4,8 +4,8 @@ import { h } from "/dom.js";
 import { t } from "/i18n.js";
 
 export class PhonePanel {
-  // back: called to return to the list; done: when the user has what was wanted.
-  constructor(context, back, done) {
+  // back: called to return to the list.
+  constructor(context, back) {
     this.context = context;
     this.wanted = false;
     this.shown = "";
@@ -13,7 +13,6 @@ export class PhonePanel {
     this.steps = h("ol", { class: "steps" });
     this.where = h("select", { onchange: () => this.load() });
     this.whereLabel = h("label", { class: "field" }, h("span", {}), this.where);
-    this.link = h("code", { class: "copyable" });
     this.status = h("p", { class: "phone-status", role: "status" });
     this.asks = h("p", { class: "hint" });
     this.print = h("code", { class: "print" });
@@ -26,7 +25,6 @@ export class PhonePanel {
         back();
       },
     });
-    this.done = h("button", { type: "button", class: "primary", onclick: done, hidden: true });
     this.root = h(
       "div",
       { class: "phone", hidden: true },
@@ -36,10 +34,9 @@ export class PhonePanel {
         {},
         this.steps,
         this.whereLabel,
-        this.link,
         this.asks,
         this.print,
-        h("div", { class: "bar" }, this.done, this.stop, this.back),
+        h("div", { class: "bar" }, this.stop, this.back),
       ),
     );
   }
@@ -54,7 +51,6 @@ export class PhonePanel {
     this.code.alt = t("phone.code");
     this.stop.textContent = t("phone.end");
     this.back.textContent = t("phone.back");
-    this.done.textContent = t("phone.done");
     this.status.textContent = t("phone.opening");
     this.context.link.do("phone.start");
   }
@@ -82,28 +78,27 @@ export class PhonePanel {
     const { on, addresses, fingerprint, connected } = state.phone;
     const list = JSON.stringify(addresses);
     this.status.classList.toggle("good", connected);
-    this.done.hidden = !connected;
+    for (const one of [this.code, this.steps, this.asks, this.print]) one.hidden = connected;
     this.root.classList.toggle("connected", connected);
     if (!on) return;
     this.status.textContent = t(connected ? "phone.connected" : "phone.waiting");
-    this.print.textContent = fingerprint;
+    // In two lines, as phones show it.
+    this.print.textContent = fingerprint.replace(/^((?:..:){15}..):/, "$1\n");
     if (list === this.shown) return;
     this.shown = list;
     this.where.replaceChildren(
       ...addresses.map((url, at) => h("option", { value: at }, new URL(url).hostname)),
     );
-    this.whereLabel.hidden = addresses.length < 2;
-    this.addresses = addresses;
+    this.whereLabel.hidden = addresses.length < 2 || connected;
     this.load();
   }
 
   async load() {
     const at = Number(this.where.value || 0);
-    this.link.textContent = this.addresses[at];
     const answer = await this.context.link.fetch(`/phone/qr/${at}`);
     if (!answer.ok) return;
     URL.revokeObjectURL(this.code.src);
     this.code.src = URL.createObjectURL(await answer.blob());
-    this.code.hidden = false;
+    this.code.hidden = this.state?.connected ?? false;
   }
 }

@@ -2,6 +2,7 @@
 
 import { h } from "/dom.js";
 import { onLanguage, t } from "/i18n.js";
+import { icon } from "/icons.js";
 
 const EVERY = 3000; // Milliseconds from one look around to the next, while the dialog is open.
 const STORE = "via-page";
@@ -52,8 +53,8 @@ export class Places {
       { class: "wide", "aria-labelledby": "places-title" },
       this.title,
       this.reading,
-      this.list,
       this.setUp,
+      this.list,
       h("div", { class: "bar end" }, this.shut),
     );
     document.body.append(this.dialog);
@@ -91,12 +92,12 @@ export class Places {
     this.check.textContent = t("places.check");
     this.does.textContent = t("places.does");
     const entries = this.usable.map((one) => ({
-      ...{ choice: one.choice, name: one.name.replace(/ \(\/dev\/\w+\)$/, ""), icon: "📷" },
+      ...{ choice: one.choice, name: one.name.replace(/ \(\/dev\/\w+\)$/, ""), drawing: "camera" },
       ...{ note: t("places.camera_note"), press: () => this.choose(one.choice) },
     }));
-    for (const [name, icon] of [["obs", "🔗"], ["recording", "⏺"], ["nothing", "⏻"]]) {
+    for (const [name, drawing] of [["obs", "obs"], ["recording", "recording"], ["nothing", "none"]]) {
       const note = t(`places.${name}_note`);
-      entries.push({ choice: name, name: t(`places.${name}`), note, icon, press: () => this.via(name) });
+      entries.push({ choice: name, name: t(`places.${name}`), note, drawing, press: () => this.via(name) });
     }
     const current = this.current();
     this.show(this.state);
@@ -165,14 +166,14 @@ export class Places {
   }
 }
 
-function entry({ choice, name, note, icon, press }, on) {
+function entry({ choice, name, note, drawing, press }, on) {
   return h(
     "li",
     {},
     h(
       "button",
       { type: "button", class: "choice", "data-place": choice, "aria-pressed": String(on), onclick: press },
-      h("span", { class: "choice-icon", "aria-hidden": "true" }, icon),
+      h("span", { class: "choice-icon" }, icon(drawing)),
       h(
         "span",
         { class: "choice-words" },

@@ -126,7 +126,7 @@ export class Sender {
 
 // What to tell a person whose browser gives no camera.
 export function whyNoCamera(error) {
-  if (!navigator.mediaDevices) return "webcam.unsafe";
-  return { NotAllowedError: "webcam.denied", NotFoundError: "webcam.missing" }[error?.name]
+  if (!navigator.mediaDevices) return "webcam.https";
+  return { NotAllowedError: "webcam.denied", NotFoundError: "webcam.none" }[error?.name]
     ?? "webcam.busy";
 }

@@ -154,7 +154,7 @@ function cameraRow({ setup, camera_page: page }) {
 export function cameraName(choice, name, page) {
   if (choice === "none") return t("setup.camera.none");
   if (choice === "demo") return t("chooser.demo");
-  if (choice === "browser") return t(page === "phone" ? "chooser.phone" : "chooser.browser");
+  if (choice === "browser") return t(page === "phone" ? "setup.camera.phone" : "chooser.browser");
   return (name || choice).replace(/ \((\/dev\/)?\w+\).*$/, "");
 }
 

@@ -42,7 +42,7 @@ export class Webcam {
     if (this.sender.stream && this.seen && !(this.mine && chosen)) this.stop();
     $("webcam").hidden = !chosen || this.mine || state.camera_page === "phone";
     $("webcam-text").textContent = t(
-      state.camera_page === null ? "webcam.wanted" : "webcam.other_page",
+      state.camera_page === null ? "webcam.wanted" : "webcam.other",
     );
   }
 
