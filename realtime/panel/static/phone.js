@@ -86,6 +86,7 @@ class PhonePage {
     $("start").hidden = on || status === "no_key" || status === "over";
     $("turn").hidden = $("stop").hidden = !on;
     if (!on) this.sender?.close();
+    $("screen").hidden = !on;
   }
 
   async open() {

@@ -82,8 +82,9 @@ export class PhonePanel {
     this.root.classList.toggle("connected", connected);
     if (!on) return;
     this.status.textContent = t(connected ? "phone.connected" : "phone.waiting");
-    // In two lines, as phones show it.
-    this.print.textContent = fingerprint.replace(/^((?:..:){15}..):/, "$1\n");
+    // Lines end between groups of eight.
+    const groups = fingerprint.match(/(?:..:?){1,8}/g) ?? [];
+    this.print.replaceChildren(...groups.map((group) => h("span", {}, group)));
     if (list === this.shown) return;
     this.shown = list;
     this.where.replaceChildren(

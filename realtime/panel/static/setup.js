@@ -22,8 +22,9 @@ class Row {
       { class: "setup-row", "data-row": name },
       this.sign,
       this.image,
-      h("div", { class: "row-words" }, h("p", {}, this.title, " ", this.word), this.what, this.note),
+      h("div", { class: "row-words" }, h("p", {}, this.title, " ", this.word), this.what),
       this.button,
+      this.note,
     );
     this.name = name;
   }
