@@ -1,6 +1,6 @@
 // This page's webcam as the camera of the run.
 
-import { t } from "/i18n.js";
+import { onLanguage, t } from "/i18n.js";
 import { Sender, whyNoCamera } from "/sender.js";
 
 const $ = (id) => document.getElementById(id);
@@ -15,6 +15,7 @@ export class Webcam {
     this.seen = false; // Whether the run has had this page's webcam since it began to send.
     this.sender = new Sender(link, () => this.stop());
     $("webcam-button").addEventListener("click", () => this.start());
+    onLanguage(() => this.state && this.show(this.state));
   }
 
   greet(message) {
@@ -51,7 +52,7 @@ export class Webcam {
     try {
       await this.sender.open();
     } catch (error) {
-      this.tell(t(whyNoCamera(error)));
+      this.tell(t(whyNoCamera(error)), { alarm: true });
       return false;
     }
     this.seen = false;
