@@ -503,7 +503,9 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
-        features=setup_parts(live.session, live.pipeline, live.feed, live.viewfinder),
+        features=setup_parts(
+            live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder
+        ),
     )
     shown = _AddressFile()
     panel.start()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from realtime.paths import asset_path
 from scripts.rigs.browser import Browser
 from tests.end_to_end.test_panel_browser import OPEN, Run
 
@@ -107,6 +108,9 @@ def test_settings_are_changed_while_it_runs(browser: Browser, run: Run) -> None:
         browser.page.select_option(select, json.dumps(value))
         shown = f"document.querySelector('{select}')"
         browser.wait(f"{shown}.value === '{json.dumps(value)}' && !{shown}.disabled", 60)
+    browser.page.set_input_files("dialog[open] input[type=file]", asset_path("face.jpg"))
+    shown = "document.querySelector('select[data-setting=background]')"
+    browser.wait(f"JSON.parse({shown}.value) === 'photo' && !{shown}.disabled", 60)
     browser.page.keyboard.press("Escape")
     browser.wait("document.getElementById('output').width === 640", 60)
     row_is(browser, "camera", "ready")

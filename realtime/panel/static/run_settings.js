@@ -33,6 +33,7 @@ export class RunSettings {
     this.legends = groups.map(([group]) => [group, h("legend", {})]);
     groups.forEach(([, names], at) => {
       const fields = names.map((name) => this.field(name));
+      if (names.includes("background")) fields.push(this.backdropField());
       this.body.append(h("fieldset", {}, this.legends[at][1], ...fields));
     });
     onLanguage(() => this.state && this.show(this.state));
@@ -49,6 +50,27 @@ export class RunSettings {
     return h("label", { class: "field" }, label, select, note);
   }
 
+  // The photo behind the person: chosen here, and put there at once.
+  backdropField() {
+    this.file = h("input", { type: "file", accept: "image/*,.heic,.heif,.avif", hidden: true });
+    this.file.addEventListener("change", () => this.give(this.file.files[0]));
+    this.ask = h("button", { type: "button", onclick: () => this.file.click() });
+    return h("div", { class: "bar" }, this.ask, this.file);
+  }
+
+  async give(file) {
+    if (!file) return;
+    const { link, tell } = this.context;
+    try {
+      const answer = await link.fetch("/background", { method: "POST", body: file });
+      if (answer.ok) link.do("background", "photo");
+      else tell((await answer.json()).refused, { alarm: true });
+    } catch {
+      tell(t("settings.not_sent"), { alarm: true });
+    }
+    this.file.value = "";
+  }
+
   open() {
     this.show(this.state);
     this.dialog.showModal();
@@ -61,6 +83,7 @@ export class RunSettings {
     this.title.textContent = t("settings.title");
     this.shut.textContent = t("chooser.close");
     for (const [group, legend] of this.legends) legend.textContent = t(`settings.group.${group}`);
+    this.ask.textContent = t("settings.photo");
     this.busy.hidden = !setup.busy;
     this.busy.textContent = setup.busy ? t("settings.changing") : "";
     for (const [name, values] of Object.entries(choicesOf(setup))) this.fill(name, values, setup[name]);
