@@ -486,6 +486,7 @@ def _serve(
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
     from realtime.commands.page_parts import setup_parts
+    from realtime.panel.points import PointsFeature
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
@@ -503,9 +504,10 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
-        features=setup_parts(
-            live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder
-        ),
+        features=[
+            PointsFeature(live.session),
+            *setup_parts(live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder),
+        ],
     )
     shown = _AddressFile()
     panel.start()

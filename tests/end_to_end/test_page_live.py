@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 
+from models.photos import load_image
 from models.types import Image
-from realtime.media import load_image
 from realtime.paths import asset_path
 from scripts.rigs.browser import Browser
 from tests.end_to_end.test_panel_browser import OPEN, Run
