@@ -99,13 +99,7 @@ class Person:
             colours=colours,
             face=_face(photo[top:bottom, left:right], layers.matte),
             far_side=FarSide.of(colours, landmarks - np.array([left, top, 0], np.float32)),
-            back=BackOfHead.of(
-                layers.person,
-                layers.matte,
-                landmarks,
-                np.array([left, top], np.float32),
-                around.hair_beside,
-            ),
+            back=None if around != "neck" else _back(layers, landmarks, rows),
             still=still,
             moving=np.unique(rows.triangles),
             extent=_extent(layers.matte),
@@ -313,6 +307,11 @@ def _enlarge(field: Floats, factor: int, size: tuple[int, int]) -> Floats:
     height, width = field.shape[:2]
     large = cv2.resize(field, (width * factor, height * factor), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large[: size[1], : size[0]], np.float32)
+
+
+def _back(layers: Layers, landmarks: Floats, around: rings.Rings) -> BackOfHead | None:
+    corner = np.array(layers.box[:2], np.float32)
+    return BackOfHead.of(layers.person, layers.matte, landmarks, corner, around.hair_beside)
 
 
 def _face(photo: Image, matte: Image) -> Image:
