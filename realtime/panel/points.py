@@ -38,7 +38,7 @@ from models.face.finder import FaceFinder
 from models.face.guess import Guess, guess
 from models.face.placed import Placed
 from models.face.tracker import FaceTracker
-from models.photos import choose_face, decode_image, load_image
+from models.photos import choose_face, crop_to_face, decode_image, load_image
 from models.types import Avatar, Face, Image
 from realtime.cameras.clip import ClipReader
 from realtime.panel.feature import Opened
@@ -60,6 +60,10 @@ _SHOWN = 1280
 
 _PREVIEW = 320
 """Longer side of an avatar for previews: made in 0.2 to 0.5 s, drawn in some 5 ms."""
+
+_CLOSE = (0.5, 2.2)
+"""Share of the picture's height below which a preview shows the face alone, and side of what it
+shows then, in its longer sides: how it moves is to be judged."""
 
 _EVERY = 2
 """Of the clip's frames one of so many is looked at: 15 a second show how a face moves."""
@@ -277,7 +281,8 @@ class PointsFeature:
         editing = self._editing(request)
         wish = await _json(request)
         placed, face = _placed(wish, editing)
-        photo = choose_face(editing.image, [face], Path("this picture"))
+        image, near = crop_to_face(editing.image, face, *_CLOSE)
+        photo = choose_face(image, [near], Path("this picture"))
         frame = wish.get("frame", 0)
         if type(frame) is not int or not 0 <= frame < 1_000_000:
             raise UserError("The preview's frame is not a whole number; load the page again.")
@@ -390,7 +395,7 @@ class _Worker:
 
 
 def _went_on(driver: _Driver) -> bool:
-    """Whether the clip's next frame could be looked at; whoever asks for one that cannot is told."""
+    """Whether the clip's next frame could be looked at; who asks for one that cannot is told."""
     try:
         return driver.follow()
     except Exception:
