@@ -388,6 +388,7 @@ class _Worker:
                     driver, more = driver or _Driver(), True
                     done.set_result(job(driver))
                 except Exception as error:  # Whoever asked is told.
+                    _log.debug("a preview failed", exc_info=error)
                     done.set_exception(error)
             with self._jobs:
                 # Half of the time is left to the live threads.
