@@ -19,6 +19,7 @@ from websockets.typing import Origin, Subprotocol
 
 from models.types import Image
 from realtime.panel.address import Address
+from realtime.panel.avatars import AvatarFeature
 from realtime.panel.preview import Preview
 from realtime.panel.server import Panel
 from tests.session_rig import Rig
@@ -36,6 +37,7 @@ class Served:
             lambda: rig.session.settings,
         )
         address = options.pop("address", Address())
+        options.setdefault("features", [AvatarFeature(rig.session)])
         self.panel = Panel(rig.session, preview, address, **options)
         self.panel.start()
         self.host = self.panel.url.split("/")[2]

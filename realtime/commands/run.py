@@ -61,7 +61,8 @@ from realtime.pipeline.output import Output
 from realtime.pipeline.threads import limit_threads, switch_quickly
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
-from realtime.session.avatar_library import AvatarBuilder, AvatarEntry, AvatarLibrary
+from realtime.session.avatar_entry import AvatarBuilder, AvatarEntry
+from realtime.session.avatar_library import AvatarLibrary
 from realtime.session.session import Command, Parts, Session
 from realtime.session.source import photo_paths
 from realtime.sinks.base import SinkError
@@ -370,6 +371,7 @@ def _serve(
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
+    from realtime.panel.avatars import AvatarFeature
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
@@ -387,6 +389,7 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
+        features=[AvatarFeature(live.session)],
     )
     shown = _AddressFile()
     panel.start()

@@ -21,8 +21,9 @@ from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate, Question
 from realtime.pipeline.live import Pipeline, Status
 from realtime.pipeline.output import Output
-from realtime.session.avatar_library import AvatarEntry, AvatarLibrary, AvatarState
-from realtime.session.settings import Settings, load, save
+from realtime.session.avatar_entry import AvatarEntry, AvatarState
+from realtime.session.avatar_library import AvatarLibrary
+from realtime.session.settings import AvatarSettings, Settings, load, save
 
 SMOOTHING = Slider("smoothing", "Smoothing", help="Less tremble, or less delay.")
 """The slider that is the live tool's own."""
@@ -171,6 +172,7 @@ class Session:
         for name in _SWITCHES:
             self._actions[name] = (_switch, self._setting(name))
         parts.library.changed = self.touch
+        parts.library.arrived = self._tell_turned
         self._apply()
         assert current.ready is not None
         for line in current.ready.notes:
@@ -206,20 +208,31 @@ class Session:
                 self._kept = kept
             self.touch()
 
-    def add(self, data: bytes, name: str) -> AvatarEntry:
-        """Add a photo to the avatars, without switching to it.
+    @property
+    def library(self) -> AvatarLibrary:
+        """The avatars to choose from."""
+        return self._parts.library
 
-        Args:
-            data: the file.
-            name: what the user calls it.
+    @property
+    def current(self) -> AvatarEntry:
+        """The avatar on show, as it was when it was put there."""
+        return self._current
 
-        Raises:
-            UserError: it cannot be used; the sentence says why.
-        """
-        entry = self._parts.library.add(data, name)
-        self._tell_turned(entry)
-        self.touch()
-        return entry
+    @property
+    def wanted(self) -> str | None:
+        """The `id` of the avatar that is shown as soon as it is ready, if there is one."""
+        return self._wanted
+
+    def keep_settings(self, avatar: str, settings: AvatarSettings) -> None:
+        """Set everything for an avatar, by the name of the photo's file."""
+        with self._lock:
+            self.settings = replace(
+                self.settings, avatars={**self.settings.avatars, avatar: settings}
+            )
+            self._kept = replace(self._kept, avatars={**self._kept.avatars, avatar: settings})
+            self._unsaved = self._unsaved or time.monotonic()
+            self._apply()
+            self.touch()
 
     def say(self, line: str) -> None:
         """Tell the user one line, in the terminal and on every page; never waits."""
@@ -340,6 +353,7 @@ class Session:
             for line in entry.ready.notes if known.id != entry.id else ():
                 self.say(line)
             self._tell_turned(entry)
+            self._note_chosen()
             animation = self._parts.pipeline.animation
             if animation.search is not None:
                 animation.look_for(entry.ready.face)
@@ -350,6 +364,13 @@ class Session:
         if entry.ready is not None and entry.ready.turned and entry.id not in self._told_turned:
             self._told_turned.add(entry.id)
             self.say(turned_line(entry.name, entry.ready.turned))
+
+    def _note_chosen(self) -> None:
+        """Keep that an avatar was chosen by hand: from then on none goes live by itself."""
+        try:
+            self._parts.library.note_chosen()
+        except UserError as error:
+            self.say(str(error))
 
     def _number(self, number: int) -> None:
         entries = self._parts.library.entries
@@ -554,6 +575,9 @@ def _described(entry: AvatarEntry) -> dict[str, Any]:
         "state": entry.state.value,
         "reason": entry.reason,
         "picture": 0 if not entry.thumbnail else len(entry.thumbnail),
+        "faces": entry.faces or [],
+        "face": entry.chosen,
+        "no_face": entry.no_face,
     }
 
 

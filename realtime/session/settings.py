@@ -113,7 +113,7 @@ def load(path: Path) -> Settings:
         overlay=min(plain.overlay, 1.0),
         framing=_fill(Framing(), framing if isinstance(framing, dict) else {}).sane(),
         avatars={
-            name: _avatar(table)
+            name: read_avatar(table)
             for name, table in (avatars if isinstance(avatars, dict) else {}).items()
             if isinstance(table, dict)
         },
@@ -138,7 +138,7 @@ def save(settings: Settings, path: Path) -> None:
     beside.replace(path)
 
 
-def _avatar(table: dict[str, Any]) -> AvatarSettings:
+def read_avatar(table: dict[str, Any]) -> AvatarSettings:
     """The settings of one avatar; every number that is none of our own is a slider's."""
     own = {one.name for one in fields(AvatarSettings)}
     strengths = {
@@ -148,6 +148,11 @@ def _avatar(table: dict[str, Any]) -> AvatarSettings:
         if math.isfinite(value) and _SLIDER.fullmatch(name)
     }
     return replace(_fill(AvatarSettings(), table), strengths=strengths)
+
+
+def avatar_table(settings: AvatarSettings) -> dict[str, Any]:
+    """The settings of one avatar as one table, which `read_avatar` reads."""
+    return _flat(asdict(settings))
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
