@@ -152,10 +152,10 @@ class AvatarFeature:
         return _jpeg(await asyncio.to_thread(_whole, entry))
 
     async def _still(self, request: Request) -> Response:
-        """The avatar as it is at rest; 404 until it is ready."""
+        """The avatar as it is at rest; 204 until it is ready."""
         entry = self._entry(request)
         if entry.ready is None:
-            return Response(status_code=404)
+            return Response(status_code=204)
         image = entry.ready.avatar.still
         return _jpeg(await asyncio.to_thread(lambda: _encoded(small(image, _SHOWN))))
 

@@ -71,7 +71,7 @@ await loadWords();
 const context = { link, t, tell, ask: (question) => ask({ no: t("ask.no"), ...question }) };
 // The parts of the tabs: new NamePart(document.getElementById("tab-name"), context).
 const parts = {};
-const avatars = new Avatars(link, tell);
+const avatars = new Avatars($("avatars"), context);
 const controls = new Controls(link);
 const figures = new Figures();
 const keys = new Keys(link);
