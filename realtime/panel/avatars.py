@@ -166,7 +166,7 @@ class AvatarFeature:
             raise UserError(f"{entry.name} cannot be used, so there is nothing to give on.")
         settings = self._session.settings.of(entry.key)
         data = await asyncio.to_thread(write_avatar_file, entry, settings)
-        name = quote(f"{stem_of(entry.name + '.')}{SUFFIX}")
+        name = quote(stem_of(entry.name.replace("/", "_") + ".") + SUFFIX)
         disposition = f"attachment; filename*=UTF-8''{name}"
         return Response(
             data,

@@ -134,10 +134,14 @@ class AvatarLibrary:
                 self._entries = (entry, *self._entries)
         changes = self._as_chosen(entry)
         if changes is None:
-            ready = self._builder.ready(photo)
-            changes = {"ready": ready, "thumbnail": portrait(photo), "turned": photo.turned}
+            changes = {
+                "state": AvatarState.READY,
+                "ready": self._builder.ready(photo),
+                "thumbnail": portrait(photo),
+                "turned": photo.turned,
+            }
         with self._work:
-            done = self._replace(entry.id, state=AvatarState.READY, **changes)
+            done = self._replace(entry.id, **changes)
             assert done is not None
             self._used.append(done.id)
         return done
