@@ -7,7 +7,7 @@ const STEP = 90; // Milliseconds between two frames at the fastest: the live pic
 
 export class Preview {
   // acts: live(id), remove(id), faces(id).
-  constructor(link, acts) {
+  constructor(root, link, acts) {
     this.link = link;
     this.acts = acts;
     this.queue = [];
@@ -38,7 +38,7 @@ export class Preview {
       event.stopPropagation();
       this.done(() => {});
     });
-    document.body.append(this.card);
+    root.append(this.card);
   }
 
   get id() {

@@ -26,13 +26,13 @@ export class Avatars {
     this.leaving = new Map(); // Removed here, by id: name.
     this.state = null;
     this.sending = null;
-    this.preview = new Preview(this.link, {
+    this.build(root);
+    this.preview = new Preview(root, this.link, {
       live: (id) => this.link.do("avatar", id),
       remove: (id) => this.remove(id),
       faces: (id) => this.chooseFace(id),
     });
     this.points = new PointsEditor(context, (id) => this.placed(id));
-    this.build(root);
     this.watchDrops(root);
     onLanguage(() => this.state && this.show(this.state));
   }

@@ -27,7 +27,7 @@ export function openMenu(button, name, items) {
         ),
   );
   const menu = h("div", { class: "menu", role: "menu", "aria-label": name }, entries);
-  document.body.append(menu);
+  (button.closest("section, dialog") ?? document.body).append(menu);
   button.setAttribute("aria-expanded", "true");
   open = { menu, button };
   place(menu, button);

@@ -9,7 +9,7 @@ let list = null;
 
 function place() {
   if (!list) {
-    list = h("ol", { class: "undo", role: "status" });
+    list = h("div", { class: "undo", role: "status" });
     document.body.append(list);
   }
   return list;
@@ -18,7 +18,7 @@ function place() {
 // While it is pointed at or has the focus, it stays.
 export function offerUndo(text, undo) {
   let timer = 0;
-  const item = h("li", {}, h("span", {}, text));
+  const item = h("div", { class: "done" }, h("span", {}, text));
   const away = () => item.remove();
   const go = () => (timer = setTimeout(away, SHOWN));
   const stay = () => clearTimeout(timer);

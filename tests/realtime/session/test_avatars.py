@@ -41,7 +41,7 @@ class TwoFaces(Finder):
             return found
         # Both keep inside of the picture of 256 pixels.
         marks = (found[0].landmarks - 128) * np.float32(0.45) + 128
-        return [Face(marks + np.float32((by, 0, 0)), None, 1.0) for by in (-64, 64)]
+        return [Face(marks + np.array((by, 0, 0), np.float32), None, 1.0) for by in (-64, 64)]
 
 
 def sent(rig: Rig, level: int, name: str) -> str:
