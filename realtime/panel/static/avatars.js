@@ -91,7 +91,11 @@ export class Avatars {
     this.tellRemoved(wanted);
     this.watchMine(state);
     this.preview.show(state);
-    const items = state.avatars.map((avatar, index) => this.tileOf(avatar, index, state));
+    // While a photo is on its way, its tile is there already: it must not be there twice.
+    const onTheWay = this.pending.some((photo) => photo.phase === "sent");
+    const items = state.avatars
+      .filter((avatar) => !onTheWay || this.tiles.has(avatar.id))
+      .map((avatar) => this.tileOf(avatar, state.avatars.indexOf(avatar), state));
     for (const photo of this.pending) {
       this.showPending(photo);
       items.push(photo.tile.item);
