@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -99,7 +100,15 @@ class AvatarFeature:
         self._show_again(identity)
 
     def _choose_face(self, identity: str, number: int) -> None:
-        self._session.library.choose_face(identity, number)
+        """Animate another face of a photo, from 0 on."""
+        session = self._session
+        entry = session.library.find(identity)
+        if entry is None:
+            raise UserError(_GONE)
+        if not 0 <= number < len(entry.faces or ()):
+            raise UserError(f"{entry.name} has no such face; choose one of those in it.")
+        session.keep_settings(entry.key, replace(session.settings.of(entry.key), face=number + 1))
+        session.library.renew(identity)
         self._show_again(identity)
 
     def _show_again(self, identity: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from models.animator import Animator, knows_person
 from models.face.finder import FaceFinder
@@ -104,7 +103,14 @@ class AvatarEntry:
 
 
 class AvatarBuilder:
-    """Turns photos into avatars."""
+    """Turns photos into avatars.
+
+    Attributes:
+        animator: the backend.
+        size: longer side of an avatar in pixels.
+        finder: knows the faces of photos.
+        cut_out: the person will be wanted alone.
+    """
 
     def __init__(
         self,
@@ -123,51 +129,60 @@ class AvatarBuilder:
             face: which face of each photo, from 1 on, largest first; None: the largest.
             cut_out: the person will be wanted alone; the backend can tell it.
         """
-        self._animator = animator
-        self._cut_out = cut_out
-        self._size = size
-        self._finder = finder
+        self.animator = animator
+        self.cut_out = cut_out
+        self.size = size
+        self.finder = finder
         self._face = face
         self._lock = threading.Lock()
         """Held while an avatar is built: two at once would take the live threads' cores."""
 
-    def of_file(self, path: Path, look: Look = AS_IS) -> tuple[ReadyAvatar, bytes]:
+    def like(self, **changes: Any) -> AvatarBuilder:
+        """One that builds the same way but for `animator`, `size` or `cut_out`."""
+        usual = {"animator": self.animator, "size": self.size, "cut_out": self.cut_out}
+        return AvatarBuilder(**{**usual, **changes}, finder=self.finder, face=self._face)
+
+    def of_file(
+        self, path: Path, face: int | None = None, turn: int | None = None
+    ) -> tuple[ReadyAvatar, bytes]:
         """The avatar of a photo, and its thumbnail.
 
         Args:
-            path: the photo.
-            look: how it is turned, and which of its faces is animated.
+            path: where it lies.
+            face: which face of it, from 1 on, largest first; None: as for all photos.
+            turn: degrees clockwise by which it is turned; None: as its face needs.
 
         Raises:
             UserError: it cannot be read or shows no face that can be animated.
         """
         with self._lock:
-            image, faces, degrees = read_faces(path, self._finder, look.turn)
-            return self._of(image, faces, path, look, degrees)
+            image, faces, degrees = read_faces(path, self.finder, turn)
+            return self._of(image, faces, path, face, degrees)
 
-    def faces_of(self, path: Path, look: Look) -> tuple[tuple[FaceBox, ...], int]:
-        """All faces of a photo, and which of them is animated, from 0 on.
+    def faces_of(
+        self, path: Path, face: int | None, turn: int | None
+    ) -> tuple[tuple[FaceBox, ...], int]:
+        """All faces of a photo, and which of them is animated, from 0 on; as `of_file`.
 
         Raises:
             UserError: it cannot be read.
         """
         with self._lock:
-            image, faces, _ = read_faces(path, self._finder, look.turn)
-            boxes = _boxes(image, faces)
-            return boxes, (self._number(boxes, look) or 1) - 1
+            image, faces, _ = read_faces(path, self.finder, turn)
+            return _boxes(image, faces), (face or self._face or 1) - 1
 
     def upright(self, image: Image) -> tuple[Image, list[Face], int]:
         """A picture that is not a file yet, its faces, and by how much it was turned for them."""
         with self._lock:
-            return turn_upright(image, self._finder.find_faces(image), self._finder)
+            return turn_upright(image, self.finder.find_faces(image), self.finder)
 
     def find(self, image: Image) -> list[Face]:
         """The faces of a picture as it is."""
         with self._lock:
-            return self._finder.find_faces(image)
+            return self.finder.find_faces(image)
 
     def of_picture(
-        self, image: Image, faces: list[Face], called: Path, look: Look = AS_IS, degrees: int = 0
+        self, image: Image, faces: list[Face], called: Path, degrees: int = 0
     ) -> tuple[ReadyAvatar, bytes]:
         """The same of a picture that is not a file yet.
 
@@ -175,39 +190,36 @@ class AvatarBuilder:
             image: (H, W, 3) RGB, turned already.
             faces: those in it.
             called: what to call it.
-            look: which of its faces is animated.
             degrees: clockwise, by which it was turned unasked.
 
         Raises:
             UserError: it shows no face that can be animated.
         """
         with self._lock:
-            return self._of(image, faces, called, look, degrees)
+            return self._of(image, faces, called, None, degrees)
 
     def _of(
-        self, image: Image, faces: list[Face], called: Path, look: Look, degrees: int
+        self, image: Image, faces: list[Face], called: Path, face: int | None, degrees: int
     ) -> tuple[ReadyAvatar, bytes]:
-        boxes = _boxes(image, faces)
-        number = self._number(boxes, look)
+        number = face or self._face
         photo = replace(choose_face(image, faces, called, number), turned=degrees)
-        ready = replace(self.ready(photo), faces=boxes, chosen=(number or 1) - 1)
-        return ready, portrait(photo)
-
-    def _number(self, boxes: tuple[FaceBox, ...], look: Look) -> int | None:
-        """Which face is animated, from 1 on; None: the largest."""
-        if look.face is None or not boxes:
-            return self._face
-        wanted = look.face
-        middles = [(left + width / 2, top + height / 2) for left, top, width, height in boxes]
-        return 1 + min(range(len(boxes)), key=lambda index: math.dist(middles[index], wanted))
+        ready = self.ready(photo)
+        return replace(ready, faces=_boxes(image, faces), chosen=(number or 1) - 1), portrait(photo)
 
     def ready(self, photo: Photo) -> ReadyAvatar:
         """The avatar of a photo."""
-        avatar = self._animator.prepare(photo, self._size)
-        if self._cut_out and knows_person(self._animator):
-            # What this takes once, it takes here and not in a live thread.
-            self._animator.render_person(avatar, avatar.rest)
+        avatar = self.animator.prepare(photo, self.size)
+        if self.cut_out:
+            self.cut(avatar)
         return ReadyAvatar(avatar, photo.face, photo.turned)
+
+    def cut(self, avatar: Avatar) -> None:
+        """Cut the person out of an avatar.
+
+        What this takes once, it takes here and not in a live thread.
+        """
+        if knows_person(self.animator):
+            self.animator.render_person(avatar, avatar.rest)
 
 
 def _boxes(image: Image, faces: list[Face]) -> tuple[FaceBox, ...]:

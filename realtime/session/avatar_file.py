@@ -3,7 +3,7 @@
 It is a zip archive called NAME.avatar:
 
 - `photo.jpg`: the picture.
-- `avatar.json`: {"version": 1, "name": ..., "turn": ..., "face": ..., "settings": {...}}.
+- `avatar.json`: {"version": 1, "name": ..., "turn": ..., "settings": {...}}.
 - `face.json`: the points of its face, if somebody has placed them (`models.face.face_file`).
 
 Nothing else may be in it. Whoever gets one has it from somebody else, so no name in it becomes the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +42,7 @@ class AvatarLibrary:
     Attributes:
         changed: called, from any thread, after something about the list has changed.
         arrived: called, from the library's thread, with a photo that was sent and is ready.
+        face_of: which face of a photo is wanted, by its entry's `key`; None: as for all photos.
     """
 
     def __init__(self, builder: AvatarBuilder, source: Path | None, own: Path) -> None:
@@ -53,6 +55,8 @@ class AvatarLibrary:
         """
         self.changed: Callable[[], None] = lambda: None
         self.arrived: Callable[[AvatarEntry], None] = lambda entry: None
+        self.face_of: Callable[[str], int | None] = lambda key: None
+        self._jobs: deque[Callable[[], None]] = deque()
         self._builder = builder
         self._source = source
         self._own = own
@@ -144,6 +148,55 @@ class AvatarLibrary:
             done = self._replace(entry.id, **changes)
             assert done is not None
             self._used.append(done.id)
+        return done
+
+    @property
+    def builder(self) -> AvatarBuilder:
+        """What turns photos into avatars now."""
+        return self._builder
+
+    def use(self, builder: AvatarBuilder) -> None:
+        """Build otherwise from now on; what is ready stays."""
+        with self._work:
+            self._builder = builder
+
+    def work(self, job: Callable[[], None]) -> None:
+        """Have something else done by the thread that makes avatars ready, before those.
+
+        Args:
+            job: must not raise.
+        """
+        with self._work:
+            self._jobs.append(job)
+            self._work.notify_all()
+
+    def rebuild(
+        self, builder: AvatarBuilder, identity: str, ready: ReadyAvatar, thumbnail: bytes
+    ) -> AvatarEntry | None:
+        """Build otherwise from now on: all but one are made ready anew.
+
+        Args:
+            builder: turns photos into avatars from now on.
+            identity: the one that has been made ready by it already.
+            ready: what it made.
+            thumbnail: the same, a JPEG file.
+
+        Returns:
+            The entry of that one; None if it was removed meanwhile.
+        """
+        with self._work:
+            anew = builder is not self._builder
+            self._builder = builder
+            for entry in self._entries if anew else ():
+                if entry.state is not AvatarState.PREPARING:
+                    self._replace(entry.id, state=AvatarState.WAITING, ready=None, reason="")
+            if anew:
+                self._used = []
+            done = self._replace(identity, **_of_ready(ready), thumbnail=thumbnail)
+            if done is not None:
+                self._touch(identity)
+            self._work.notify_all()
+        self.changed()
         return done
 
     def start(self) -> None:
@@ -267,26 +320,6 @@ class AvatarLibrary:
             self._look(entry, entry.look.rotated(entry.turned))
         self.changed()
 
-    def choose_face(self, identity: str, number: int) -> None:
-        """Animate another face of a photo.
-
-        Args:
-            identity: the avatar's `id`.
-            number: which of its `faces`, from 0 on.
-
-        Raises:
-            UserError: there is no such avatar or face, or it cannot be kept.
-        """
-        with self._work:
-            entry = self._known(identity)
-            if not 0 <= number < len(entry.faces or ()):
-                raise UserError(f"{entry.name} has no such face; choose one of those in it.")
-            left, top, width, height = (entry.faces or ())[number]
-            middle = (round(left + width / 2, 4), round(top + height / 2, 4))
-            # The turn is kept with it: the place of a face is one in the turned photo.
-            self._look(entry, replace(entry.look, face=middle, turn=entry.turn))
-        self.changed()
-
     def move(self, identity: str, place: int) -> None:
         """Put an avatar at another place of the list.
 
@@ -385,7 +418,7 @@ class AvatarLibrary:
 
     def _look(self, entry: AvatarEntry, look: Look) -> None:
         """Show a photo in another way; with the lock."""
-        if _of_picture(look) != _of_picture(entry.look):
+        if look.turn != entry.look.turn:
             self._again(entry.id)
         self._replace(entry.id, look=look)
         if not entry.upload:
@@ -429,19 +462,27 @@ class AvatarLibrary:
                 if self._wanted is None:
                     # Half of the time is left to the live threads. A lower priority would not do
                     # that: while it waits for a core, it may hold what all threads need.
-                    self._work.wait_for(lambda: self._wanted is not None or self._closed, rest)
-                job = self._next()
-                while job is None and not self._closed:
+                    self._work.wait_for(
+                        lambda: self._wanted is not None or bool(self._jobs) or self._closed, rest
+                    )
+                next_one = self._next()
+                while next_one is None and not self._jobs and not self._closed:
                     self._work.wait()
-                    job = self._next()
+                    next_one = self._next()
                 if self._closed:
                     return
-                assert job is not None
-                entry, do = job
-                if do == self._prepare:
-                    self._replace(entry.id, state=AvatarState.PREPARING)
-            self.changed()
+                job = self._jobs.popleft() if self._jobs else None
+                if job is None:
+                    assert next_one is not None
+                    entry, do = next_one
+                    if do == self._prepare:
+                        self._replace(entry.id, state=AvatarState.PREPARING)
             begun = time.perf_counter()
+            if job is not None:
+                job()
+                rest = time.perf_counter() - begun
+                continue
+            self.changed()
             do(entry)
             rest = time.perf_counter() - begun
             self.changed()
@@ -475,7 +516,9 @@ class AvatarLibrary:
     def _count_faces(self, entry: AvatarEntry) -> None:
         """Find the faces of a photo that the run began with: until then one was enough."""
         try:
-            faces, chosen = self._builder.faces_of(entry.path, entry.look)
+            faces, chosen = self._builder.faces_of(
+                entry.path, self.face_of(entry.key), entry.look.turn
+            )
         except UserError:
             faces, chosen = (), 0
         with self._work:
@@ -489,7 +532,7 @@ class AvatarLibrary:
             changes = _refused(entry, error)
         with self._work:
             now = self.find(entry.id)
-            if now is None or _of_picture(now.look) != _of_picture(entry.look):
+            if now is None or now.state is not AvatarState.PREPARING:
                 if path := changes.get("path"):  # It was taken in, but is no longer wanted so.
                     path.unlink(missing_ok=True)
                 return
@@ -517,12 +560,14 @@ class AvatarLibrary:
         Raises:
             UserError: it is refused.
         """
-        ready, thumbnail = self._builder.of_file(entry.path, entry.look)
-        return {**_of_ready(ready), "thumbnail": thumbnail, "turned": ready.turned}
+        ready, thumbnail = self._builder.of_file(
+            entry.path, self.face_of(entry.key), entry.look.turn
+        )
+        return {**_of_ready(ready), "thumbnail": thumbnail}
 
     def _as_chosen(self, entry: AvatarEntry) -> dict[str, Any] | None:
-        """The same where somebody has turned it or chosen its face; else, and refused, None."""
-        if _of_picture(entry.look) == _of_picture(AS_IS):
+        """The same where somebody has turned it; else, and refused, None."""
+        if entry.look.turn is None:
             return None
         try:
             return self._made(entry)
@@ -544,11 +589,12 @@ class AvatarLibrary:
         else:
             image = turned(image, look.turn // 90)
             faces = self._builder.find(image)
-        ready, thumbnail = self._builder.of_picture(image, faces, called, look, degrees)
+        ready, thumbnail = self._builder.of_picture(image, faces, called, degrees)
         path = store(image, self._own, called.name)
         return {
             **_of_ready(ready),
             "thumbnail": thumbnail,
+            "turned": 0,  # It is kept as it was turned.
             "path": path,
             "upload": False,
             "look": replace(look, turn=None),
@@ -567,11 +613,6 @@ def _table_key(path: Path, own: bool) -> str:
     return path.name if own else str(path.absolute())
 
 
-def _of_picture(look: Look) -> tuple[int | None, tuple[float, float] | None]:
-    """What of a look changes the avatar."""
-    return look.turn, look.face
-
-
 def _of_ready(ready: ReadyAvatar) -> dict[str, Any]:
     """What an entry takes over from its avatar."""
     return {
@@ -579,6 +620,8 @@ def _of_ready(ready: ReadyAvatar) -> dict[str, Any]:
         "ready": ready,
         "faces": ready.faces,
         "chosen": ready.chosen,
+        "turned": ready.turned,
+        "reason": "",
     }
 
 

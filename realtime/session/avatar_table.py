@@ -1,9 +1,8 @@
-"""What is kept about avatars besides their photos: names, turns, chosen faces, and their order."""
+"""What is kept about avatars besides their photos: names, turns, and their order."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,13 +30,10 @@ class Look:
     Attributes:
         name: what to call it; empty: as its file.
         turn: degrees clockwise by which it is turned, 0, 90, 180 or 270; None: as its face needs.
-        face: the middle of the face to animate, as fractions of the turned picture, x and y; None:
-            the largest.
     """
 
     name: str = ""
     turn: int | None = None
-    face: tuple[float, float] | None = None
 
     def rotated(self, before: int) -> Look:
         """The same, turned clockwise by a quarter.
@@ -45,9 +41,7 @@ class Look:
         Args:
             before: degrees by which the photo is turned where nobody has said it.
         """
-        turn = ((before if self.turn is None else self.turn) + 90) % 360
-        face = None if self.face is None else (1 - self.face[1], self.face[0])
-        return replace(self, turn=turn, face=face)
+        return replace(self, turn=((before if self.turn is None else self.turn) + 90) % 360)
 
 
 AS_IS = Look()
@@ -58,12 +52,10 @@ def read_look(content: Any) -> Look:
     """What a table of JSON says; what makes no sense is as if it was not there."""
     if not isinstance(content, dict):
         return AS_IS
-    name, turn, face = (content.get(key) for key in ("name", "turn", "face"))
+    name, turn = content.get("name"), content.get("turn")
     look = Look(clean_name(name) if isinstance(name, str) else "")
     if type(turn) is int and turn in (0, 90, 180, 270):
         look = replace(look, turn=turn)
-    if isinstance(face, list) and len(face) == 2 and all(map(_is_share, face)):
-        look = replace(look, face=(float(face[0]), float(face[1])))
     return look
 
 
@@ -154,9 +146,3 @@ class AvatarTable:
         finally:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-
-
-def _is_share(value: Any) -> bool:
-    """Whether something is a number from 0 to 1."""
-    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return plain and math.isfinite(value) and 0 <= value <= 1

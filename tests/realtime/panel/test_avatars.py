@@ -92,6 +92,7 @@ def test_everything_about_an_avatar_can_be_changed_by_commands(served: Served) -
         wait(lambda: rig.session.state()["wanted"] is None)
         assert rig.session.current.turn == 90, "what is on show is shown as it is now"
         do(page, "avatar.face", [one, 0])
+        wait(lambda: rig.session.settings.of("one.png").face == 1)
         do(page, "remove", three)
         state_where(page, lambda state: len(state["avatars"]) == 2)
         do(page, "avatar.restore", three)

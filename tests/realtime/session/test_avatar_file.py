@@ -63,7 +63,7 @@ def test_an_avatar_goes_out_and_comes_in_with_all_that_belongs_to_it(
     write_face(entry.path, np.zeros((256, 256, 3), np.uint8), placed(256, 256))
     rig.library.rename(entry.id, "Ada L.")
     rig.library.rotate(entry.id)
-    settings = AvatarSettings(False, 0.5, {"motion": 0.25, "mouth": 1.5})
+    settings = AvatarSettings(False, 0.5, 2, {"motion": 0.25, "mouth": 1.5})
     data = write_avatar_file(rig.library.entries[0], settings)
     found = read(tmp_path, data)
     assert found.look == Look("Ada L.", 90)

@@ -20,6 +20,7 @@ from realtime.session.avatar_entry import AvatarState
 from realtime.session.avatar_library import AvatarLibrary
 from realtime.session.avatar_table import AvatarTable, Look, clean_name
 from realtime.session.avatar_trash import AvatarTrash
+from realtime.session.settings import AvatarSettings
 from tests.placed_face import placed
 from tests.session_rig import Finder, Rig, photo, three_avatars, wait
 
@@ -201,44 +202,35 @@ def test_points_that_were_placed_are_turned_with_their_photo(rig: Rig) -> None:
     assert after.face.landmarks[4, :2] == pytest.approx((255 - y, x), abs=0.5)
 
 
-def test_another_face_of_a_photo_is_chosen_and_stays_so(tmp_path: Path) -> None:
+def test_all_faces_are_known_also_those_of_the_photo_that_the_run_begins_with(
+    tmp_path: Path,
+) -> None:
     rig = three_avatars(tmp_path)
-    rig.library._builder._finder = TwoFaces()
+    rig.library._builder.finder = TwoFaces()
     rig.start()
-    one = rig.library.entries[0].id
     wait(lambda: rig.library.entries[0].faces)
-    assert len(rig.library.entries[0].faces or ()) == 2, "also of the one that the run begins with"
-    assert rig.library.entries[0].chosen == 0
-    rig.library.choose_face(one, 1)
-    entry = rig.settled(one)
+    first = rig.library.entries[0]
+    assert len(first.faces or ()) == 2 and first.chosen == 0
+    rig.session.keep_settings(first.key, AvatarSettings(face=2))
+    rig.library.renew(first.id)
+    entry = rig.settled(first.id)
     assert entry.chosen == 1 and entry.ready is not None
     assert entry.ready.face.landmarks[:, 0].mean() > 128
-    with pytest.raises(UserError, match="no such face"):
-        rig.library.choose_face(one, 2)
     rig.close()
-    there = again(rig)
-    ready, _ = there._builder.of_file(there.entries[0].path, there.entries[0].look)
-    assert ready.chosen == 1
 
 
-def test_the_face_that_was_chosen_stays_the_same_when_the_photo_is_turned() -> None:
-    look = Look(face=(0.25, 0.4)).rotated(0)
-    assert look == Look(turn=90, face=(0.6, 0.25))
-    for _ in range(3):
-        look = look.rotated(0)
-    assert look.turn == 0 and look.face == pytest.approx((0.25, 0.4))
-    assert Look().rotated(270).turn == 0, "it goes on from where it was turned unasked"
+def test_a_photo_that_was_turned_by_itself_is_turned_on_from_there() -> None:
+    assert Look().rotated(270).turn == 0
+    assert Look(turn=90).rotated(270).turn == 180
 
 
-def test_the_run_begins_with_the_photo_as_it_was_turned_and_chosen(tmp_path: Path) -> None:
+def test_the_run_begins_with_the_photo_as_it_was_turned(tmp_path: Path) -> None:
     rig = three_avatars(tmp_path)
-    rig.library._builder._finder = TwoFaces()
     table = AvatarTable(rig.own / "list.json")
     path = rig.library.entries[0].path
-    table.keep(str(path), Look(turn=180, face=(0.75, 0.5)))
-    library = again(rig)
-    first = library.first(load_photo(path, TwoFaces()), path)
-    assert first.turn == 180 and first.chosen == 1
+    table.keep(str(path), Look(turn=180))
+    first = again(rig).first(load_photo(path, Finder()), path)
+    assert first.turn == 180 and first.ready is not None
 
 
 def test_that_an_avatar_was_chosen_is_known_to_the_next_run(rig: Rig) -> None:
@@ -253,8 +245,8 @@ def test_that_an_avatar_was_chosen_is_known_to_the_next_run(rig: Rig) -> None:
     [
         b"", b"{", b"[]", b'{"version": 2}', b"\xff", b'{"version": 1, "photos": 3, "order": 4}',
         b'{"version": 1, "photos": {"a": 1}, "order": [1, null], "chosen": "yes"}',
-        b'{"version": 1, "photos": {"a": {"name": 1, "turn": 45, "face": [2, 0]}}}',
-        b'{"version": 1, "photos": {"a": {"turn": true, "face": [NaN, 0.5]}}}',
+        b'{"version": 1, "photos": {"a": {"name": 1, "turn": 45}}}',
+        b'{"version": 1, "photos": {"a": {"turn": true}}}',
     ],
 )  # fmt: skip
 def test_a_table_that_makes_no_sense_counts_as_empty(tmp_path: Path, content: bytes) -> None:
