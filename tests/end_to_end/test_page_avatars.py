@@ -79,8 +79,7 @@ def menu(browser: Browser, name: str, item: str) -> None:
 
 def violations(browser: Browser) -> list[str]:
     found = Axe().run(browser.page).response["violations"]
-    told = [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
-    return [line for line in told if "<kbd" not in line and "key99" not in line]
+    return [f"{one['id']}: {node['html'][:120]}" for one in found for node in one["nodes"]]
 
 
 def test_photos_become_avatars(run: Run, tmp_path: Path, astronaut: Image) -> None:
@@ -114,7 +113,7 @@ def test_photos_become_avatars(run: Run, tmp_path: Path, astronaut: Image) -> No
         assert not violations(browser)
 
         # Of two people one is chosen, on the photo.
-        browser.page.click(".avatar-preview .side > button")
+        browser.page.click(".avatar-preview .about > button")
         browser.wait("document.querySelectorAll('.face-box').length === 2")
         assert not violations(browser)
         chosen = "document.querySelector('.face-box[aria-pressed=true]').ariaLabel"
@@ -154,8 +153,7 @@ def test_photos_become_avatars(run: Run, tmp_path: Path, astronaut: Image) -> No
         # Removed and brought back.
         menu(browser, "pair", "Remove")
         browser.wait(f"!{NAMES}.includes('pair')")
-        browser.wait("document.querySelector('.undo .done')?.textContent.includes('pair')")
-        browser.page.click(".undo button")
+        browser.page.click("#lines li:has-text('pair was removed') button:has-text('Undo')")
         browser.wait(f"{NAMES}[3] === 'pair'")
         browser.page.click(".refused .acts button:last-child")
         browser.wait(f"!{NAMES}.includes('lawn')")
@@ -177,7 +175,7 @@ def test_photos_become_avatars(run: Run, tmp_path: Path, astronaut: Image) -> No
             browser.run(f"import('/i18n.js').then((all) => all.setLanguage('{language}'))")
             browser.run("document.querySelector('#list .more').click()")
             assert word in browser.wait("document.querySelector('.menu')?.innerText")
-            assert not [one for one in violations(browser) if "avatar" in one or "menu" in one]
+            assert not violations(browser)
             browser.page.keyboard.press("Escape")
         assert browser.run("document.documentElement.scrollWidth") <= 320
         errors = [line for line in browser.console if "422" not in line]

@@ -26,7 +26,7 @@ export class Preview {
       h("div", { class: "shown" }, this.picture),
       h(
         "div",
-        { class: "side" },
+        { class: "about" },
         this.title,
         this.note,
         this.faces,
@@ -38,7 +38,7 @@ export class Preview {
       event.stopPropagation();
       this.done(() => {});
     });
-    root.append(this.card);
+    root.querySelector("#list").before(this.card);
   }
 
   get id() {
@@ -73,8 +73,8 @@ export class Preview {
 
   words() {
     const avatar = this.state?.avatars.find((one) => one.id === this.id);
+    const hidden = this.card.hidden;
     this.card.hidden = !avatar;
-    document.body.classList.toggle("previews", Boolean(avatar));
     if (!avatar) {
       this.count = 0;
       return;
@@ -90,6 +90,7 @@ export class Preview {
     this.remove.textContent = t("avatars.remove");
     this.card.ariaLabel = t("avatars.preview_title", { name });
     this.picture.alt = name;
+    if (hidden) this.card.scrollIntoView({ block: "nearest" });
   }
 
   done(act) {

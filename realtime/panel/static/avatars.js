@@ -8,7 +8,6 @@ import { h } from "/dom.js";
 import { onLanguage, t } from "/i18n.js";
 import { openMenu } from "/menu.js";
 import { PointsEditor } from "/points.js";
-import { offerUndo } from "/undo.js";
 
 const DRAGGED = "application/x-avatar";
 const ACCEPTED = "image/*,.heic,.heif,.avif,.avatar";
@@ -222,7 +221,8 @@ export class Avatars {
     for (const [id, name] of this.leaving) {
       if (there.has(id)) continue;
       this.leaving.delete(id);
-      offerUndo(t("avatars.removed", { name }), () => this.link.do("avatar.restore", id));
+      const action = { label: t("avatars.undo"), act: () => this.link.do("avatar.restore", id) };
+      this.context.tell(t("avatars.removed", { name }), { action });
     }
   }
 

@@ -135,7 +135,7 @@ export class PointsEditor {
 
   tools() {
     const sign = (what, text, act) => {
-      const button = h("button", { type: "button", class: "sign", "data-tool": what, onclick: act }, text);
+      const button = h("button", { type: "button", class: "glyph", "data-tool": what, onclick: act }, text);
       button.ariaLabel = button.title = t(`points.${what}`);
       return button;
     };
