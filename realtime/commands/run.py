@@ -474,6 +474,7 @@ def _serve(
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
     from realtime.panel.avatars import AvatarFeature
+    from realtime.panel.points import PointsFeature
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
@@ -482,6 +483,7 @@ def _serve(
     def tell_address() -> None:
         notify(f"Panel: {panel.url if _own_eyes(console) else shown.keep(panel)}")
 
+    points = PointsFeature(live.session)
     panel = Panel(
         live.session,
         live.preview,
@@ -491,7 +493,7 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
-        features=[AvatarFeature(live.session)],
+        features=[AvatarFeature(live.session, points), points],
     )
     shown = _AddressFile()
     panel.start()

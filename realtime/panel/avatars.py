@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+import PIL.Image
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from models.errors import UserError
-from models.face.orientation import turned
-from models.photos import load_image
+from models.types import Avatar, Photo
 from realtime.panel.feature import Opened
+from realtime.panel.points import PointsFeature
 from realtime.paths import asset_path
 from realtime.session.avatar_entry import AvatarEntry, AvatarState
 from realtime.session.avatar_file import MAGIC, SUFFIX, read_avatar_file, write_avatar_file
@@ -38,12 +39,15 @@ class AvatarFeature:
 
     name = "avatar"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, points: PointsFeature) -> None:
         """Nothing is done before a page asks.
 
         Args:
             session: has the list.
+            points: moves photos by the embedded clip.
         """
+        self._points = points
+        self._moving: dict[str, Avatar] = {}
         self.changed: Callable[[], None] = lambda: None
         self._session = session
 
@@ -65,6 +69,7 @@ class AvatarFeature:
             Route("/avatars", guarded(self._add), methods=["POST"]),
             Route("/avatars/{identity:str}/picture", guarded(self._picture), methods=["GET"]),
             Route("/avatars/{identity:str}/still", guarded(self._still), methods=["GET"]),
+            Route("/avatars/{identity:str}/preview", guarded(self._preview), methods=["GET"]),
             Route("/avatars/{identity:str}/file", guarded(self._export), methods=["GET"]),
         ]
 
@@ -158,7 +163,8 @@ class AvatarFeature:
     async def _picture(self, request: Request) -> Response:
         """The whole photo, turned as it is shown."""
         entry = self._entry(request)
-        return _jpeg(await asyncio.to_thread(_whole, entry))
+        picture = self._session.library.picture
+        return _jpeg(await asyncio.to_thread(lambda: _encoded(small(picture(entry.id), _SHOWN))))
 
     async def _still(self, request: Request) -> Response:
         """The avatar as it is at rest; 204 until it is ready."""
@@ -167,6 +173,25 @@ class AvatarFeature:
             return Response(status_code=204)
         image = entry.ready.avatar.still
         return _jpeg(await asyncio.to_thread(lambda: _encoded(small(image, _SHOWN))))
+
+    async def _preview(self, request: Request) -> Response:
+        """The avatar moved by a frame of the embedded clip; 204 until it is ready."""
+        entry, frame = self._entry(request), request.query_params.get("frame", "")
+        if not frame.isdecimal() or len(frame) > 6:
+            raise UserError("The preview's frame is not a whole number; load the page again.")
+        if entry.ready is None:
+            return Response(status_code=204)
+        library = self._session.library
+        face = library.face_of(entry.key)
+
+        def photo() -> Photo:
+            return library.builder.photo(entry.path, face, entry.look.turn)
+
+        key = f"{entry.id} {entry.path} {face} {entry.look.turn} {id(entry.ready)}"
+        picture = await asyncio.wrap_future(
+            self._points.moved(photo, self._moving, key, int(frame))
+        )
+        return _jpeg(await asyncio.to_thread(lambda: _encoded(PIL.Image.fromarray(picture))))
 
     async def _export(self, request: Request) -> Response:
         """The avatar as a file to give on."""
@@ -199,10 +224,6 @@ async def _received(request: Request, file: Path) -> bool:
             f"The photo cannot be kept ({error.strerror}); make room for it."
         ) from error
     return True
-
-
-def _whole(entry: AvatarEntry) -> bytes:
-    return _encoded(small(turned(load_image(entry.path), entry.turn // 90), _SHOWN))
 
 
 def _encoded(picture: Any) -> bytes:

@@ -159,6 +159,12 @@ class AvatarBuilder:
             image, faces, degrees = read_faces(path, self.finder, turn)
             return self._of(image, faces, path, face, degrees)
 
+    def photo(self, path: Path, face: int | None, turn: int | None) -> Photo:
+        """A photo with the face to animate; as `of_file`."""
+        with self._lock:
+            image, faces, _ = read_faces(path, self.finder, turn)
+            return choose_face(image, faces, path, face or self._face)
+
     def faces_of(
         self, path: Path, face: int | None, turn: int | None
     ) -> tuple[tuple[FaceBox, ...], int]:

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import UserError
+from models.face.face_file import write_placed
 from models.face.orientation import turned
-from models.photos import NoFaceError, decode_image, list_photos
+from models.face.placed import Placed
+from models.photos import NoFaceError, decode_image, list_photos, load_image
 from models.types import Image, Photo
 from realtime.session.avatar_entry import AvatarBuilder, AvatarEntry, AvatarState, ReadyAvatar
-from realtime.session.avatar_inbox import AvatarInbox, companions, store
+from realtime.session.avatar_inbox import AvatarInbox, companions, stem_of, store
+from realtime.session.avatar_placing import placed_face, store_again, store_placed
 from realtime.session.avatar_table import AS_IS, AvatarTable, Look, clean_name
 from realtime.session.avatar_trash import AvatarTrash
 from realtime.session.thumbnails import glimpse, portrait
@@ -294,6 +297,73 @@ class AvatarLibrary:
             self._work.notify_all()
         self.changed()
         return entry
+
+    def add_placed(self, image: Image, placed: Placed, name: str) -> AvatarEntry:
+        """Keep a picture on which a person has placed a face's points, and make it ready.
+
+        Args:
+            image: (H, W, 3), upright.
+            placed: the points.
+            name: what the user calls it; as of `receive`.
+
+        Raises:
+            UserError: the points make no face that can be animated, or it cannot be kept.
+        """
+        stem = stem_of(name)
+        ready, thumbnail = self._builder.of_picture(image, [placed_face(placed, image)], Path(stem))
+        path = store_placed(image, self._own, stem, placed)
+        with self._work:
+            entry = replace(self._new(path, True), **_of_ready(ready), thumbnail=thumbnail)
+            self._entries = (*self._entries, entry)
+            self._touch(entry.id)
+        self.changed()
+        return entry
+
+    def picture(self, identity: str) -> Image:
+        """The photo of an avatar, (H, W, 3), turned as it is shown.
+
+        Raises:
+            UserError: there is no such avatar, or it cannot be read.
+        """
+        entry = self._known(identity)
+        return turned(load_image(entry.path), entry.turn // 90)
+
+    def place(self, identity: str, placed: Placed) -> str:
+        """Keep new points of a photo's face, and make it ready by them.
+
+        Points are kept beside a picture that is upright: a turned one is kept anew, in the user's
+        folder, and so is one that was only sent yet.
+
+        Returns:
+            The avatar's `id`: another one where a turned photo of another folder was kept anew.
+
+        Raises:
+            UserError: there is no such photo, the points make no face that can be animated, or
+                they cannot be kept.
+        """
+        entry, image = self._known(identity), self.picture(identity)
+        if entry.turn and not entry.own:
+            return self.add_placed(image, placed, f"{entry.name}.jpg").id
+        face = placed_face(placed, image)
+        ready, thumbnail = self._builder.of_picture(image, [face], Path(entry.name))
+        path = entry.path
+        if entry.upload:
+            path = store_placed(image, self._own, entry.path.stem, placed)
+        else:
+            if entry.turn:
+                store_again(image, path)
+            write_placed(path, image, placed)
+        look = replace(entry.look, turn=None)
+        with self._work:
+            if look != self._table.look(_table_key(path, entry.own)):
+                self._table.keep(_table_key(path, entry.own), look)
+            changes = {**_of_ready(ready), "path": path, "upload": False, "look": look}
+            if self._replace(identity, **changes, thumbnail=thumbnail) is not None:
+                self._touch(identity)
+        if entry.upload:
+            self._inbox.drop(entry.path)
+        self.changed()
+        return identity
 
     def rename(self, identity: str, name: str) -> None:
         """Call an avatar something else; its file and its settings stay where they are.
@@ -622,6 +692,7 @@ def _of_ready(ready: ReadyAvatar) -> dict[str, Any]:
         "chosen": ready.chosen,
         "turned": ready.turned,
         "reason": "",
+        "no_face": False,
     }
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 from models.animator import Slider
 from models.errors import UserError
+from models.face.placed import Placed
 from models.folders import not_kept
 from models.photos import turned_line
+from models.types import Image
 from realtime.animation.calibration import CalibrationState
 from realtime.animation.framing import FramedTracker, Framing
 from realtime.canvas.compositor import Compositor
@@ -275,6 +277,36 @@ class Session:
             self._unsaved = self._unsaved or time.monotonic()
             self._apply()
             self.touch()
+
+    def add_placed(self, image: Image, placed: Placed, name: str) -> str:
+        """Add a picture on which a person has placed a face's points; its `id` in the list.
+
+        Args:
+            image: (H, W, 3), upright.
+            placed: the points.
+            name: what the user calls it.
+
+        Raises:
+            UserError: it cannot be used or kept; the sentence says why.
+        """
+        entry = self._parts.library.add_placed(image, placed, name)
+        self.touch()
+        return entry.id
+
+    def place(self, identity: str, placed: Placed) -> str:
+        """Give an avatar of the list new points; on show, it is drawn by them from then on.
+
+        Returns:
+            Its `id`, or that of another one that was made (`AvatarLibrary.place`).
+
+        Raises:
+            UserError: there is no such avatar, or its points cannot be kept.
+        """
+        kept = self._parts.library.place(identity, placed)
+        if kept == self._current.id:
+            self._choose(kept)
+        self.touch()
+        return kept
 
     def say(self, line: str) -> None:
         """Tell the user one line, in the terminal and on every page; never waits."""

@@ -67,8 +67,8 @@ def tile(name: str) -> str:
 
 def menu(browser: Browser, name: str, item: str) -> None:
     """Open an avatar's menu by the keyboard and choose from it."""
-    browser.wait(f"{tile(name)} && !{tile(name)}.parentElement.querySelector('.more').hidden")
-    browser.run(f"{tile(name)}.parentElement.querySelector('.more').focus()")
+    browser.wait(f"{tile(name)} && !{tile(name)}.parentElement.querySelector('.tile-more').hidden")
+    browser.run(f"{tile(name)}.parentElement.querySelector('.tile-more').focus()")
     browser.page.keyboard.press("Enter")
     for _ in range(20):
         if browser.run("document.activeElement.textContent") == item:
@@ -173,7 +173,7 @@ def test_photos_become_avatars(run: Run, tmp_path: Path, astronaut: Image) -> No
         browser.page.emulate_media(color_scheme="dark")
         for language, word in (("de", "Entfernen"), ("zh", "移除")):
             browser.run(f"import('/i18n.js').then((all) => all.setLanguage('{language}'))")
-            browser.run("document.querySelector('#list .more').click()")
+            browser.run("document.querySelector('#list .tile-more').click()")
             assert word in browser.wait("document.querySelector('.menu')?.innerText")
             assert not violations(browser)
             browser.page.keyboard.press("Escape")

@@ -24,7 +24,7 @@ export class Tile {
       "button",
       {
         type: "button",
-        class: "more",
+        class: "tile-more",
         "aria-haspopup": "menu",
         "aria-expanded": "false",
         onclick: () => acts.menu(this.more),
