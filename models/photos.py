@@ -74,7 +74,7 @@ third of the height for the face."""
 
 
 class NoFaceError(UserError):
-    """A picture shows no face that is found; somebody may place its points by hand."""
+    """A picture shows no face that is found and can be used; its points may be placed by hand."""
 
 
 def load_image(path: Path) -> Image:
@@ -227,8 +227,8 @@ def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = 
         face: which face, from 1 on; None for the largest.
 
     Raises:
-        NoFaceError: it shows no face.
-        UserError: it shows too few faces or too small a face.
+        NoFaceError: it shows no face, or too small a one.
+        UserError: it shows too few faces.
     """
     if not faces:
         raise NoFaceError(
@@ -246,7 +246,7 @@ def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = 
     chosen = faces[number - 1]
     _, top, _, bottom = chosen.box
     if bottom - top < MIN_FACE_HEIGHT:
-        raise UserError(
+        raise NoFaceError(
             f"The face in {path} is only {max(bottom - top, 0):.0f} pixels high; use a photo in "
             f"which it has at least {MIN_FACE_HEIGHT:.0f}, better 200."
         )

@@ -37,7 +37,7 @@ from models.face.finder import FaceFinder
 from models.face.guess import Guess, guess
 from models.face.placed import Placed, neutral_landmarks
 from models.face.tracker import FaceTracker
-from models.photos import choose_face, decode_image
+from models.photos import MIN_FACE_HEIGHT, choose_face, decode_image
 from models.types import Avatar, Face, Image, Photo
 from realtime.cameras.clip import ClipReader
 from realtime.panel.feature import Opened
@@ -253,7 +253,9 @@ class PointsFeature:
     def _look(self, image: Image) -> Guess:
         if self._finder is None:
             self._finder = FaceFinder()
-        return guess(image, self._finder.find_faces(image))
+        # One that is too small to be animated is none, but a pattern in fur or hatching.
+        faces = self._finder.find_faces(image)
+        return guess(image, [one for one in faces if _height(one) >= MIN_FACE_HEIGHT])
 
     def _enter(self, editing: _Editing, first: Guess) -> tuple[str, _Editing, Guess]:
         identity = secrets.token_urlsafe(9)
@@ -388,6 +390,11 @@ class _Worker:
             with self._jobs:
                 # Half of the time is left to the live threads.
                 self._jobs.wait_for(lambda: self._closed, time.perf_counter() - begun)
+
+
+def _height(face: Face) -> float:
+    _, top, _, bottom = face.box
+    return bottom - top
 
 
 def _clip() -> ClipReader:

@@ -14,6 +14,9 @@ const ACCEPTED = "image/*,.heic,.heif,.avif,.avatar";
 
 const stem = (name) => name.replace(/\.[^.]*$/, "") || name;
 
+// Where points can be placed, the page says that, and not what the terminal says.
+const reasonOf = ({ name, reason, no_face }) => (no_face ? t("avatars.no_face", { name }) : reason);
+
 export class Avatars {
   constructor(root, context) {
     this.link = context.link;
@@ -122,7 +125,7 @@ export class Avatars {
       number: index < 9 ? index + 1 : 0,
       current: avatar.id === state.current,
       phase: avatar.state === "preparing" ? "preparing" : waits ? "waiting" : "",
-      reason: avatar.state === "refused" ? avatar.reason : "",
+      reason: avatar.state === "refused" ? reasonOf(avatar) : "",
       noFace: avatar.no_face,
     });
     tile.load(this.link, avatar);
@@ -307,7 +310,7 @@ export class Avatars {
       const avatar = state.avatars.find((one) => one.id === id);
       if (!avatar || (avatar.state !== "ready" && avatar.state !== "refused")) continue;
       this.mine.delete(id);
-      if (avatar.state === "refused") this.context.tell(avatar.reason);
+      if (avatar.state === "refused") this.context.tell(reasonOf(avatar), { alarm: true });
       else if (!live) this.preview.offer(id);
     }
   }
