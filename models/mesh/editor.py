@@ -21,7 +21,7 @@ from models.mesh.pose import turned
 from models.mesh.tracker_gain import TrackerGain
 from models.types import Floats
 
-_YAW, _PITCH, _ROLL = math.radians(30), math.radians(20), math.radians(18)
+_YAW, _PITCH, _ROLL = math.radians(24), math.radians(15), math.radians(16)
 """How far a head turns at a slider's end: what shows well of most photos."""
 
 _LOOK_ASIDE, _LOOK_UP = 0.23, 0.09
@@ -79,8 +79,14 @@ _BROWS = ("brows_up", "brows_down", "worry", "brow")
 _MOUTH = ("sad", "open", "teeth", "pout", "wide", "aside")
 """Gestures of one part: what seems to move elsewhere does not."""
 
-_TIMES = {"brows_up": 2.0, "brows_down": 1.4, "worry": 1.8, "brow": 1.8, "open": 0.85}
+_TIMES = {
+    **{"brows_up": 2.0, "brows_down": 1.6, "worry": 1.8, "brow": 1.8, "squint": 1.4},
+    **{"smile": 1.1, "sad": 1.5, "open": 0.85, "pout": 1.6, "wide": 1.5, "aside": 1.3},
+}
 """By how much some gestures are made stronger, by eye: brows are read as less than they do."""
+
+_SHUT_LATE = {"blink": 1.6, "wink": 1.6, "wink_mirrored": 1.6}
+"""Exponents of gestures that close lids: half of their way is read as far more than half shut."""
 
 
 def moved(values: Mapping[str, float]) -> dict[str, float]:
@@ -106,7 +112,8 @@ def edited(source: Floats, values: Mapping[str, float], gain: TrackerGain) -> Fl
     driving = rest.copy()
     for name, value in values.items():
         if name in _ENDS:
-            driving += abs(value) * _ways()[_ENDS[name][value < 0]]
+            end = _ENDS[name][value < 0]
+            driving += abs(value) ** _SHUT_LATE.get(end, 1.0) * _ways()[end]
     for eye in EYES:
         _look(driving, eye, values.get("gaze_x", 0.0), values.get("gaze_y", 0.0))
         _meet(driving, eye)

@@ -134,7 +134,7 @@ def added(source: Floats, onto: Floats, edited: Floats) -> Floats:
     """
     head, turn = fit_head(source, onto), fit_head(source, edited)
     local, change = head.inverse(onto), turn.inverse(edited)
-    shape = local + (change - source)
+    shape: Floats = local + (change - source)
     for eye in EYES:
         # Of lids that are half closed, half closed by the other: nothing passes through.
         span = source[eye.upper] - source[eye.lower]
@@ -151,8 +151,9 @@ def added(source: Floats, onto: Floats, edited: Floats) -> Floats:
         _within(yaw, -most, most), _within(pitch, -_PITCH, _PITCH), _within(roll, -_ROLL, _ROLL)
     )
     centre = pivot(source)
-    place = head(centre[None])[0]
-    return np.asarray((shape - centre) @ (head.scale * rotation).T + place, np.float32)
+    place = head(centre[None])[0] + turn(centre[None])[0] - centre
+    scale = head.scale * turn.scale
+    return np.asarray((shape - centre) @ (scale * rotation).T + place, np.float32)
 
 
 def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floats:

@@ -16,12 +16,14 @@ import numpy as np
 
 from models.animator import (
     Animator,
+    EditorAnimator,
     Motion,
     MotionSettings,
     Observation,
     Pose,
     Slider,
     Smoother,
+    can_edit,
     knows_person,
     need_person,
 )
@@ -29,6 +31,7 @@ from models.face.hidden_mouth import HiddenMouth
 from models.face.orientation import quarters
 from models.types import Avatar, Face, Image
 from realtime.animation.calibration import Calibration, CalibrationState, Search
+from realtime.animation.expression import Expression
 from realtime.animation.frame_repair import (
     Fault,
     SteadyClock,
@@ -135,6 +138,7 @@ class Animation:
 
     Attributes:
         tuning: how motion is applied; may be replaced at any time, by any thread.
+        expression: what is added to the driver's own; likewise.
         times: how long the stages take.
         face_found: the driver's face was in the last frame that was followed.
         turn: degrees clockwise by which the camera's picture should be turned, so that the face in
@@ -177,6 +181,7 @@ class Animation:
         self._tracker = tracker
         self.tuning = Tuning(MotionSettings(motion, adapt_scale))
         self._tuned = self.tuning
+        self.expression = Expression()
         self._search: Search | None = None
         self._smoother: Smoother = animator.smoother()
         self._calibration = calibration or Calibration()
@@ -214,6 +219,11 @@ class Animation:
     def sliders(self) -> Sequence[Slider]:
         """The strengths that the backend heeds."""
         return self._animator.sliders
+
+    @property
+    def editor(self) -> EditorAnimator | None:
+        """The backend, if it poses photos by sliders."""
+        return self._animator if can_edit(self._animator) else None
 
     @property
     def calibration_state(self) -> CalibrationState:
@@ -297,9 +307,11 @@ class Animation:
             None when nothing changes any more.
         """
         scene, new = self._present()
-        if scene.presence.settled and not new:
+        if scene.presence.settled and not new and not self.expression.moving:
             return None
-        return Followed(scene, scene.presence.step(None, self._clock(now)), None)
+        seconds = self._clock(now)
+        pose = scene.presence.step(None, seconds)
+        return Followed(scene, self._expressed(scene, pose, seconds), None)
 
     def draw(self, followed: Followed) -> AvatarFrame:
         """Render the avatar in its pose, at the size of its still.
@@ -365,7 +377,18 @@ class Animation:
                     driving = self._smoother(driving, seconds)
                 reference = self._calibration.reference
                 target = move(self._animator, scene.avatar, reference, driving, tuning.settings)
-            return scene.presence.step(target, seconds)
+            return self._expressed(scene, scene.presence.step(target, seconds), seconds)
+
+    def _expressed(self, scene: _Scene, pose: Pose, seconds: float) -> Pose:
+        """The pose with the expression that is wanted besides, checked."""
+        values = self.expression.step(seconds)
+        editor = self.editor
+        if not values or editor is None:
+            return pose
+        onto = None if pose is scene.avatar.rest else pose
+        pose = editor.edited(scene.avatar, values, onto)
+        check_numbers(pose, "the expression")
+        return pose
 
     def _observe(self, image: Image, seconds: float) -> tuple[Observation | None, bool]:
         """The driver's observation, and whether the reference has just been renewed."""

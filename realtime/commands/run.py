@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
 from realtime.commands.options import RunChoices
+from realtime.commands.posing import PictureSigner, pose_feature
 from realtime.commands.status_line import StatusLine, summary
 from realtime.commands.terminal import terminal_keys, terminal_press
 from realtime.panel.address import (
@@ -69,6 +70,7 @@ from realtime.sinks.null import NullSink
 from realtime.sinks.registry import SinkChoice
 
 if TYPE_CHECKING:
+    from realtime.panel.feature import Feature
     from realtime.panel.server import Panel
 
 BROWSER = "browser"
@@ -88,12 +90,14 @@ class Live:
         session: what is chosen and set in it.
         preview: the pictures of the panel.
         feed: where a page's webcam arrives, if that is the camera.
+        library: the avatars.
     """
 
     pipeline: Pipeline
     session: Session
     preview: Preview
     feed: BrowserFeed | None
+    library: AvatarLibrary
 
 
 def build(
@@ -158,7 +162,7 @@ def build(
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
-    return Live(pipeline, session, preview, feed)
+    return Live(pipeline, session, preview, feed, library)
 
 
 def _check_record(choices: RunChoices) -> None:
@@ -336,7 +340,9 @@ def run_live(choices: RunChoices, console: Console) -> None:
         pipeline, session = live.pipeline, live.session
         stack.callback(session.close)
         if address is not None:
-            stack.callback(_serve(live, address, certificate, named, console, line.note))
+            sign = PictureSigner(signer, choices.sign_key, choices.sign_cert, line.note)
+            features = [pose_feature(pipeline, live.library, session, sign)]
+            stack.callback(_serve(live, address, certificate, named, features, console, line.note))
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
             line.note("Press x to calibrate again, ? for all keys, Ctrl-C to stop.")
             stack.enter_context(terminal_keys(sys.stdin, terminal_press(session)))
@@ -366,6 +372,7 @@ def _serve(
     address: Address,
     certificate: Certificate | None,
     named: list[HostName],
+    features: Sequence[Feature],
     console: Console,
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
@@ -387,6 +394,7 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
+        features=features,
     )
     shown = _AddressFile()
     panel.start()

@@ -128,14 +128,19 @@ class AvatarBuilder:
         self._lock = threading.Lock()
         """Held while an avatar is built: two at once would take the live threads' cores."""
 
-    def of_file(self, path: Path) -> tuple[ReadyAvatar, bytes]:
+    def of_file(self, path: Path, size: int | None = None) -> tuple[ReadyAvatar, bytes]:
         """The avatar of a photo, and its thumbnail.
+
+        Args:
+            path: of the photo.
+            size: longer side of the avatar in pixels, at most; None: as of the others.
 
         Raises:
             UserError: it cannot be read or shows no face that can be animated.
         """
         with self._lock:
-            return self._of(load_photo(path, self._finder, self._face))
+            photo = load_photo(path, self._finder, self._face)
+            return self.ready(photo, size), portrait(photo)
 
     def upright(self, image: Image) -> tuple[Image, list[Face], int]:
         """A picture that is not a file yet, its faces, and by how much it was turned for them."""
@@ -161,9 +166,9 @@ class AvatarBuilder:
     def _of(self, photo: Photo) -> tuple[ReadyAvatar, bytes]:
         return self.ready(photo), portrait(photo)
 
-    def ready(self, photo: Photo) -> ReadyAvatar:
-        """The avatar of a photo."""
-        avatar = self._animator.prepare(photo, self._size)
+    def ready(self, photo: Photo, size: int | None = None) -> ReadyAvatar:
+        """The avatar of a photo, with its longer side at most `size` pixels."""
+        avatar = self._animator.prepare(photo, size or self._size)
         if self._cut_out and knows_person(self._animator):
             # What this takes once, it takes here and not in a live thread.
             self._animator.render_person(avatar, avatar.rest)
@@ -291,6 +296,26 @@ class AvatarLibrary:
             if entry.ready is not None:
                 self._touch(identity)
         then(entry)
+
+    def made(self, identity: str, size: int | None = None) -> ReadyAvatar:
+        """An avatar for something besides the run, which leaves the list as it is.
+
+        Args:
+            identity: its `id`.
+            size: longer side in pixels, at most: it is made anew, now; None: as it is in the list,
+                and made now only if it is not ready there.
+
+        Raises:
+            UserError: there is no such avatar, or its photo cannot be used.
+        """
+        entry = self.find(identity)
+        if entry is None:
+            raise UserError("This avatar is no longer in the list; choose another one.")
+        if entry.state is AvatarState.REFUSED:
+            raise UserError(entry.reason)
+        if size is None and entry.ready is not None:
+            return entry.ready
+        return self._builder.of_file(entry.path, size)[0]
 
     def add(self, data: bytes, name: str) -> AvatarEntry:
         """Check a photo, keep it in the user's folder and make it ready.

@@ -155,7 +155,7 @@ def main() -> int:
     for place, (name, gesture) in enumerate(GESTURES.items()):
         way = np.median([ways[place] for _, ways in read], axis=0)
         stored[name] = (way if gesture.one_sided else (way + reflected(way)) / 2) / tall
-    np.savez_compressed(OUTPUT, **{name: one.astype(np.float16) for name, one in stored.items()})  # type: ignore[arg-type]
+    np.savez_compressed(OUTPUT, **{name: one.astype(np.float16) for name, one in stored.items()})
     print(f"{OUTPUT.name}: {OUTPUT.stat().st_size} bytes of {len(read)} heads")
     return 0
 
