@@ -7,6 +7,7 @@ import { Figures } from "/figures.js";
 import { loadWords, t } from "/i18n.js";
 import { Keys } from "/keys.js";
 import { OutputAddress } from "/obs.js";
+import { Pose } from "/pose.js";
 import { draw, Link } from "/socket.js";
 import { Tabs } from "/tabs.js";
 import { Webcam } from "/webcam.js";
@@ -70,7 +71,7 @@ const link = new Link({
 await loadWords();
 const context = { link, t, tell, ask: (question) => ask({ no: t("ask.no"), ...question }) };
 // The parts of the tabs: new NamePart(document.getElementById("tab-name"), context).
-const parts = {};
+const parts = { pose: new Pose($("tab-pose"), context) };
 const avatars = new Avatars(link, tell);
 const controls = new Controls(link);
 const figures = new Figures();

@@ -18,9 +18,9 @@ from models.face.topology import (
 )
 from models.mesh.motion import (
     Strengths,
-    features,
     absolute_motion,
     ease,
+    features,
     relative_motion,
     strengthen,
 )
