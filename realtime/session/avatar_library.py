@@ -297,13 +297,12 @@ class AvatarLibrary:
                 self._touch(identity)
         then(entry)
 
-    def made(self, identity: str, size: int | None = None) -> ReadyAvatar:
+    def made(self, identity: str, size: int) -> ReadyAvatar:
         """An avatar for something besides the run, which leaves the list as it is.
 
         Args:
             identity: its `id`.
-            size: longer side in pixels, at most: it is made anew, now; None: as it is in the list,
-                and made now only if it is not ready there.
+            size: longer side in pixels, at most.
 
         Raises:
             UserError: there is no such avatar, or its photo cannot be used.
@@ -313,8 +312,6 @@ class AvatarLibrary:
             raise UserError("This avatar is no longer in the list; choose another one.")
         if entry.state is AvatarState.REFUSED:
             raise UserError(entry.reason)
-        if size is None and entry.ready is not None:
-            return entry.ready
         return self._builder.of_file(entry.path, size)[0]
 
     def add(self, data: bytes, name: str) -> AvatarEntry:

@@ -22,6 +22,10 @@ from realtime.session.avatar_library import AvatarLibrary
 PREVIEW = 720
 """Longer side in pixels of a picture that follows a slider: a page shows it no larger."""
 
+_FINE = 480
+"""Longer side in pixels from which on an avatar of the list will do for that. Those of a small
+canvas are smaller, and then one is made for this alone."""
+
 _FULL = 2048
 """Longer side in pixels of a picture that is kept, at most: as large as added photos are."""
 
@@ -47,7 +51,7 @@ class StillEditor:
         self._newest = 0
         self._busy = False
         self._free_at = 0.0
-        self._made: dict[tuple[str, int | None], tuple[EditorAnimator, Avatar]] = {}
+        self._made: dict[tuple[str, int], tuple[EditorAnimator, Avatar]] = {}
 
     @property
     def editor(self) -> EditorAnimator:
@@ -91,7 +95,7 @@ class StillEditor:
             self._busy = True
         begun = time.perf_counter()
         try:
-            return _jpeg(self._drawn(identity, values, None))
+            return _jpeg(self._drawn(identity, values, PREVIEW))
         finally:
             self._done(time.perf_counter() - begun)
 
@@ -126,17 +130,19 @@ class StillEditor:
             self._busy, self._free_at = False, time.perf_counter() + took
             self._turn.notify_all()
 
-    def _drawn(self, identity: str, values: Mapping[str, float], size: int | None) -> Image:
+    def _drawn(self, identity: str, values: Mapping[str, float], size: int) -> Image:
         editor = self.editor
         avatar = self._avatar(editor, identity, size)
         return draw(editor, avatar, editor.edited(avatar, values)).image
 
-    def _avatar(self, editor: EditorAnimator, identity: str, size: int | None) -> Avatar:
+    def _avatar(self, editor: EditorAnimator, identity: str, size: int) -> Avatar:
         """An avatar of the list, or the last one that was made for this alone."""
         library = self._library()
         entry = library.find(identity)
-        if size is None and entry is not None and entry.ready is not None:
-            return entry.ready.avatar
+        if size == PREVIEW and entry is not None and entry.ready is not None:
+            ready = entry.ready.avatar
+            if max(ready.still.shape[:2]) >= _FINE:
+                return ready
         known = self._made.get((identity, size))
         if entry is not None and known is not None and known[0] is editor:
             return known[1]

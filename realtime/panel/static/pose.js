@@ -223,7 +223,7 @@ export class Pose {
     reset.addEventListener("click", () => this.move(slider, 0));
     range.addEventListener("dblclick", () => this.move(slider, 0));
     this.rows.set(slider.name, { slider, range, number, reset, label });
-    return h("div", { class: "pose-row" }, label, number, reset, range);
+    return h("div", { class: "pose-row" }, label, range, number, reset);
   }
 
   move(slider, value, from = null) {
