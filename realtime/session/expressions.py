@@ -8,6 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,8 @@ class Expressions:
                 beside.write_text(text, encoding="utf-8")
                 beside.replace(self._file)
             except (OSError, UnicodeError) as error:
-                beside.unlink(missing_ok=True)
+                with suppress(OSError):
+                    beside.unlink(missing_ok=True)
                 if isinstance(error, UnicodeError):
                     raise UserError("This name has letters that cannot be kept.") from error
                 raise UserError(not_kept("The expression", self._file.parent, error)) from error

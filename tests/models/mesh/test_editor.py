@@ -101,9 +101,7 @@ def test_every_slider_begins_gently_and_ends_within_a_face(
         assert np.array_equal(beyond.values, steps[-1].values)
 
 
-@pytest.mark.parametrize(
-    ("name", "axis", "sign"), [("turn", 0, -1), ("nod", 1, 1), ("tilt", 2, 1)]
-)
+@pytest.mark.parametrize(("name", "axis", "sign"), [("turn", 0, -1), ("nod", 1, 1), ("tilt", 2, 1)])
 def test_the_head_turns_where_the_slider_goes(
     read: Callable[..., Floats], name: str, axis: int, sign: int
 ) -> None:
