@@ -241,6 +241,19 @@ def can_edit(animator: Animator) -> TypeGuard[EditorAnimator]:
     return callable(getattr(animator, "edited", None))
 
 
+def need_editor(animator: Animator) -> EditorAnimator:
+    """The same backend, for posing photos by sliders.
+
+    Raises:
+        UserError: it poses none.
+    """
+    if can_edit(animator):
+        return animator
+    raise UserError(
+        f"The backend {animator.name} cannot pose photos; choose the backend mesh for that."
+    )
+
+
 def need_person(animator: Animator) -> PersonAnimator:
     """The same backend, for putting its person before another background.
 

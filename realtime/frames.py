@@ -21,12 +21,15 @@ class CameraFrame:
         captured_at: seconds of `time.perf_counter()`.
         index: counts from 0.
         turned: degrees clockwise by which it was turned after its capture, as `--rotate` asks.
+        take: rises when another camera is chosen or pictures are turned otherwise: what is
+            remembered of earlier frames is of no use then.
     """
 
     image: Image
     captured_at: float
     index: int
     turned: int = 0
+    take: int = 0
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,11 @@ def avatars_folder() -> Path:
     return kept("data") / "avatars"
 
 
+def background_file() -> Path:
+    """Where the last photo is kept that was put behind the person."""
+    return kept("data") / "background.jpg"
+
+
 def signing_file() -> Path:
     """Where the key and certificate of this computer, which sign recordings, are kept."""
     return kept("data") / "signing.pem"

@@ -80,7 +80,7 @@ def pose_feature(
     """
     from realtime.panel.pose import Pose
 
-    stills = StillEditor(lambda: pipeline.animation, lambda: library)
+    stills = StillEditor(library)
     return Pose(
         lambda: pipeline.animation,
         stills,

@@ -10,7 +10,7 @@ import time
 import webbrowser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +23,15 @@ from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.photos import load_photo, turned_line
+from models.runtime import device_wanted
 from models.types import Photo
 from realtime.animation.animation import Animation
 from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera, chosen_device
 from realtime.cameras.browser import BrowserFeed
 from realtime.cameras.chosen import ChosenCamera, Wish
-from realtime.cameras.turned import turned
-from realtime.canvas.background import KEEP
+from realtime.cameras.webcam import Webcam
+from realtime.canvas.background import KEEP, Background
 from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
@@ -50,6 +51,7 @@ from realtime.panel.certificate import Certificate, given, self_made
 from realtime.panel.preview import Preview
 from realtime.paths import (
     avatars_folder,
+    background_file,
     check_writable,
     config_folder,
     free_video,
@@ -63,7 +65,12 @@ from realtime.pipeline.threads import limit_threads, switch_quickly
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
 from realtime.session.avatar_library import AvatarBuilder, AvatarEntry, AvatarLibrary
+from realtime.session.background_photo import BackgroundPhoto
+from realtime.session.camera_choice import BROWSER
+from realtime.session.chosen import NOWHERE, Chosen
 from realtime.session.session import Command, Parts, Session
+from realtime.session.settings import load
+from realtime.session.setup import Begun, Openers, Setup
 from realtime.session.source import photo_paths
 from realtime.sinks.base import SinkError
 from realtime.sinks.null import NullSink
@@ -72,9 +79,6 @@ from realtime.sinks.registry import SinkChoice
 if TYPE_CHECKING:
     from realtime.panel.feature import Feature
     from realtime.panel.server import Panel
-
-BROWSER = "browser"
-"""What `--camera` says for the webcam of the panel's page."""
 
 CAMERA_SIZE = (640, 480)
 """What a webcam is asked for: every one has it, and the landmark network sees no more than 256
@@ -89,14 +93,16 @@ class Live:
         pipeline: the run.
         session: what is chosen and set in it.
         preview: the pictures of the panel.
-        feed: where a page's webcam arrives, if that is the camera.
+        feed: where a page's webcam arrives, when that is the camera.
+        backdrop: the photo behind the person.
         library: the avatars.
     """
 
     pipeline: Pipeline
     session: Session
     preview: Preview
-    feed: BrowserFeed | None
+    feed: BrowserFeed
+    backdrop: BackgroundPhoto
     library: AvatarLibrary
 
 
@@ -107,6 +113,7 @@ def build(
     *,
     settings: Path | None = None,
     panel_shows: bool = False,
+    remembered: Path | None = None,
     avatar_size: int | None = None,
     full_pace: bool = False,
 ) -> Live:
@@ -117,7 +124,9 @@ def build(
         notify: called with one line for the user.
         signer: signs the recordings; None: they stay unsigned.
         settings: the file in which settings are kept; None: nowhere.
-        panel_shows: the panel is enough of an output.
+        panel_shows: the panel is enough of an output, and a camera can be chosen on it.
+        remembered: the photo to begin with, where the choices are those of an earlier run: what of
+            them cannot be had any more is left out.
         avatar_size: longer side of the avatars in pixels; None: what this computer can do.
         full_pace: read the next camera frame when the last one was taken, not before.
 
@@ -127,17 +136,20 @@ def build(
     limit_threads()
     switch_quickly()
     _check_record(choices)
-    background = parse_background(choices.background)
-    view, animation, library, first = _avatars(choices, avatar_size, notify)
+    backdrop = BackgroundPhoto(None if settings is None else background_file())
+    background, choices = _background(choices, backdrop, remembered is not None, notify)
+    view, animation, library, first = _avatars(choices, avatar_size, notify, settings, remembered)
     composer = Compositor(choices.canvas, choices.fit, choices.badge, background=background)
     gate = OutputGate(composer.size, lambda: view.seen)
     recordings = _Recordings(choices, signer)
-    outputs = _outputs(choices, notify, recordings.finished, panel_shows)
+    troubles: list[str] = []
+    outputs = _outputs(choices, notify, recordings.finished, panel_shows, troubles.append)
     if choices.camera == BROWSER and choices.webcam != (None, None):
         notify("--camera-size and --camera-fps are not for the webcam of a page.")
-    open_camera, feed = _camera(choices, full_pace, lambda line: pipeline.tell(line))
+    feed = BrowserFeed()
+    cameras = _cameras(choices, full_pace, feed, lambda line: pipeline.tell(line))
     pipeline = Pipeline(
-        open_camera,
+        cameras(choices.camera),
         animation,
         composer,
         outputs,
@@ -146,7 +158,21 @@ def build(
         notify=lambda line: session.hear(line),
         last_step=gate,
         delay=None if choices.delay is None else choices.delay / 1e3,
+        turn=choices.turn,
+        patient=panel_shows,
     )
+    recordings.shape = lambda: (composer.size, pipeline.fps)
+
+    def output(choice: str, size: tuple[int, int], fps: float) -> Output:
+        capture = pipeline.capture
+        camera = None if capture is None else capture.device
+        reads = camera.device if isinstance(camera, Webcam) else None
+        show = SinkChoice(choice, size, fps, session.say, reads=reads)
+        return Output(show, retry=show.reopens, size=size)
+
+    virtual = next((one for one in outputs if one.retry), None)
+    begun = Begun(_chosen(choices), virtual, " ".join(troubles), choices.face)
+    openers = Openers(cameras, output, _nowhere, feed.release, backdrop)
     parts = Parts(
         pipeline,
         library,
@@ -158,11 +184,50 @@ def build(
         new_recording=recordings.new,
         new_nowhere=_nowhere,
         recording=outputs[-1] if choices.record is not None else None,
+        setup=Setup(pipeline, composer, library, openers, begun),
     )
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
-    return Live(pipeline, session, preview, feed, library)
+    return Live(pipeline, session, preview, feed, backdrop, library)
+
+
+def _background(
+    choices: RunChoices,
+    backdrop: BackgroundPhoto,
+    lenient: bool,
+    notify: Callable[[str], None],
+) -> tuple[Background | None, RunChoices]:
+    """What is behind the person, and the choices without one that cannot be had."""
+    try:
+        if lenient and choices.background == "photo":
+            return backdrop(), choices
+        background = parse_background(choices.background)
+        if background is not None and background.kind == "photo":
+            backdrop.begin_with(background)
+        return background, choices
+    except UserError as error:
+        if not lenient:
+            raise
+        notify(f"{error} Going on with the photo's own background.")
+        return None, replace(choices, background=KEEP)
+
+
+def _chosen(choices: RunChoices) -> Chosen:
+    """What is chosen as the run begins, as it would be remembered."""
+    wide, high = choices.canvas
+    word = choices.background.strip().lower()
+    return Chosen(
+        camera=choices.camera,
+        output=NOWHERE if choices.output.startswith("recorder") else choices.output,
+        backend=choices.backend,
+        device=device_wanted(),
+        size=f"{wide}x{high}",
+        fps=choices.fps,
+        fit=choices.fit.value,
+        rotate=choices.turn,
+        background=word if word in (KEEP, "blur", "green") else "photo",
+    )
 
 
 def _check_record(choices: RunChoices) -> None:
@@ -191,6 +256,9 @@ class _Recordings:
         self._choices, self._signer = choices, signer
         self.session: Session | None = None
         """Given as soon as there is one; no recording begins before."""
+        self.shape: Callable[[], tuple[tuple[int, int], float]]
+        self.shape = lambda: (choices.canvas, choices.fps)
+        """Size and rate of the frames, as they are now."""
 
     def finished(self, path: Path) -> None:
         if self._signer is not None and self.session is not None:
@@ -202,16 +270,25 @@ class _Recordings:
         choices, signer, say = self._choices, self._signer, self.session.say
         if signer is not None and signer.credentials is None:
             signer.credentials = prepare(choices.sign_key, choices.sign_cert, say)
-        return _recording(_free_path(choices.record), choices, say, self.finished)
+        return _recording(_free_path(choices.record), *self.shape(), say, self.finished)
 
 
 def _avatars(
-    choices: RunChoices, size: int | None, notify: Callable[[str], None]
+    choices: RunChoices,
+    size: int | None,
+    notify: Callable[[str], None],
+    settings: Path | None,
+    remembered: Path | None,
 ) -> tuple[FramedTracker, Animation, AvatarLibrary, AvatarEntry]:
     """Who follows the driver, the animation, the avatars, and the one that the run begins with."""
     finder = FaceFinder()
     view = FramedTracker(FaceTracker())
-    photo, path = _first_photo(choices, finder)
+    kept = None if settings is None else load(settings)
+
+    def face_of(path: Path) -> int | None:
+        return (kept and kept.of(path.name).face) or choices.face
+
+    photo, path = _first_photo(choices, finder, remembered, face_of)
     if photo.turned:
         notify(turned_line(path.name, photo.turned))
     animator = create_animator(choices.backend)
@@ -227,31 +304,41 @@ def _avatars(
     return view, animation, library, first
 
 
-def _camera(
-    choices: RunChoices, full_pace: bool, notify: Callable[[str], None]
-) -> tuple[Callable[[], Camera], BrowserFeed | None]:
-    """What opens the camera, and where a page's webcam arrives if that is the camera."""
+def _cameras(
+    choices: RunChoices, full_pace: bool, feed: BrowserFeed, notify: Callable[[str], None]
+) -> Callable[[str], Callable[[], Camera] | None]:
+    """What opens each camera that can be chosen; None for none."""
     size, fps = choices.webcam
-    if choices.camera == BROWSER:
-        feed = BrowserFeed()
-        return turned(feed.open, choices.turn), feed
-    choice = ChosenCamera(
-        choices.camera,
-        size=size or CAMERA_SIZE,
-        fps=fps or choices.fps,
-        full_pace=full_pace,
-        wish=Wish(size, fps),
-        notify=notify,
-    )
-    return turned(choice, choices.turn), None
+
+    def opener(choice: str) -> Callable[[], Camera] | None:
+        if choice == NOWHERE:
+            return None
+        if choice == BROWSER:
+            return feed.open
+        return ChosenCamera(
+            choice,
+            size=size or CAMERA_SIZE,
+            fps=fps or choices.fps,
+            full_pace=full_pace,
+            wish=Wish(size, fps),
+            notify=notify,
+        )
+
+    return opener
 
 
-def _first_photo(choices: RunChoices, finder: FaceFinder) -> tuple[Photo, Path]:
+def _first_photo(
+    choices: RunChoices,
+    finder: FaceFinder,
+    remembered: Path | None,
+    face_of: Callable[[Path], int | None],
+) -> tuple[Photo, Path]:
     """The first photo that can be animated, and where it lies."""
     trouble: UserError | None = None
-    for path in photo_paths(choices.photo):
+    before = [] if remembered is None else [remembered]
+    for path in (*before, *photo_paths(choices.photo)):
         try:
-            return load_photo(path, finder, choices.face), path
+            return load_photo(path, finder, face_of(path)), path
         except UserError as error:
             trouble = trouble or error
     assert trouble is not None
@@ -279,6 +366,7 @@ def _outputs(
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None = None,
     panel_shows: bool = False,
+    trouble: Callable[[str], None] = lambda why: None,
 ) -> list[Output]:
     """What the run begins with: the virtual camera, the recording, or both."""
     outputs: list[Output] = []
@@ -287,16 +375,19 @@ def _outputs(
         show = SinkChoice(choices.output, choices.canvas, choices.fps, notify, finished, reads)
         try:
             sink = show()
-            outputs.append(Output(show, retry=show.reopens, sink=sink, name=sink.name))
+            size = choices.canvas if show.reopens else None
+            outputs.append(Output(show, show.reopens, sink, sink.name, size=size))
         except SinkError as error:
             if choices.record is None and not panel_shows:
                 raise
+            trouble(str(error))
             alone = "panel" if choices.record is None else "recording"
             notify(f"{error} Going on with the {alone} alone.")
             if choices.record is None:
                 outputs.append(_nowhere())
     if choices.record is not None:
-        outputs.append(_recording(choices.record, choices, notify, finished))
+        recording = _recording(choices.record, choices.canvas, choices.fps, notify, finished)
+        outputs.append(recording)
     return outputs
 
 
@@ -307,21 +398,24 @@ def _nowhere() -> Output:
 
 def _recording(
     path: Path,
-    choices: RunChoices,
+    size: tuple[int, int],
+    fps: float,
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None,
 ) -> Output:
     """The output that records into a file."""
-    recorder = SinkChoice(f"recorder:{path}", choices.canvas, choices.fps, notify, finished)
+    recorder = SinkChoice(f"recorder:{path}", size, fps, notify, finished)
     return Output(recorder, name=str(path))
 
 
-def run_live(choices: RunChoices, console: Console) -> None:
+def run_live(choices: RunChoices, console: Console, remembered: Path | None = None) -> None:
     """Run until the user stops it or its time is over, with a status line on `console`.
 
     Args:
         choices: what the user chose.
         console: where it is said what goes on.
+        remembered: the photo to begin with, where the choices are those of an earlier run and
+            everything else is chosen on the page.
 
     Raises:
         UserError: it cannot start, or every output has failed.
@@ -335,8 +429,16 @@ def run_live(choices: RunChoices, console: Console) -> None:
         signer = Signer(None, Claim(LIVE, choices.badge), line.note)
         if choices.record is not None or choices.output.startswith("recorder:"):
             signer.credentials = prepare(choices.sign_key, choices.sign_cert, line.note)
-        shows = address is not None and (address.chosen or has_screen())
-        live = build(choices, line.note, signer, settings=settings_file(), panel_shows=shows)
+        seen = remembered is not None or has_screen()
+        shows = address is not None and (address.chosen or seen)
+        live = build(
+            choices,
+            line.note,
+            signer,
+            settings=settings_file(),
+            panel_shows=shows,
+            remembered=remembered,
+        )
         pipeline, session = live.pipeline, live.session
         stack.callback(session.close)
         if address is not None:
@@ -406,8 +508,7 @@ def _serve(
         webbrowser.open(panel.url_for_one_use())
 
     def close() -> None:
-        if live.feed is not None:
-            live.feed.close()
+        live.feed.close()
         panel.close()
         shown.close()
 

@@ -87,10 +87,10 @@ class Pose:
 
     def state(self) -> Mapping[str, Any]:
         """The sliders, the expressions, and the one that plays."""
-        editor = self._animation().editor
+        sliders = self._stills.sliders
         return {
-            "available": editor is not None,
-            "sliders": [] if editor is None else [asdict(slider) for slider in editor.editor],
+            "available": bool(sliders),
+            "sliders": [asdict(slider) for slider in sliders],
             "expressions": [asdict(entry) for entry in self._expressions.entries],
             "playing": self._playing if self._animation().expression.wanted else None,
         }
@@ -172,13 +172,9 @@ class Pose:
 
     def _start(self, name: str) -> None:
         values = self._expressions.find(name).values
-        animation = self._animation()
-        if animation.editor is None:
-            raise UserError(
-                f"The backend {animation.backend} cannot show expressions; choose the backend mesh."
-            )
+        _ = self._stills.editor  # Refused in a sentence where there is none.
         self._playing = name
-        animation.expression.want(values)
+        self._animation().expression.want(values)
 
     def _stop(self) -> None:
         self._playing = None

@@ -82,7 +82,7 @@ class Alerts:
 
     def update(
         self, name: str, wrong: bool, now: float, lasts: float, begins: str, ends: str
-    ) -> None:
+    ) -> bool:
         """Take note of a state.
 
         Args:
@@ -92,6 +92,9 @@ class Alerts:
             lasts: seconds after which it is told.
             begins: the line for what is wrong.
             ends: the line for when it is over.
+
+        Returns:
+            Whether it is wrong and has been so for `lasts` seconds.
         """
         with self._lock:
             alert = self._known.setdefault(name, _Alert())
@@ -100,19 +103,25 @@ class Alerts:
                     self._say(ends)
                     alert.quiet_until = now + self._quiet
                 alert.since, alert.told = None, False
-                return
+                return False
             if alert.since is None:
                 alert.since = now
             if not alert.told and now >= max(alert.since + lasts, alert.quiet_until):
                 alert.told = True
                 self._say(begins)
+            return now >= alert.since + lasts
 
 
 class PictureAlerts:
-    """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow."""
+    """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow.
+
+    Attributes:
+        dark: they have been black, or too dark for a face, for a while.
+    """
 
     def __init__(self, alerts: Alerts) -> None:
         """Tell by `alerts`."""
+        self.dark = False
         self._alerts = alerts
         self._sample: bytes = b""
         self._shape: tuple[int, ...] = ()
@@ -139,16 +148,17 @@ class PictureAlerts:
         self._seen = now, frame.index
         black = int(sample.max(initial=0)) <= _BLACK
         tell = self._alerts.update
-        tell(
+        covered = tell(
             "black", black, now, 1.0,
             "The camera's picture is black; open its shutter or take the cover off.",
             "The camera shows a picture again.",
         )  # fmt: skip
-        tell(
+        dim = tell(
             "dark", not black and not face and float(sample.mean()) < _DARK, now, 2.0,
             "It is too dark for the camera to see a face; turn on a light.",
             "The camera sees enough again.",
         )  # fmt: skip
+        self.dark = covered or dim
         tell(
             "frozen", same and not black, now, 2.0,
             "The camera's picture has not changed for 2 seconds; it may hang.",
@@ -172,6 +182,9 @@ class TurnAlert:
     """Tells once that the face in the camera's picture is turned, as by a camera that hangs askew.
 
     A head that somebody lays on a pillow is not turned for long, or soon once more.
+
+    Attributes:
+        turned: degrees clockwise by which the picture should be turned, for a while; 0: by none.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -179,6 +192,11 @@ class TurnAlert:
         self._say = say
         self._since: tuple[int, float] | None = None
         self._told = False
+        self.turned = 0
+
+    def start_over(self) -> None:
+        """Know of nothing: the pictures are of another camera, or turned otherwise."""
+        self._since, self._told, self.turned = None, False, 0
 
     def look(self, now: float, turn: int, before: int = 0) -> None:
         """Look at one frame.
@@ -188,12 +206,13 @@ class TurnAlert:
             turn: degrees clockwise by which it should be turned; 0 without a face.
             before: degrees by which it was turned already.
         """
-        if self._told or not turn:
-            self._since = None
+        if not turn:
+            self._since, self.turned = None, 0
             return
         if self._since is None or self._since[0] != turn:
             self._since = turn, now
-        if now - self._since[1] >= _TURNED:
+        self.turned = turn if now - self._since[1] >= _TURNED else 0
+        if self.turned and not self._told:
             self._told = True
             lies = "is upside down" if turn == 180 else "lies on its side"
             whole = (turn + before) % 360

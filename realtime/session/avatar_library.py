@@ -7,10 +7,12 @@ import logging
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import PIL.Image
 
@@ -101,7 +103,14 @@ class AvatarEntry:
 
 
 class AvatarBuilder:
-    """Turns photos into avatars."""
+    """Turns photos into avatars.
+
+    Attributes:
+        animator: the backend.
+        size: longer side of an avatar in pixels.
+        finder: knows the faces of photos.
+        cut_out: the person will be wanted alone.
+    """
 
     def __init__(
         self,
@@ -120,32 +129,40 @@ class AvatarBuilder:
             face: which face of each photo, from 1 on, largest first; None: the largest.
             cut_out: the person will be wanted alone; the backend can tell it.
         """
-        self._animator = animator
-        self._cut_out = cut_out
-        self._size = size
-        self._finder = finder
+        self.animator = animator
+        self.cut_out = cut_out
+        self.size = size
+        self.finder = finder
         self._face = face
         self._lock = threading.Lock()
         """Held while an avatar is built: two at once would take the live threads' cores."""
 
-    def of_file(self, path: Path, size: int | None = None) -> tuple[ReadyAvatar, bytes]:
+    def like(self, **changes: Any) -> AvatarBuilder:
+        """One that builds the same way but for `animator`, `size` or `cut_out`."""
+        usual = {"animator": self.animator, "size": self.size, "cut_out": self.cut_out}
+        return AvatarBuilder(**{**usual, **changes}, finder=self.finder, face=self._face)
+
+    def of_file(
+        self, path: Path, face: int | None = None, size: int | None = None
+    ) -> tuple[ReadyAvatar, bytes]:
         """The avatar of a photo, and its thumbnail.
 
         Args:
-            path: of the photo.
-            size: longer side of the avatar in pixels, at most; None: as of the others.
+            path: where it lies.
+            face: which face of it, from 1 on, largest first; None: as for all photos.
+            size: longer side in pixels, at most; None: as of the others.
 
         Raises:
             UserError: it cannot be read or shows no face that can be animated.
         """
         with self._lock:
-            photo = load_photo(path, self._finder, self._face)
+            photo = load_photo(path, self.finder, face or self._face)
             return self.ready(photo, size), portrait(photo)
 
     def upright(self, image: Image) -> tuple[Image, list[Face], int]:
         """A picture that is not a file yet, its faces, and by how much it was turned for them."""
         with self._lock:
-            return turn_upright(image, self._finder.find_faces(image), self._finder)
+            return turn_upright(image, self.finder.find_faces(image), self.finder)
 
     def of_picture(
         self, image: Image, faces: list[Face], called: Path
@@ -168,11 +185,18 @@ class AvatarBuilder:
 
     def ready(self, photo: Photo, size: int | None = None) -> ReadyAvatar:
         """The avatar of a photo, with its longer side at most `size` pixels."""
-        avatar = self._animator.prepare(photo, size or self._size)
-        if self._cut_out and knows_person(self._animator):
-            # What this takes once, it takes here and not in a live thread.
-            self._animator.render_person(avatar, avatar.rest)
+        avatar = self.animator.prepare(photo, size or self.size)
+        if self.cut_out:
+            self.cut(avatar)
         return ReadyAvatar(avatar, photo.face, photo.turned)
+
+    def cut(self, avatar: Avatar) -> None:
+        """Cut the person out of an avatar.
+
+        What this takes once, it takes here and not in a live thread.
+        """
+        if knows_person(self.animator):
+            self.animator.render_person(avatar, avatar.rest)
 
 
 class AvatarLibrary:
@@ -180,6 +204,7 @@ class AvatarLibrary:
 
     Attributes:
         changed: called, from any thread, after something about the list has changed.
+        face_of: which face of a photo is wanted, by its entry's `key`; None: as for all photos.
     """
 
     def __init__(self, builder: AvatarBuilder, source: Path | None, own: Path) -> None:
@@ -191,6 +216,8 @@ class AvatarLibrary:
             own: the folder for photos that are added; made when it is needed.
         """
         self.changed: Callable[[], None] = lambda: None
+        self.face_of: Callable[[str], int | None] = lambda key: None
+        self._jobs: deque[Callable[[], None]] = deque()
         self._builder = builder
         self._source = source
         self._own = own
@@ -258,6 +285,57 @@ class AvatarLibrary:
             self._used.append(done.id)
         return done
 
+    @property
+    def builder(self) -> AvatarBuilder:
+        """What turns photos into avatars now."""
+        return self._builder
+
+    def use(self, builder: AvatarBuilder) -> None:
+        """Build otherwise from now on; what is ready stays."""
+        with self._work:
+            self._builder = builder
+
+    def work(self, job: Callable[[], None]) -> None:
+        """Have something else done by the thread that makes avatars ready, before those.
+
+        Args:
+            job: must not raise.
+        """
+        with self._work:
+            self._jobs.append(job)
+            self._work.notify_all()
+
+    def rebuild(
+        self, builder: AvatarBuilder, identity: str, ready: ReadyAvatar, thumbnail: bytes
+    ) -> AvatarEntry | None:
+        """Build otherwise from now on: all but one are made ready anew.
+
+        Args:
+            builder: turns photos into avatars from now on.
+            identity: the one that has been made ready by it already.
+            ready: what it made.
+            thumbnail: the same, a JPEG file.
+
+        Returns:
+            The entry of that one; None if it was removed meanwhile.
+        """
+        with self._work:
+            anew = builder is not self._builder
+            self._builder = builder
+            for entry in self._entries if anew else ():
+                if entry.state is not AvatarState.PREPARING:
+                    self._replace(entry.id, state=AvatarState.WAITING, ready=None, reason="")
+            if anew:
+                self._used = []
+            done = self._replace(
+                identity, state=AvatarState.READY, ready=ready, thumbnail=thumbnail
+            )
+            if done is not None:
+                self._touch(identity)
+            self._work.notify_all()
+        self.changed()
+        return done
+
     def start(self) -> None:
         """Begin to make the others ready in the background."""
         self._thread = threading.Thread(target=self._run, name="avatars", daemon=True)
@@ -312,7 +390,7 @@ class AvatarLibrary:
             raise UserError("This avatar is no longer in the list; choose another one.")
         if entry.state is AvatarState.REFUSED:
             raise UserError(entry.reason)
-        return self._builder.of_file(entry.path, size)[0]
+        return self._builder.of_file(entry.path, self.face_of(entry.key), size)[0]
 
     def add(self, data: bytes, name: str) -> AvatarEntry:
         """Check a photo, keep it in the user's folder and make it ready.
@@ -333,17 +411,22 @@ class AvatarLibrary:
                 f"{called} is larger than {MAX_UPLOAD // 1_000_000} MB; use a smaller copy of it."
             )
         with self._adding:
+            builder = self._builder
             image = decode_image(data, called, _MAX_PIXELS)
-            image, faces, degrees = self._builder.upright(image)
-            ready, thumbnail = self._builder.of_picture(image, faces, called)
+            image, faces, degrees = builder.upright(image)
+            ready, thumbnail = builder.of_picture(image, faces, called)
             ready = replace(ready, turned=degrees)
             path = self._store(image, called.name)
             with self._work:
                 entry = replace(
                     self._new(path, True), state=AvatarState.READY, ready=ready, thumbnail=thumbnail
                 )
+                if builder is not self._builder:  # It is to be made otherwise by now.
+                    entry = replace(entry, state=AvatarState.WAITING, ready=None)
                 self._entries = (*self._entries, entry)
-                self._touch(entry.id)
+                if entry.ready is not None:
+                    self._touch(entry.id)
+                self._work.notify_all()
         self.changed()
         return entry
 
@@ -426,19 +509,27 @@ class AvatarLibrary:
                 if self._wanted is None:
                     # Half of the time is left to the live threads. A lower priority would not do
                     # that: while it waits for a core, it may hold what all threads need.
-                    self._work.wait_for(lambda: self._wanted is not None or self._closed, rest)
-                job = self._next()
-                while job is None and not self._closed:
+                    self._work.wait_for(
+                        lambda: self._wanted is not None or bool(self._jobs) or self._closed, rest
+                    )
+                next_one = self._next()
+                while next_one is None and not self._jobs and not self._closed:
                     self._work.wait()
-                    job = self._next()
+                    next_one = self._next()
                 if self._closed:
                     return
-                assert job is not None
-                entry, whole = job
-                if whole:
-                    self._replace(entry.id, state=AvatarState.PREPARING)
-            self.changed()
+                job = self._jobs.popleft() if self._jobs else None
+                if job is None:
+                    assert next_one is not None
+                    entry, whole = next_one
+                    if whole:
+                        self._replace(entry.id, state=AvatarState.PREPARING)
             begun = time.perf_counter()
+            if job is not None:
+                job()
+                rest = time.perf_counter() - begun
+                continue
+            self.changed()
             if whole:
                 self._prepare(entry)
             else:
@@ -465,7 +556,7 @@ class AvatarLibrary:
 
     def _prepare(self, entry: AvatarEntry) -> None:
         try:
-            ready, thumbnail = self._builder.of_file(entry.path)
+            ready, thumbnail = self._builder.of_file(entry.path, self.face_of(entry.key))
         except Exception as error:
             _log.debug("an avatar was refused", exc_info=error)
             told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}."

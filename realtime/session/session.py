@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 import time
@@ -21,8 +20,11 @@ from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate, Question
 from realtime.pipeline.live import Pipeline, Status
 from realtime.pipeline.output import Output
+from realtime.session import values
 from realtime.session.avatar_library import AvatarEntry, AvatarLibrary, AvatarState
+from realtime.session.remaking import Made
 from realtime.session.settings import Settings, load, save
+from realtime.session.setup import Setup
 
 SMOOTHING = Slider("smoothing", "Smoothing", help="Less tremble, or less delay.")
 """The slider that is the live tool's own."""
@@ -80,6 +82,7 @@ class Parts:
         new_recording: makes the output of the next recording, not yet open.
         new_nowhere: makes one that shows its frames to nobody.
         recording: the output of the recording that the run begins with, if any.
+        setup: camera, output and the like, where they can be switched.
     """
 
     pipeline: Pipeline
@@ -92,6 +95,7 @@ class Parts:
     new_recording: Callable[[], Output]
     new_nowhere: Callable[[], Output]
     recording: Output | None = None
+    setup: Setup | None = None
 
 
 class Session:
@@ -125,6 +129,8 @@ class Session:
         self._notify = notify
         self._lock = threading.RLock()
         self.settings = self._kept = load(file) if file is not None else Settings()
+        if parts.setup is not None:
+            self.settings = replace(self.settings, chosen=parts.setup.begins_with)
         self._unsaved: float | None = None
         self._current = current
         self._told_turned = {current.id}
@@ -138,48 +144,72 @@ class Session:
         self.revision = 0
         self.over = threading.Event()
         self._actions: dict[str, tuple[Callable[[Any], Any], Callable[[Any], None]]] = {
-            "avatar": (_word, self._choose),
-            "number": (_whole, self._number),
-            "next": (_nothing, lambda _: self._step(1)),
-            "previous": (_nothing, lambda _: self._step(-1)),
-            "random": (_nothing, self._random),
-            "reload": (_nothing, lambda _: parts.library.reload()),
-            "remove": (_word, self._remove),
-            "calibrate": (_nothing, lambda _: self._calibrate(True)),
-            "reset": (_nothing, lambda _: self._calibrate(False)),
-            "lock": (_switch, self._lock_face),
-            "search": (_switch, self._search),
-            "relative": (_switch, self._relative),
-            "zoom": (_number(-1, 1), lambda by: self._frame(self.settings.framing.zoomed(by))),
-            "pan": (_choice(_PAN), lambda way: self._pan(way, None)),
-            "nudge": (_choice(_PAN), lambda way: self._pan(way, 1)),
-            "auto_framing": (_switch, self._auto_framing),
-            "overlay": (_number(0, 1), lambda value: self._change(overlay=value)),
-            "overlay_by": (_number(-1, 1), self._overlay_by),
-            "badge": (_switch, self._show_badge),
-            "freeze": (_switch, self._freeze),
-            "hide": (_switch, self._hide),
-            "record": (_switch, self._record),
-            "pass_through": (_switch, self._pass_through),
-            "confirm": (_switch, self._confirm),
-            "quit": (_nothing, self._quit),
+            "avatar": (values.word, self._choose),
+            "number": (values.whole, self._number),
+            "next": (values.nothing, lambda _: self._step(1)),
+            "previous": (values.nothing, lambda _: self._step(-1)),
+            "random": (values.nothing, self._random),
+            "reload": (values.nothing, lambda _: parts.library.reload()),
+            "remove": (values.word, self._remove),
+            "calibrate": (values.nothing, lambda _: self._calibrate(True)),
+            "reset": (values.nothing, lambda _: self._calibrate(False)),
+            "lock": (values.switch, self._lock_face),
+            "search": (values.switch, self._search),
+            "relative": (values.switch, self._relative),
+            "zoom": (
+                values.number(-1, 1),
+                lambda by: self._frame(self.settings.framing.zoomed(by)),
+            ),
+            "pan": (values.choice(_PAN), lambda way: self._pan(way, None)),
+            "nudge": (values.choice(_PAN), lambda way: self._pan(way, 1)),
+            "auto_framing": (values.switch, self._auto_framing),
+            "overlay": (values.number(0, 1), lambda value: self._change(overlay=value)),
+            "overlay_by": (values.number(-1, 1), self._overlay_by),
+            "badge": (values.switch, self._show_badge),
+            "freeze": (values.switch, self._freeze),
+            "hide": (values.switch, self._hide),
+            "record": (values.switch, self._record),
+            "pass_through": (values.switch, self._pass_through),
+            "confirm": (values.switch, self._confirm),
+            "quit": (values.nothing, self._quit),
         }
-        self._sliders = tuple(parts.pipeline.animation.sliders)
-        for slider in (*self._sliders, SMOOTHING):
-            check = _number(slider.least, slider.most)
-            self._actions[slider.name] = (check, self._slider(slider))
+        self._sliders: tuple[Slider, ...] = ()
+        self._know_sliders(parts.pipeline.animation.sliders)
         for name in _SWITCHES:
-            self._actions[name] = (_switch, self._setting(name))
+            self._actions[name] = (values.switch, self._setting(name))
         parts.library.changed = self.touch
+        parts.library.face_of = lambda key: self.settings.of(key).face or None
+        if parts.setup is not None:
+            parts.setup.begin(self)
         self._apply()
         assert current.ready is not None
         for line in current.ready.notes:
             self.hear(line)
 
+    def _know_sliders(self, sliders: Sequence[Slider]) -> None:
+        """Have a command for each slider of the backend, and none for those of the one before."""
+        for gone in self._sliders:
+            del self._actions[gone.name]
+        self._sliders = tuple(sliders)
+        for slider in (*self._sliders, SMOOTHING):
+            check = values.number(slider.least, slider.most)
+            self._actions[slider.name] = (check, self._slider(slider))
+
     @property
     def commands(self) -> Sequence[str]:
         """The names of all commands."""
-        return tuple(self._actions)
+        setup = self._parts.setup
+        return (*self._actions, *(() if setup is None else setup.actions))
+
+    @property
+    def current(self) -> AvatarEntry:
+        """The avatar that is shown."""
+        return self._current
+
+    @property
+    def recording(self) -> bool:
+        """Whether the picture is being recorded."""
+        return self._recording is not None and not self._recording.gone
 
     def do(self, command: Command, keep: bool = True) -> None:
         """Carry out a command.
@@ -191,6 +221,11 @@ class Session:
         Raises:
             UserError: there is no such command, its value makes no sense, or it cannot be done.
         """
+        setup = self._parts.setup
+        if setup is not None and command.name in setup.actions:
+            # Opening a device takes a while, in which the picture can still be hidden.
+            setup.do(command.name, command.value, keep)
+            return
         action = self._actions.get(command.name)
         if action is None:
             raise UserError(f"There is no command {command.name[:40]!r}.")
@@ -232,13 +267,58 @@ class Session:
             self.revision += 1
         self._notify(line)
 
+    def choose(self, keep: bool = True, **chosen: Any) -> None:
+        """Note what was chosen.
+
+        Args:
+            keep: for the next start without arguments, too.
+            **chosen: fields of `Chosen`.
+        """
+        with self._lock:
+            self.settings = _with_chosen(self.settings, chosen)
+            if keep:
+                self._kept = _with_chosen(self._kept, chosen)
+                self._unsaved = self._unsaved or time.monotonic()
+            self.touch()
+
+    def show_made(self, made: Made) -> bool:
+        """Show the current avatar as it was made anew; False if it is no longer the current one."""
+        parts = self._parts
+        with self._lock:
+            if self._current.id != made.identity:
+                return False
+            builder, ready = made.builder, made.ready
+            entry = parts.library.rebuild(builder, made.identity, ready, made.thumbnail)
+            if entry is None:
+                return False
+            self._current = entry
+            if made.face is not None:
+                self._tune(face=made.face)
+            self._know_sliders(builder.animator.sliders)
+            parts.pipeline.animation.set_avatar(ready.avatar, builder.animator, builder.cut_out)
+            if parts.pipeline.animation.search is not None:
+                parts.pipeline.animation.look_for(ready.face)
+            self._apply()
+            self.touch()
+            return True
+
+    def no_real_face(self) -> None:
+        """Show the avatar, whatever was agreed to before: the camera is another one now."""
+        with self._lock:
+            self._question = None
+            if self._parts.gate.open:
+                self._parts.gate.pass_through(None)
+                self.say("The avatar is shown again, since the camera has changed.")
+
     def touch(self) -> None:
         """Something has changed that pages should show."""
         with self._lock:
             self.revision += 1
 
     def tick(self) -> None:
-        """Keep changed settings, at most once a second; to be called now and then."""
+        """Look at devices, and keep changed settings, at most once a second; to be called often."""
+        if self._parts.setup is not None:
+            self._parts.setup.look()
         if self._unsaved is not None and time.monotonic() - self._unsaved >= _SAVE_EVERY:
             self.save()
 
@@ -283,7 +363,8 @@ class Session:
         with self._lock:
             settings, gate = self.settings, self._parts.gate
             plain = asdict(settings)
-            del plain["avatars"]
+            del plain["avatars"], plain["chosen"]
+            setup = self._parts.setup
             recording = self._recording
             tuning = settings.of(self._current.key)
             return {
@@ -308,6 +389,7 @@ class Session:
                 "locked": self._parts.view.locked,
                 "searching": self._parts.pipeline.animation.search is not None,
                 "said": [{"number": number, "line": line} for number, line in self._said],
+                "setup": None if setup is None else setup.state(),
             }
 
     def figures(self) -> dict[str, Any]:
@@ -335,11 +417,17 @@ class Session:
             if self._wanted != entry.id:
                 return
             self._wanted = None
+            entry = self._parts.library.find(entry.id) or entry
+            if entry.state is AvatarState.WAITING:  # It is to be made otherwise by now.
+                self._choose(entry.id)
+                return
             if entry.ready is None:
                 self.say(entry.reason)
                 return
             known, self._current = self._current, entry
             self._apply()
+            if known.id != entry.id:
+                self.choose(photo=str(entry.path))
             self._parts.pipeline.set_avatar(entry.ready.avatar)
             # A photo that was just added may be chosen by a key at the same time.
             for line in entry.ready.notes if known.id != entry.id else ():
@@ -540,6 +628,10 @@ class Session:
         self._parts.pipeline.stop()
 
 
+def _with_chosen(settings: Settings, chosen: dict[str, Any]) -> Settings:
+    return replace(settings, chosen=replace(settings.chosen, **chosen))
+
+
 def _shown(slider: Slider, value: float, usable: bool) -> dict[str, Any]:
     """A slider for pages.
 
@@ -560,47 +652,3 @@ def _described(entry: AvatarEntry) -> dict[str, Any]:
         "reason": entry.reason,
         "picture": 0 if not entry.thumbnail else len(entry.thumbnail),
     }
-
-
-def _nothing(value: Any) -> None:
-    if value is not None:
-        raise ValueError("takes no value")
-
-
-def _switch(value: Any) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise ValueError("takes true, false or nothing")
-    return value
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 40:
-        raise ValueError("takes the id of an avatar")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError("takes a whole number")
-    return value
-
-
-def _choice(words: Any) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise ValueError(f"takes one of: {', '.join(words)}")
-        return value
-
-    return check
-
-
-def _number(least: float, most: float) -> Callable[[Any], float]:
-    def check(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"takes a number from {least:g} to {most:g}")
-        number = float(value) if abs(value) < 1e6 else math.inf
-        if not least <= number <= most:
-            raise ValueError(f"takes a number from {least:g} to {most:g}")
-        return number
-
-    return check

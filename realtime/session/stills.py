@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 import PIL.Image
 
-from models.animator import EditorAnimator
-from models.errors import UserError
+from models.animator import EditorAnimator, Slider, can_edit, need_editor
 from models.types import Avatar, Image
-from realtime.animation.animation import Animation, draw
+from realtime.animation.animation import draw
 from realtime.canvas.compositor import Compositor
 from realtime.frames import AvatarFrame
 from realtime.session.avatar_library import AvatarLibrary
@@ -36,16 +35,8 @@ _QUALITY = 88
 class StillEditor:
     """Draws posed photos, one at a time, for threads that may wait."""
 
-    def __init__(
-        self, animation: Callable[[], Animation], library: Callable[[], AvatarLibrary]
-    ) -> None:
-        """Draw with what a run has loaded.
-
-        Args:
-            animation: the run's; its backend draws.
-            library: the avatars.
-        """
-        self._animation = animation
+    def __init__(self, library: AvatarLibrary) -> None:
+        """Draw the avatars of `library` with the backend that makes them."""
         self._library = library
         self._turn = threading.Condition()
         self._newest = 0
@@ -60,12 +51,13 @@ class StillEditor:
         Raises:
             UserError: it poses no photos.
         """
-        animation = self._animation()
-        if animation.editor is None:
-            raise UserError(
-                f"The backend {animation.backend} cannot pose photos; choose the backend mesh."
-            )
-        return animation.editor
+        return need_editor(self._library.builder.animator)
+
+    @property
+    def sliders(self) -> Sequence[Slider]:
+        """What can be set; nothing where the backend poses no photos."""
+        animator = self._library.builder.animator
+        return animator.editor if can_edit(animator) else ()
 
     def preview(self, identity: str, values: Mapping[str, float]) -> bytes | None:
         """A JPEG file of a posed photo, its longer side at most `PREVIEW`.
@@ -137,7 +129,7 @@ class StillEditor:
 
     def _avatar(self, editor: EditorAnimator, identity: str, size: int) -> Avatar:
         """An avatar of the list, or the last one that was made for this alone."""
-        library = self._library()
+        library = self._library
         entry = library.find(identity)
         if size == PREVIEW and entry is not None and entry.ready is not None:
             ready = entry.ready.avatar

@@ -52,6 +52,8 @@ class Keeper:
 class NoCanvas:
     """The avatar as it is, without a badge."""
 
+    look = None
+
     def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
         """Nothing to prepare."""
 

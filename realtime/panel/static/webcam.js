@@ -28,7 +28,8 @@ export class Webcam {
 
   show(state) {
     const mine = this.stream !== null && state.camera_page === this.page;
-    $("webcam").hidden = !this.wanted || mine;
+    const chosen = !state.setup || state.setup.camera.choice === "browser";
+    $("webcam").hidden = !this.wanted || !chosen || mine;
     if (this.stream !== null && !mine && state.camera_page !== null) this.stop();
     $("webcam-text").textContent =
       state.camera_page === null

@@ -105,6 +105,5 @@ def test_a_backend_without_sliders_shows_the_driver_alone() -> None:
     animation = run(FakeAnimator(), lambda index: face())
     before = levels(animation, 0, 60)[-1]
     animation.expression.want({"right": 0.5})
-    assert animation.editor is None
     assert levels(animation, 60, 20)[-1] == before
     assert animation.faults == 0

@@ -6,6 +6,7 @@ import io
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from models.types import Avatar, Image
 from realtime.panel.pose import Pose
 from realtime.session.expressions import Expressions
 from realtime.session.stills import StillEditor
+from scripts.rigs.fakes import avatar
 from tests.panel_rig import Served, do, next_of
-from tests.session_rig import Rig, StillAnimator, three_avatars, wait
+from tests.session_rig import Rig, StillAnimator, photo, wait
 
 
 class PosingAnimator(StillAnimator):
@@ -48,19 +50,25 @@ class PosingAnimator(StillAnimator):
         return np.full(avatar.still.shape, avatar.still.mean() + 50 * light, np.uint8)
 
 
+class PosingRig(Rig):
+    """A session whose backend poses."""
+
+    animates = PosingAnimator
+
+
 class Posing:
     """A panel with the feature."""
 
     def __init__(self, folder: Path) -> None:
-        self.rig: Rig = three_avatars(folder)
-        self.animator = PosingAnimator()
+        for name, level in (("one.png", 60), ("two.png", 120)):
+            photo(folder, name, level)
+        self.rig = PosingRig(folder)
+        assert isinstance(self.rig.animator, PosingAnimator)
+        self.animator = self.rig.animator
         self.file = folder / "config" / "expressions.json"
         self.signed: list[tuple[str, bool]] = []
         self.refuses = False
-        # The rig's avatars are of another backend, which a run would not mix.
-        self.rig.animation._animator = self.animator
-        self.rig.library._builder._animator = self.animator
-        self.stills = StillEditor(lambda: self.rig.animation, lambda: self.rig.library)
+        self.stills = StillEditor(self.rig.library)
         self.feature = Pose(
             lambda: self.rig.animation,
             self.stills,
@@ -79,6 +87,9 @@ class Posing:
 
     def ask(self, path: str, **asked: Any) -> tuple[int, dict[str, str], bytes]:
         return self.served.ask(path, "POST", json.dumps(asked).encode())
+
+    def asked(self, count: int) -> bool:
+        return self.stills._newest == count
 
     def close(self) -> None:
         self.served.panel.close()
@@ -146,7 +157,7 @@ def test_of_many_pictures_only_the_newest_is_drawn_next(posing: Posing) -> None:
     waiting = []
     for number, light in enumerate((0.2, 0.3, 0.4)):
         waiting.append(ask(light))
-        wait(lambda number=number: posing.stills._newest == number + 3)
+        wait(partial(posing.asked, number + 3))
     posing.animator.drawing.release(10)
     for thread in (first, *waiting):
         thread.join(20)
@@ -226,7 +237,9 @@ def test_what_cannot_be_done_is_said_to_the_page_that_asked(posing: Posing) -> N
 
 def test_with_another_backend_the_page_learns_that_it_cannot(posing: Posing) -> None:
     posing.feature.actions()["pose.keep"]({"name": "x", "values": {"light": 1}, "key": None})
-    posing.rig.animation._animator = StillAnimator()
+    other = posing.rig.library.builder.like(animator=StillAnimator())
+    posing.rig.library.use(other)
+    posing.rig.animation.set_avatar(avatar(), other.animator)
     assert posing.feature.state()["available"] is False
     with pytest.raises(UserError, match="choose the backend mesh"):
         posing.feature.actions()["pose.play"]({"name": "x", "on": True})

@@ -271,7 +271,7 @@ def test_strength_changes_what_is_rendered(tmp_path: Path) -> None:
     photo(tmp_path, "one.png", 60)
     rig = Rig(tmp_path)
     animator = FakeAnimator()
-    rig.animation._animator = animator
+    rig.animation.set_avatar(rig.animation.avatar, animator)
 
     def shift(strength: float) -> float:
         rig.do("motion", strength)
@@ -599,7 +599,7 @@ def test_a_photo_that_is_dropped_upside_down_is_kept_upright_and_that_is_said(
     image = load_image(asset_path("face.jpg"))
     dropped = tmp_path / "dropped.png"
     PIL.Image.fromarray(np.ascontiguousarray(image[::-1, ::-1])).save(dropped)
-    rig.library._builder._finder = FaceFinder()
+    rig.library._builder.finder = FaceFinder()
     entry = rig.session.add(dropped.read_bytes(), "Me.png")
     kept = load_image(entry.path)
     assert kept.shape == image.shape
