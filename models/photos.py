@@ -198,7 +198,8 @@ def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = 
     if not faces:
         raise UserError(
             f"No face was found in {path}; use a photo of one person who looks at the camera, "
-            "well lit, with the whole face in view."
+            "well lit, or place the points of an animal's or a drawing's face on the page that "
+            "`avatarify-like run` opens."
         )
     number = 1 if face is None else face
     if not 1 <= number <= len(faces):
@@ -240,7 +241,7 @@ def crop_to_face(image: Image, face: Face) -> tuple[Image, Face]:
     x0, x1 = _window((left + right) / 2, side, width)
     y0, y1 = _window((top + bottom) / 2 + 0.15 * face_height, side, height)
     moved = face.landmarks - np.array([x0, y0, 0], np.float32)
-    return np.ascontiguousarray(image[y0:y1, x0:x1]), Face(moved, face.blendshapes, face.score)
+    return np.ascontiguousarray(image[y0:y1, x0:x1]), replace(face, landmarks=moved)
 
 
 def list_photos(folder: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from models.face.topology import EYES, Eye, mirrored
 from models.mesh.motion import features, relative_motion
 from models.mesh.pose import own_yaw, turned
 from models.mesh.tracker_gain import TrackerGain
+from models.mesh.traits import PERSON, Traits
 from models.types import Floats
 
 _YAW, _PITCH, _ROLL = math.radians(24), math.radians(15), math.radians(16)
@@ -104,13 +105,16 @@ def moved(values: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in found.items() if value}
 
 
-def edited(source: Floats, values: Mapping[str, float], gain: TrackerGain) -> Floats:
+def edited(
+    source: Floats, values: Mapping[str, float], gain: TrackerGain, traits: Traits = PERSON
+) -> Floats:
     """The landmarks of a photo whose face makes gestures.
 
     Args:
         source: (478, 3) of the photo, in crop units.
         values: as `moved` gives them.
         gain: of the avatar.
+        traits: likewise.
     """
     rest = _rest()
     driving = rest.copy()
@@ -123,7 +127,7 @@ def edited(source: Floats, values: Mapping[str, float], gain: TrackerGain) -> Fl
         _meet(driving, eye)
     yaw, pitch, roll = (values.get(name, 0.0) for name in ("turn", "nod", "tilt"))
     driving = turned(driving, _turn(source, yaw), _PITCH * pitch, _ROLL * roll)
-    return relative_motion(source, rest, driving, True, gain)
+    return relative_motion(source, rest, driving, True, gain, traits)
 
 
 def _turn(source: Floats, share: float) -> float:

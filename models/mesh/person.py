@@ -14,6 +14,7 @@ from models.mesh.layers import Layers, separate
 from models.mesh.paint import over
 from models.mesh.pose import Similarity
 from models.mesh.raster import draw
+from models.mesh.rings import Around
 from models.mesh.skin import Skin, complete
 from models.types import Floats, Image
 
@@ -73,29 +74,30 @@ class Person:
         return np.array([*self.layers.box[:2], 0], np.float32)
 
     @classmethod
-    def of(cls, photo: Image, landmarks: Floats) -> Person:
+    def of(cls, photo: Image, landmarks: Floats, around: Around = "neck") -> Person:
         """Take a photo apart.
 
         Args:
             photo: (H, W, 3).
             landmarks: (478, 3) of the face in its pixels.
+            around: what the face goes on in.
         """
         layers = separate(photo, landmarks)
         left, top, right, bottom = layers.box
         colours = _premultiplied(layers.person, layers.matte)
         still = layers.background.copy()
         still[top:bottom, left:right] = over(colours, still[top:bottom, left:right])
-        around = rings.build(landmarks, layers.matte, np.array([left, top], np.float32))
+        rows = rings.build(landmarks, layers.matte, np.array([left, top], np.float32), around)
         return cls(
             landmarks=landmarks,
             layers=layers,
-            rings=around,
-            skin=complete(layers, landmarks),
+            rings=rows,
+            skin=complete(layers, landmarks, around),
             colours=colours,
             face=_face(photo[top:bottom, left:right], layers.matte),
             far_side=FarSide.of(colours, landmarks - np.array([left, top, 0], np.float32)),
             still=still,
-            moving=np.unique(around.triangles),
+            moving=np.unique(rows.triangles),
             extent=_extent(layers.matte),
             coarse=_identity((bottom - top, right - left)),
         )

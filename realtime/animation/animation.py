@@ -192,7 +192,7 @@ class Animation:
         if motion == "absolute":
             self._calibration.request(at_once=True)  # Any face will do.
         self._asked = threading.Lock()  # For what other threads ask for: the next two.
-        self._wanted: Literal["no", "good", "now"] = "no"
+        self._wanted: Literal["no", "good", "now", "undo"] = "no"
         self._anew = False
         self._next: tuple[Animator, Avatar, bool] | None = None
         self._newest = animator, cut_out
@@ -275,6 +275,21 @@ class Animation:
         """
         with self._asked:
             self._wanted, self._anew = "now" if at_once else "good", True
+
+    def undo_calibration(self) -> None:
+        """Go back to the reference before the one that was asked for last, if there is one."""
+        with self._asked:
+            self._wanted = "undo"
+
+    @property
+    def calibrations(self) -> int:
+        """How many references were taken because somebody asked for one."""
+        return self._calibration.taken
+
+    @property
+    def can_undo_calibration(self) -> bool:
+        """Whether there is a reference to go back to."""
+        return self._calibration.can_undo
 
     @property
     def reference_face(self) -> Face | None:
@@ -408,13 +423,14 @@ class Animation:
         if anew and not self._tracker.locked:
             self._tracker.reset()
             self._plausibility.start_anew()
-        if wanted != "no":
+        undone = wanted == "undo" and self._calibration.undo()
+        if wanted in ("good", "now"):
             self._calibration.request(wanted == "now")
         with self.times.measure("track"):
             driving, renewed = self._observe(self._size(as_rgb(frame.image)), seconds)
         with self.times.measure("motion"):
             tuning = self._tune(scene, seconds)
-            if renewed:
+            if renewed or undone:
                 self._smoother.reset()
                 scene.presence.restart(seconds)
             target = None

@@ -479,6 +479,7 @@ def _serve(
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
+    from realtime.panel.points import PointsFeature
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
@@ -496,7 +497,7 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
-        features=features,
+        features=[PointsFeature(live.session), *features],
     )
     shown = _AddressFile()
     panel.start()

@@ -11,6 +11,7 @@ import numpy as np
 
 from realtime.frames import CameraFrame
 from realtime.latency import Series
+from realtime.lines import Line
 
 _BLACK = 12
 """Brightest of the pixels looked at, 0..255, of a picture that counts as black: more would call a
@@ -21,6 +22,10 @@ _SMALLEST = 16
 
 _DARK = 30
 """Mean, 0..255, of a picture in which a face is hardly found; told only where none was found."""
+
+_DIM = 16
+"""Mean, 0..255, of a picture that is too dark whatever was found in it: without a camera's noise a
+face is followed down to 5, but nobody would call such a picture good."""
 
 _SLOW = 12.0
 """Frames per second below which the avatar visibly stutters; cameras in the dark give 5, 7.5 or 10,
@@ -82,7 +87,7 @@ class Alerts:
 
     def update(
         self, name: str, wrong: bool, now: float, lasts: float, begins: str, ends: str
-    ) -> bool:
+    ) -> None:
         """Take note of a state.
 
         Args:
@@ -92,37 +97,33 @@ class Alerts:
             lasts: seconds after which it is told.
             begins: the line for what is wrong.
             ends: the line for when it is over.
-
-        Returns:
-            Whether it is wrong and has been so for `lasts` seconds.
         """
         with self._lock:
             alert = self._known.setdefault(name, _Alert())
             if not wrong:
                 if alert.told:
-                    self._say(ends)
+                    self._say(Line(ends, name, over=True))
                     alert.quiet_until = now + self._quiet
                 alert.since, alert.told = None, False
-                return False
+                return
             if alert.since is None:
                 alert.since = now
             if not alert.told and now >= max(alert.since + lasts, alert.quiet_until):
                 alert.told = True
-                self._say(begins)
-            return now >= alert.since + lasts
+                self._say(Line(begins, name, alarm=True))
 
 
 class PictureAlerts:
     """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow.
 
     Attributes:
-        dark: they have been black, or too dark for a face, for a while.
+        dark: the last frame was black, or too dark.
     """
 
     def __init__(self, alerts: Alerts) -> None:
         """Tell by `alerts`."""
-        self.dark = False
         self._alerts = alerts
+        self.dark = False
         self._sample: bytes = b""
         self._shape: tuple[int, ...] = ()
         self._interval = 0.0
@@ -147,18 +148,20 @@ class PictureAlerts:
             self._interval += 0.2 * (interval - self._interval)
         self._seen = now, frame.index
         black = int(sample.max(initial=0)) <= _BLACK
+        mean = float(sample.mean())
+        dim = not face and mean < _DARK
+        self.dark = black or dim or mean < _DIM
         tell = self._alerts.update
-        covered = tell(
+        tell(
             "black", black, now, 1.0,
             "The camera's picture is black; open its shutter or take the cover off.",
             "The camera shows a picture again.",
         )  # fmt: skip
-        dim = tell(
-            "dark", not black and not face and float(sample.mean()) < _DARK, now, 2.0,
+        tell(
+            "dark", not black and dim, now, 2.0,
             "It is too dark for the camera to see a face; turn on a light.",
             "The camera sees enough again.",
         )  # fmt: skip
-        self.dark = covered or dim
         tell(
             "frozen", same and not black, now, 2.0,
             "The camera's picture has not changed for 2 seconds; it may hang.",

@@ -15,6 +15,7 @@ from realtime.cameras.base import Camera
 from realtime.cameras.turned import turn
 from realtime.frames import CameraFrame
 from realtime.latency import Times
+from realtime.lines import Line
 from realtime.mailbox import Mailbox
 
 _BACKOFF = (0.25, 0.5, 1.0)
@@ -161,7 +162,9 @@ class Capture:
                     return True
                 if self.state is CameraState.LOST:
                     back = "back" if self.opened_at is not None else "there"
-                    self._tools.tell(f"The camera is {back}: {camera.name}.")
+                    self._tools.tell(
+                        Line(f"The camera is {back}: {camera.name}.", "lost", over=True)
+                    )
                 self.name, self.state, self.problem = camera.name, CameraState.OPEN, ""
                 self.device = camera
                 self.opened_at = self.opened_at or time.perf_counter()
@@ -208,4 +211,5 @@ class Capture:
         self.problem = why
         if self.state is not CameraState.LOST:
             self.state = CameraState.LOST
-            self._tools.tell(f"{why} The avatar rests; trying to open it again.")
+            rests = "The avatar rests; trying to open it again."
+            self._tools.tell(Line(f"{why} {rests}", "lost", alarm=True))

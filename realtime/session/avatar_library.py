@@ -18,10 +18,18 @@ import PIL.Image
 
 from models.animator import Animator, knows_person
 from models.errors import UserError
-from models.face.face_file import face_path
+from models.face.face_file import face_path, write_placed
 from models.face.finder import FaceFinder
+from models.face.placed import Placed
 from models.folders import not_kept
-from models.photos import choose_face, decode_image, list_photos, load_photo, turn_upright
+from models.photos import (
+    choose_face,
+    decode_image,
+    list_photos,
+    load_image,
+    load_photo,
+    turn_upright,
+)
 from models.types import Avatar, Face, Image, Photo
 from realtime.session.thumbnails import glimpse, portrait
 
@@ -404,8 +412,7 @@ class AvatarLibrary:
         Raises:
             UserError: it is too large, not a picture, or shows no face.
         """
-        stem = re.sub(r"[^\w \-]+", "_", Path(name.replace("\\", "/")).stem).strip(" _")[:60]
-        called = Path(stem or "avatar")
+        called = _safe(name)
         if len(data) > MAX_UPLOAD:
             raise UserError(
                 f"{called} is larger than {MAX_UPLOAD // 1_000_000} MB; use a smaller copy of it."
@@ -429,6 +436,59 @@ class AvatarLibrary:
                 self._work.notify_all()
         self.changed()
         return entry
+
+    def add_placed(self, image: Image, placed: Placed, name: str) -> AvatarEntry:
+        """Keep a picture on which a person has placed a face's points, and make it ready.
+
+        Args:
+            image: (H, W, 3), upright.
+            placed: the points.
+            name: what the user calls it; as of `add`.
+
+        Raises:
+            UserError: the points make no face that can be animated, or it cannot be kept.
+        """
+        called = _safe(name)
+        with self._adding:
+            ready, thumbnail = self._builder.of_picture(image, [placed_face(placed, image)], called)
+            path = self._store(image, called.name)
+            try:
+                write_placed(path, image, placed)
+            except UserError:
+                path.unlink(missing_ok=True)
+                raise
+            with self._work:
+                entry = replace(
+                    self._new(path, True), state=AvatarState.READY, ready=ready, thumbnail=thumbnail
+                )
+                self._entries = (*self._entries, entry)
+                self._touch(entry.id)
+        self.changed()
+        return entry
+
+    def place(self, identity: str, placed: Placed) -> None:
+        """Keep new points of a photo's face, and make it ready by them.
+
+        Raises:
+            UserError: there is no such photo, the points make no face that can be animated, or
+                they cannot be kept.
+        """
+        entry = self.find(identity)
+        if entry is None:
+            raise UserError("This avatar is no longer in the list; choose another one.")
+        with self._adding:
+            image = load_image(entry.path)
+            ready, thumbnail = self._builder.of_picture(
+                image, [placed_face(placed, image)], entry.path
+            )
+            write_placed(entry.path, image, placed)
+            with self._work:
+                state = AvatarState.READY
+                if self._replace(
+                    identity, state=state, ready=ready, thumbnail=thumbnail, reason=""
+                ):
+                    self._touch(identity)
+        self.changed()
 
     def remove(self, identity: str) -> None:
         """Take a photo off the list; one of the user's own folder is deleted.
@@ -577,3 +637,21 @@ class AvatarLibrary:
             then = self._then
         if asked and done is not None:
             then(done)
+
+
+def _safe(name: str) -> Path:
+    """What a photo may be called in a folder: only letters, digits and the like are kept."""
+    stem = re.sub(r"[^\w \-]+", "_", Path(name.replace("\\", "/")).stem).strip(" _")[:60]
+    return Path(stem or "avatar")
+
+
+def placed_face(placed: Placed, image: Image) -> Face:
+    """The face of points on a picture (H, W, 3).
+
+    Raises:
+        UserError: they make none.
+    """
+    try:
+        return placed.face((image.shape[1], image.shape[0]))
+    except ValueError as error:
+        raise UserError(f"These points make no face: {error}; move it and look again.") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,18 +12,28 @@ from typing import Any
 
 from models.animator import Slider
 from models.errors import UserError
+from models.face.placed import Placed
 from models.folders import not_kept
 from models.photos import turned_line
+from models.types import Image
+from realtime.animation.calibration import CalibrationState
 from realtime.animation.framing import FramedTracker, Framing
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate, Question
+from realtime.lines import Line
 from realtime.pipeline.live import Pipeline, Status
 from realtime.pipeline.output import Output
 from realtime.session import values
 from realtime.session.avatar_library import AvatarEntry, AvatarLibrary, AvatarState
+from realtime.session.notices import Notices
 from realtime.session.remaking import Made
 from realtime.session.settings import Settings, load, save
 from realtime.session.setup import Setup
+from realtime.session.situation import Facts, Situation, situation
+from realtime.sinks.null import NullSink
+
+_NO_CAMERA = ("none", "opening")
+"""States of the camera in which nothing is known of its pictures."""
 
 SMOOTHING = Slider("smoothing", "Smoothing", help="Less tremble, or less delay.")
 """The slider that is the live tool's own."""
@@ -37,6 +46,9 @@ _PAN = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 
 _STEP = 0.02
 """Of the picture's sides that one key moves the framing: ten are a fifth."""
+
+_REAL = "real face"
+"""What lines about the camera's own picture are about."""
 
 _SAVE_EVERY = 1.0
 """Seconds between two writes while a slider is dragged: no write for each of its steps, and hardly
@@ -140,7 +152,8 @@ class Session:
         self.always_badged = parts.badge
         self.was_real = False
         self._recording = parts.recording
-        self._said: deque[tuple[int, str]] = deque(maxlen=12)
+        self._notices = Notices()
+        self._shown: object = None
         self.revision = 0
         self.over = threading.Event()
         self._actions: dict[str, tuple[Callable[[Any], Any], Callable[[Any], None]]] = {
@@ -152,6 +165,7 @@ class Session:
             "reload": (values.nothing, lambda _: parts.library.reload()),
             "remove": (values.word, self._remove),
             "calibrate": (values.nothing, lambda _: self._calibrate(True)),
+            "undo_calibration": (values.nothing, self._undo_calibration),
             "reset": (values.nothing, lambda _: self._calibrate(False)),
             "lock": (values.switch, self._lock_face),
             "search": (values.switch, self._search),
@@ -256,6 +270,43 @@ class Session:
         self.touch()
         return entry
 
+    def add_placed(self, image: Image, placed: Placed, name: str) -> str:
+        """Add a picture on which a person has placed a face's points; its `id` in the list.
+
+        Args:
+            image: (H, W, 3), upright.
+            placed: the points.
+            name: what the user calls it.
+
+        Raises:
+            UserError: it cannot be used or kept; the sentence says why.
+        """
+        entry = self._parts.library.add_placed(image, placed, name)
+        self.touch()
+        return entry.id
+
+    def place(self, identity: str, placed: Placed) -> None:
+        """Give an avatar of the list new points; on show, it is drawn by them from then on.
+
+        Raises:
+            UserError: there is no such avatar, or its points cannot be kept.
+        """
+        self._parts.library.place(identity, placed)
+        if identity == self._current.id:
+            self._choose(identity)
+        self.touch()
+
+    def photo_path(self, identity: str) -> Path:
+        """Where the photo of an avatar lies.
+
+        Raises:
+            UserError: there is no such avatar.
+        """
+        entry = self._parts.library.find(identity)
+        if entry is None:
+            raise UserError("This avatar is no longer in the list; choose another one.")
+        return entry.path
+
     def say(self, line: str) -> None:
         """Tell the user one line, in the terminal and on every page; never waits."""
         self._parts.pipeline.tell(line)
@@ -263,7 +314,9 @@ class Session:
     def hear(self, line: str) -> None:
         """Pass on a line of the pipeline: to every page, and to `notify`."""
         with self._lock:
-            self._said.append((self._said[-1][0] + 1 if self._said else 1, line))
+            self._notices.hear(line)
+            if not self._parts.gate.open:
+                self._notices.withdraw(_REAL)  # It was taken back before this was heard.
             self.revision += 1
         self._notify(line)
 
@@ -316,9 +369,16 @@ class Session:
             self.revision += 1
 
     def tick(self) -> None:
-        """Look at devices, and keep changed settings, at most once a second; to be called often."""
+        """Look at what changes by itself, and keep changed settings, at most once a second.
+
+        To be called a few times a second.
+        """
         if self._parts.setup is not None:
             self._parts.setup.look()
+        shown = self._situation(), self._calibration()
+        if shown != self._shown:
+            self._shown = shown
+            self.touch()
         if self._unsaved is not None and time.monotonic() - self._unsaved >= _SAVE_EVERY:
             self.save()
 
@@ -388,9 +448,41 @@ class Session:
                 ),
                 "locked": self._parts.view.locked,
                 "searching": self._parts.pipeline.animation.search is not None,
-                "said": [{"number": number, "line": line} for number, line in self._said],
+                "situation": asdict(self._situation()),
+                "calibration": self._calibration(),
+                "said": self._notices.shown(),
                 "setup": None if setup is None else setup.state(),
             }
+
+    def _situation(self) -> Situation:
+        """What is said about the run as it is now."""
+        gate, status = self._parts.gate, self.status
+        waiting = status.calibration == CalibrationState.WAITING.value
+        # What is recorded reaches no call.
+        nobody = {NullSink.name, self._recording.name if self._recording is not None else ""}
+        return situation(
+            Facts(
+                real_face=gate.open,
+                hidden=gate.hidden,
+                frozen=gate.frozen,
+                camera_lost=status.camera_lost,
+                no_camera=status.camera_state in _NO_CAMERA,
+                dark=status.dark,
+                face=status.face_found,
+                turned=bool(status.turned),
+                calibrated=not waiting,
+                receivers=[name for name in status.outputs if name not in nobody],
+            )
+        )
+
+    def _calibration(self) -> dict[str, Any]:
+        """What pages are told about the calibration."""
+        animation = self._parts.pipeline.animation
+        return {
+            "state": animation.calibration_state.name.lower(),
+            "taken": animation.calibrations,
+            "undo": animation.can_undo_calibration,
+        }
 
     def figures(self) -> dict[str, Any]:
         """How the run is doing, for pages; milliseconds. Stages only where they are shown."""
@@ -483,6 +575,12 @@ class Session:
 
     def _calibrate(self, at_once: bool) -> None:
         self._parts.pipeline.animation.recalibrate(at_once)
+
+    def _undo_calibration(self, _: None) -> None:
+        animation = self._parts.pipeline.animation
+        if not animation.can_undo_calibration:
+            raise UserError("There is no former calibration to go back to.")
+        animation.undo_calibration()
 
     def _lock_face(self, wanted: bool | None) -> None:
         view = self._parts.view
@@ -612,6 +710,7 @@ class Session:
         else:
             self._question = None
             gate.pass_through(None)
+            self._notices.withdraw(_REAL)
 
     def _confirm(self, agreed: bool | None) -> None:
         question, self._question = self._question, None
@@ -619,7 +718,8 @@ class Session:
             return
         if self._parts.gate.pass_through(question):
             self.was_real, self.always_badged = True, False
-            self.say("Your real face is shown; press 0 to show the avatar again.")
+            shown = "Your real face is shown; press 0 to show the avatar again."
+            self.say(Line(shown, _REAL, alarm=True))
         else:
             raise UserError("The question is too old; ask again.")
 

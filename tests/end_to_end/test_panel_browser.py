@@ -154,7 +154,7 @@ def test_a_session_at_the_panel(run: Run, tmp_path: Path, astronaut: Image) -> N
     with Browser(tmp_path / "profile") as browser:
         enter(browser, run.url)
         assert "#" not in browser.run("location.href"), "the key does not stay in the address bar"
-        assert browser.wait("document.getElementById('fps').textContent.endsWith('fps')")
+        assert browser.wait("/^\\d+ a second$/.test(document.getElementById('fps').textContent)")
 
         # Both pictures move; the driver's is blurred until V is pressed.
         browser.wait("document.getElementById('output').width === 320")
@@ -178,7 +178,8 @@ def test_a_session_at_the_panel(run: Run, tmp_path: Path, astronaut: Image) -> N
 
         # Calibration, and the search with its score.
         press(browser, "x")
-        browser.wait("document.getElementById('face').textContent === 'calibrated'")
+        browser.wait("document.querySelector('.said.good')?.textContent.startsWith('Calibrated')")
+        browser.wait("document.getElementById('status').textContent.startsWith('Ready')")
         press(browser, "f")
         browser.wait("/best \\d+ %/.test(document.getElementById('search').textContent)")
 
@@ -308,7 +309,7 @@ def test_the_webcam_of_the_browser_drives_the_avatar(tmp_path: Path) -> None:
             browser.wait("!document.getElementById('webcam').hidden")
             browser.page.click("#webcam-button")
             browser.wait("document.getElementById('webcam').hidden")
-            browser.wait("document.getElementById('face').textContent.startsWith('calibrated')", 60)
+            browser.wait("document.getElementById('status').textContent.startsWith('Ready')", 60)
             assert "webcam of the page" in browser.run(
                 "document.getElementById('camera-name').textContent"
             )

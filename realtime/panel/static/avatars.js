@@ -1,5 +1,7 @@
 // The avatars: thumbnails to choose from, photos to add by dropping them anywhere.
 
+import { onLanguage, t } from "/i18n.js";
+
 const $ = (id) => document.getElementById(id);
 
 export class Avatars {
@@ -16,6 +18,7 @@ export class Avatars {
       $("file").value = "";
     });
     this.watchDrops();
+    onLanguage(() => this.state && this.show(this.state));
   }
 
   show(state) {
@@ -45,8 +48,6 @@ export class Avatars {
       tile = makeTile(avatar.name);
       tile.button.addEventListener("click", () => this.link.do("avatar", avatar.id));
       tile.remove.addEventListener("click", () => this.link.do("remove", avatar.id));
-      tile.remove.ariaLabel = `Remove ${avatar.name}`;
-      tile.remove.title = avatar.own ? "Delete this photo" : "Take it off the list";
       this.tiles.set(avatar.id, tile);
     }
     const current = avatar.id === state.current;
@@ -55,6 +56,8 @@ export class Avatars {
       "busy",
       avatar.state === "preparing" || avatar.id === state.wanted,
     );
+    tile.remove.ariaLabel = t("avatars.remove", { name: avatar.name });
+    tile.remove.title = avatar.own ? t("avatars.delete") : t("avatars.take_off");
     tile.number.textContent = index < 9 ? index + 1 : "";
     tile.number.hidden = index >= 9;
     tile.reason.hidden = avatar.state !== "refused";
@@ -62,7 +65,9 @@ export class Avatars {
     tile.item.classList.toggle("refused", avatar.state === "refused");
     tile.button.ariaLabel = avatar.reason
       ? `${avatar.name}: ${avatar.reason}`
-      : `${avatar.name}${current ? ", on show" : ""}`;
+      : current
+        ? t("avatars.on_show", { name: avatar.name })
+        : avatar.name;
     if (avatar.picture !== tile.picture) {
       tile.picture = avatar.picture;
       this.loadPicture(tile, avatar.id);
@@ -85,7 +90,7 @@ export class Avatars {
     let reason = null;
     let id = null;
     if (this.limit && file.size > this.limit) {
-      reason = `Photos of up to ${this.limit / 1e6} MB can be added; use a smaller one.`;
+      reason = t("avatars.too_large", { most: this.limit / 1e6 });
     } else {
       try {
         const answer = await this.link.fetch("/avatars", {
@@ -97,7 +102,7 @@ export class Avatars {
         if (answer.status === 201) id = told.id;
         else reason = told.refused;
       } catch {
-        reason = "The photo could not be sent; is the program still running?";
+        reason = t("avatars.not_sent");
       }
     }
     if (id !== null) this.link.do("avatar", id);
@@ -115,7 +120,7 @@ export class Avatars {
     tile.button.ariaLabel = `${file.name}: ${reason}`;
     tile.item.classList.add("refused");
     tile.remove.classList.add("always");
-    tile.remove.ariaLabel = `Put ${file.name} away`;
+    tile.remove.ariaLabel = t("avatars.put_away", { name: file.name });
     const away = () => {
       URL.revokeObjectURL(tile.image.src);
       this.refused = this.refused.filter((item) => item !== tile.item);
@@ -125,7 +130,7 @@ export class Avatars {
     this.refused.push(tile.item);
     $("list").append(tile.item);
     tile.item.scrollIntoView({ block: "nearest" });
-    this.tell(`${file.name}: ${reason}`);
+    this.tell(`${file.name}: ${reason}`, { alarm: true });
   }
 
   watchDrops() {

@@ -117,7 +117,7 @@ export class ExpressionList {
   down(event) {
     const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
     if (!digit || !event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (document.querySelector("dialog[open]")) return;
+    if (document.body.dataset.keys === "off" || document.querySelector("dialog[open]")) return;
     if (event.target.matches?.("input:not([type=range]), textarea")) return;
     const found = this.expressions.find((one) => one.key === Number(digit));
     if (!found) return;

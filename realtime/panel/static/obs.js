@@ -1,5 +1,7 @@
 // The output page's own address, which stays the same from run to run.
 
+import { t } from "/i18n.js";
+
 const $ = (id) => document.getElementById(id);
 
 export class OutputAddress {
@@ -25,8 +27,8 @@ export class OutputAddress {
   async copy() {
     try {
       await navigator.clipboard.writeText($("obs-address").value);
-      $("obs-copy").textContent = "Copied";
-      setTimeout(() => ($("obs-copy").textContent = "Copy"), 2000);
+      $("obs-copy").textContent = t("obs.copied");
+      setTimeout(() => ($("obs-copy").textContent = t("obs.copy")), 2000);
     } catch {
       // The browser lets pages copy nothing: by hand, then.
       $("obs-address").classList.remove("masked");

@@ -1,8 +1,15 @@
 // This page's webcam as the camera of the run (--camera browser).
 
+import { onLanguage, t } from "/i18n.js";
 import { Pace } from "/pace.js";
 
 const $ = (id) => document.getElementById(id);
+// Why a browser gives none, by what it calls that.
+const REASONS = {
+  NotFoundError: "webcam.none",
+  NotReadableError: "webcam.busy",
+  NotAllowedError: "webcam.denied",
+};
 const DRIFT = 1e-4; // The webcam's clock and the page's part by less than this.
 
 export class Webcam {
@@ -15,6 +22,7 @@ export class Webcam {
     this.pace = new Pace(link.clock);
     this.behind = { at: 0, lag: Infinity };
     $("webcam-button").addEventListener("click", () => this.start());
+    onLanguage(() => this.state && this.show(this.state));
   }
 
   greet(message) {
@@ -27,19 +35,20 @@ export class Webcam {
   }
 
   show(state) {
+    this.state = state;
     const mine = this.stream !== null && state.camera_page === this.page;
     const chosen = !state.setup || state.setup.camera.choice === "browser";
     $("webcam").hidden = !this.wanted || !chosen || mine;
     if (this.stream !== null && !mine && state.camera_page !== null) this.stop();
     $("webcam-text").textContent =
       state.camera_page === null
-        ? "This run takes the webcam of a browser."
-        : "Another page's webcam is in use.";
+        ? t("webcam.wanted")
+        : t("webcam.other");
   }
 
   async start() {
     if (!navigator.mediaDevices) {
-      this.tell("A browser gives its webcam only to https pages and to this computer's own.");
+      this.tell(t("webcam.https"), { alarm: true });
       return;
     }
     try {
@@ -47,7 +56,7 @@ export class Webcam {
         video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } },
       });
     } catch (error) {
-      this.tell(`The browser gives no webcam (${error.name}); allow it in the address bar.`);
+      this.tell(t(REASONS[error.name] ?? "webcam.failed", { name: error.name }), { alarm: true });
       return;
     }
     this.link.send({ webcam: true });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -606,3 +607,61 @@ def test_a_photo_that_is_dropped_upside_down_is_kept_upright_and_that_is_said(
     assert np.abs(kept.astype(int) - image).mean() < 3
     line = "The photo Me lay upside down; it was turned by 180 degrees."
     wait(lambda: line in [one["line"] for one in rig.session.state()["said"]])
+
+
+def code(rig: Rig) -> str:
+    return str(rig.session.state()["situation"]["code"])
+
+
+def test_the_situation_follows_what_is_done_at_once(rig: Rig) -> None:
+    wait(lambda: code(rig) == "live")
+    assert rig.session.state()["situation"]["params"] == {"name": rig.sink.name}
+    for name in ("freeze", "hide"):
+        assert rig.do(name, True)["situation"]["code"] == {"freeze": "frozen"}.get(name, "hidden")
+    rig.do("pass_through", True)
+    assert code(rig) == "hidden", "a question shows nothing yet"
+    assert rig.do("confirm", True)["situation"]["code"] == "real_face", "before all else"
+    rig.do("hide", False)
+    assert rig.do("pass_through", False)["situation"]["code"] == "live"
+
+
+def test_what_said_that_the_real_face_is_shown_is_withdrawn_with_it(rig: Rig) -> None:
+    def said() -> list[Any]:
+        return [one for one in rig.session.state()["said"] if "real face" in one["line"]]
+
+    rig.do("pass_through", True)
+    rig.do("confirm", True)
+    assert wait(said)[0]["alarm"] and not said()[0]["over"]
+    assert rig.do("pass_through", False)
+    assert said()[0]["over"]
+    rig.do("pass_through", True)
+    rig.do("confirm", True)
+    rig.do("pass_through", False)
+    wait(lambda: len(said()) == 2)
+    assert all(one["over"] for one in said()), "also when it is heard after its end"
+
+
+def test_pages_are_told_what_changes_by_itself(rig: Rig) -> None:
+    wait(lambda: code(rig) == "live")
+    rig.session.tick()
+    before = rig.session.revision
+    rig.session.tick()
+    assert rig.session.revision == before, "nothing has changed"
+    rig.tracker._faces = [None]
+    wait(lambda: code(rig) == "no_face")
+    rig.session.tick()
+    assert rig.session.revision > before
+
+
+def test_a_calibration_is_undone_by_command(rig: Rig) -> None:
+    wait(lambda: rig.session.state()["calibration"]["state"] != "waiting")
+    first = rig.animation._calibration.reference
+    with pytest.raises(UserError, match="no former calibration"):
+        rig.do("undo_calibration")
+    rig.do("calibrate")
+    wait(lambda: rig.session.state()["calibration"]["taken"] == 1)
+    assert rig.session.state()["calibration"]["undo"]
+    assert rig.animation._calibration.reference is not first
+    rig.do("undo_calibration")
+    wait(lambda: rig.animation._calibration.reference is first)
+    assert not rig.session.state()["calibration"]["undo"]
