@@ -30,6 +30,7 @@ from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera, chosen_device
 from realtime.cameras.browser import BrowserFeed
 from realtime.cameras.chosen import ChosenCamera, Wish
+from realtime.cameras.viewfinder import Viewfinder
 from realtime.cameras.webcam import Webcam
 from realtime.canvas.background import KEEP, Background
 from realtime.canvas.background import parse as parse_background
@@ -95,6 +96,7 @@ class Live:
         preview: the pictures of the panel.
         feed: where a page's webcam arrives, when that is the camera.
         backdrop: the photo behind the person.
+        viewfinder: what cameras see before one is chosen.
         library: the avatars.
     """
 
@@ -103,6 +105,7 @@ class Live:
     preview: Preview
     feed: BrowserFeed
     backdrop: BackgroundPhoto
+    viewfinder: Viewfinder
     library: AvatarLibrary
 
 
@@ -146,8 +149,8 @@ def build(
     outputs = _outputs(choices, notify, recordings.finished, panel_shows, troubles.append)
     if choices.camera == BROWSER and choices.webcam != (None, None):
         notify("--camera-size and --camera-fps are not for the webcam of a page.")
-    feed = BrowserFeed()
-    cameras = _cameras(choices, full_pace, feed, lambda line: pipeline.tell(line))
+    feed, viewfinder = BrowserFeed(), Viewfinder()
+    cameras = _cameras(choices, full_pace, feed, viewfinder, lambda line: pipeline.tell(line))
     pipeline = Pipeline(
         cameras(choices.camera),
         animation,
@@ -189,7 +192,7 @@ def build(
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
-    return Live(pipeline, session, preview, feed, backdrop, library)
+    return Live(pipeline, session, preview, feed, backdrop, viewfinder, library)
 
 
 def _background(
@@ -305,7 +308,11 @@ def _avatars(
 
 
 def _cameras(
-    choices: RunChoices, full_pace: bool, feed: BrowserFeed, notify: Callable[[str], None]
+    choices: RunChoices,
+    full_pace: bool,
+    feed: BrowserFeed,
+    viewfinder: Viewfinder,
+    notify: Callable[[str], None],
 ) -> Callable[[str], Callable[[], Camera] | None]:
     """What opens each camera that can be chosen; None for none."""
     size, fps = choices.webcam
@@ -315,7 +322,7 @@ def _cameras(
             return None
         if choice == BROWSER:
             return feed.open
-        return ChosenCamera(
+        chosen = ChosenCamera(
             choice,
             size=size or CAMERA_SIZE,
             fps=fps or choices.fps,
@@ -323,6 +330,12 @@ def _cameras(
             wish=Wish(size, fps),
             notify=notify,
         )
+
+        def opened() -> Camera:
+            viewfinder.release()  # A page may be looking at this very camera.
+            return chosen()
+
+        return opened
 
     return opener
 
@@ -479,6 +492,7 @@ def _serve(
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
+    from realtime.commands.page_parts import setup_parts
     from realtime.panel.points import PointsFeature
     from realtime.panel.server import Panel
 
@@ -497,7 +511,11 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
-        features=[PointsFeature(live.session), *features],
+        features=[
+            PointsFeature(live.session),
+            *setup_parts(live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder),
+            *features,
+        ],
     )
     shown = _AddressFile()
     panel.start()

@@ -11,6 +11,7 @@ import { Looks } from "/looks.js";
 import { Messages } from "/messages.js";
 import { OutputAddress } from "/obs.js";
 import { Pose } from "/pose.js";
+import { SetupRows } from "/setup.js";
 import { Sliders } from "/sliders.js";
 import { Link } from "/socket.js";
 import { Stage } from "/stage.js";
@@ -69,6 +70,7 @@ const keys = new Keys(link, (key) => {
 // The parts of the tabs and of the live tab: new NamePart(element, context).
 const parts = {
   live: stage,
+  setup: new SetupRows($("setup-rows"), { ...context, webcam }),
   pose: new Pose($("tab-pose"), context),
 };
 $("enter").addEventListener("submit", (event) => {

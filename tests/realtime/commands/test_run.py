@@ -17,6 +17,7 @@ from rich.console import Console
 
 from models.errors import UserError
 from realtime.cameras.browser import BrowserFeed
+from realtime.cameras.viewfinder import Viewfinder
 from realtime.commands import run as live
 from realtime.commands.options import RunChoices
 from realtime.frames import AvatarFrame
@@ -98,7 +99,7 @@ def test_what_is_asked_of_a_camera_reaches_it(tmp_path: Path) -> None:
     choices = RunChoices(camera="demo", rotate="90", camera_size="200x100", camera_fps=7)
     told: list[str] = []
     feed = BrowserFeed()
-    cameras = live._cameras(choices, True, feed, told.append)
+    cameras = live._cameras(choices, True, feed, Viewfinder(), told.append)
     open_camera = cameras(choices.camera)
     assert open_camera is not None
     with open_camera() as camera:
