@@ -121,7 +121,7 @@ def edited(
     for name, value in values.items():
         if name in _ENDS:
             end = _ENDS[name][value < 0]
-            driving += abs(value) ** _SHUT_LATE.get(end, 1.0) * _ways()[end]
+            driving += abs(value) ** _SHUT_LATE.get(end, 1.0) * _ways(traits.human)[end]
     for eye in EYES:
         _look(driving, eye, values.get("gaze_x", 0.0), values.get("gaze_y", 0.0))
         _meet(driving, eye)
@@ -164,8 +164,12 @@ def _measured() -> Mapping[str, Floats]:
 
 
 @cache
-def _ways() -> Mapping[str, Floats]:
-    """(478, 3) by the gesture's name: how far each point goes, in face heights."""
+def _ways(human: bool = True) -> Mapping[str, Floats]:
+    """(478, 3) by the gesture's name: how far each point goes, in face heights.
+
+    Args:
+        human: cheeks that smile narrow the eyes, which cuts into large round ones.
+    """
     eyes, mouth = features()
     ways = {}
     for name, measured in _measured().items():
@@ -176,7 +180,7 @@ def _ways() -> Mapping[str, Floats]:
             way *= 1 - mouth
             for eye in EYES:
                 way[eye.opening] = 0.0
-        elif name in _MOUTH:
+        elif name in _MOUTH or (name == "smile" and not human):
             way *= 1 - eyes
         elif name == "wink":
             # The tracker thinks that eyes close together, and so half closes the other one.

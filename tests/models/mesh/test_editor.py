@@ -19,9 +19,10 @@ from models.mesh.backend import MeshAnimator, MeshAvatar
 from models.mesh.motion import added
 from models.mesh.pose import euler, fit_head, turned
 from models.photos import load_photo
-from models.types import Floats
+from models.types import Floats, Photo
 from realtime.paths import asset_path
 from scripts.heads.make_gestures import GESTURES
+from tests import creatures
 
 RIGHT, LEFT = EYES
 """Of the person: the right eye is on the left of the picture."""
@@ -219,6 +220,15 @@ def test_lids_that_a_driver_has_closed_stay_closed_when_eyes_go_wide(
     wide = animator.edited(avatar, {"lids": 1.0})
     both = added(avatar.rest.values, shut.values, wide.values)
     assert opening(both) < 0.15 * opening(avatar.rest.values)
+
+
+def test_a_drawings_smile_does_not_cut_into_its_large_eyes(animator: MeshAnimator) -> None:
+    size = (creatures.SIDE, creatures.SIDE)
+    photo = Photo(creatures.cartoon(), creatures.placed("cartoon").face(size), "cartoon")
+    drawing = animator.prepare(photo, creatures.SIDE)
+    smile = animator.edited(drawing, {"smile": 1.0}).values
+    assert opening(smile) > 0.97 * opening(drawing.rest.values)
+    assert rise(drawing.rest.values, smile, 61, 291) > 0.005
 
 
 def test_the_measured_gestures_are_those_of_the_script() -> None:
