@@ -204,6 +204,21 @@ def setup_camera(
     job.setup_camera(yes, print)
 
 
+@app.command()
+def install_shortcut(
+    remove: Annotated[bool, typer.Option("--remove", help="Take the entry away again.")] = False,
+) -> None:
+    """Put the program into the system's menu of programs, from where it starts with its page."""
+    from realtime.commands import shortcut
+
+    desktop = shortcut.Desktop()
+    if remove:
+        gone = shortcut.remove(desktop)
+        print("There is no menu entry." if gone is None else f"Removed {gone}.")
+        return
+    print(f"{shortcut.install(desktop)} starts it; look for avatarify-like in your programs.")
+
+
 def _console() -> Console:
     from rich.console import Console
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.face.topology import JAW, OVAL, Indices
 from models.mesh import rings
+from models.mesh.back_of_head import BackOfHead
 from models.mesh.far_side import FarSide
 from models.mesh.layers import Layers, separate
 from models.mesh.paint import over
@@ -48,6 +49,7 @@ class Person:
         colours: (h, w, 4) the moving box, RGB premultiplied by the matte.
         face: (h, w, 4), the photo in that box, and how far it shows the person alone.
         far_side: what of a face from the side is not drawn with the surroundings.
+        back: the skull and the neck behind the person; None where they would not show.
         still: (H, W, 3), the photo as its layers give it.
         moving: numbers of the vertices of `rings` that are drawn.
         extent: (2, 2), the first column and row of the box that show the person, and those after
@@ -63,6 +65,7 @@ class Person:
     colours: Image
     face: Image
     far_side: FarSide | None
+    back: BackOfHead | None
     still: Image
     moving: Indices
     extent: Floats
@@ -96,6 +99,7 @@ class Person:
             colours=colours,
             face=_face(photo[top:bottom, left:right], layers.matte),
             far_side=FarSide.of(colours, landmarks - np.array([left, top, 0], np.float32)),
+            back=None if around != "neck" else _back(layers, landmarks, rows),
             still=still,
             moving=np.unique(rows.triangles),
             extent=_extent(layers.matte),
@@ -155,9 +159,14 @@ class Person:
             borderMode=cv2.BORDER_REPLICATE,
         )
         where = slice(top + y0, top + y1), slice(left + x0, left + x1)
-        out[where] = over(warped, self.layers.background[where])
+        behind = self.layers.background[where].copy()
+        back = None
+        if self.back is not None:
+            back = self.back.lay(behind, head, np.array([left + x0, top + y0], np.float32))
+        out[where] = over(warped, behind)
         if matte is not None:
-            matte[where] = cv2.extractChannel(warped, 3)
+            own = cv2.extractChannel(warped, 3)
+            matte[where] = own if back is None else np.maximum(own, back)
 
     def _lay_face(
         self, out: Image, head: Similarity, target: Floats, face: Image, matte: Image | None
@@ -298,6 +307,11 @@ def _enlarge(field: Floats, factor: int, size: tuple[int, int]) -> Floats:
     height, width = field.shape[:2]
     large = cv2.resize(field, (width * factor, height * factor), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large[: size[1], : size[0]], np.float32)
+
+
+def _back(layers: Layers, landmarks: Floats, around: rings.Rings) -> BackOfHead | None:
+    corner = np.array(layers.box[:2], np.float32)
+    return BackOfHead.of(layers.person, layers.matte, landmarks, corner, around.hair_beside)
 
 
 def _face(photo: Image, matte: Image) -> Image:

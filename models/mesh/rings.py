@@ -43,7 +43,7 @@ it less and less, and how much further back than hair and jaw beside it it is. O
 turned by 15 and 30 degrees the error falls up to 0.2; from 0.15 on, skin beside ears that hair
 hides stands out as a flap."""
 
-_SKULL = (0.14, 0.12)
+_SKULL = (0.17, 0.09)
 """Face heights by which the middle of the skull lies behind the ears, and by which its length is
 more than its width. On a rendered head turned by 15 and 30 degrees the error is least."""
 
@@ -80,6 +80,8 @@ class Rings:
         skin: (R * 36,) how much of the oval's expression (a dropped jaw) it takes, 0..1.
         round: (R * 36,) how much it is outline, 0..1: that of a round head stays where it is.
         triangles: (T, 3), outermost first, without those that never move.
+        hair_beside: (2,) how far out the person goes beside the left and the right ear, the face's
+            oval being 1.
     """
 
     points: Floats
@@ -89,6 +91,7 @@ class Rings:
     skin: Floats
     round: Floats
     triangles: Indices
+    hair_beside: Floats
 
     def move(self, head: Similarity, oval: Floats) -> Floats:
         """The vertices' new places (R * 36, 2), given the head's motion and the oval's (36, 3)."""
@@ -131,6 +134,7 @@ def build(landmarks: Floats, matte: Image, corner: Floats, around: Around = "nec
     crown = _smooth((rise - _CROWN[0]) / (_CROWN[1] - _CROWN[0]))  # 1 where no ear is
     beside = _smooth((rise + 0.35) / 0.35)  # 0 at the chin, 1 from the ears on
     hair = _outline(oval[:, :2] - corner, centre[:2] - corner, matte)
+    beside_ears = _beside_ears(hair, oval)
     hair = np.maximum(hair, _LEAST_HAIR + 0.35 * upper**2)  # There is a skull above the forehead.
     above = np.setdiff1d(np.arange(spokes), _JAW_SPOKES)
 
@@ -181,7 +185,14 @@ def build(landmarks: Floats, matte: Image, corner: Floats, around: Around = "nec
         np.concatenate(skin).astype(np.float32),
         np.concatenate(outline).astype(np.float32),
         triangles[moves[triangles].any(1)],
+        beside_ears,
     )
+
+
+def _beside_ears(hair: Floats, oval: Floats) -> Floats:
+    """(2,): how far the person goes out beside the left and the right ear of the picture."""
+    ears = np.array([_LEFT_EAR, _RIGHT_EAR])
+    return np.asarray(hair[ears[np.argsort(oval[ears, 0])]], np.float32)
 
 
 def _triangles(spokes: int) -> Indices:

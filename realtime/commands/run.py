@@ -30,6 +30,7 @@ from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera, chosen_device
 from realtime.cameras.browser import BrowserFeed
 from realtime.cameras.chosen import ChosenCamera, Wish
+from realtime.cameras.viewfinder import Viewfinder
 from realtime.cameras.webcam import Webcam
 from realtime.canvas.background import KEEP, Background
 from realtime.canvas.background import parse as parse_background
@@ -94,6 +95,7 @@ class Live:
         preview: the pictures of the panel.
         feed: where a page's webcam arrives, when that is the camera.
         backdrop: the photo behind the person.
+        viewfinder: what cameras see before one is chosen.
     """
 
     pipeline: Pipeline
@@ -101,6 +103,7 @@ class Live:
     preview: Preview
     feed: BrowserFeed
     backdrop: BackgroundPhoto
+    viewfinder: Viewfinder
 
 
 def build(
@@ -143,8 +146,8 @@ def build(
     outputs = _outputs(choices, notify, recordings.finished, panel_shows, troubles.append)
     if choices.camera == BROWSER and choices.webcam != (None, None):
         notify("--camera-size and --camera-fps are not for the webcam of a page.")
-    feed = BrowserFeed()
-    cameras = _cameras(choices, full_pace, feed, lambda line: pipeline.tell(line))
+    feed, viewfinder = BrowserFeed(), Viewfinder()
+    cameras = _cameras(choices, full_pace, feed, viewfinder, lambda line: pipeline.tell(line))
     pipeline = Pipeline(
         cameras(choices.camera),
         animation,
@@ -186,7 +189,7 @@ def build(
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
-    return Live(pipeline, session, preview, feed, backdrop)
+    return Live(pipeline, session, preview, feed, backdrop, viewfinder)
 
 
 def _background(
@@ -302,7 +305,11 @@ def _avatars(
 
 
 def _cameras(
-    choices: RunChoices, full_pace: bool, feed: BrowserFeed, notify: Callable[[str], None]
+    choices: RunChoices,
+    full_pace: bool,
+    feed: BrowserFeed,
+    viewfinder: Viewfinder,
+    notify: Callable[[str], None],
 ) -> Callable[[str], Callable[[], Camera] | None]:
     """What opens each camera that can be chosen; None for none."""
     size, fps = choices.webcam
@@ -312,7 +319,7 @@ def _cameras(
             return None
         if choice == BROWSER:
             return feed.open
-        return ChosenCamera(
+        chosen = ChosenCamera(
             choice,
             size=size or CAMERA_SIZE,
             fps=fps or choices.fps,
@@ -320,6 +327,12 @@ def _cameras(
             wish=Wish(size, fps),
             notify=notify,
         )
+
+        def opened() -> Camera:
+            viewfinder.release()  # A page may be looking at this very camera.
+            return chosen()
+
+        return opened
 
     return opener
 
@@ -473,6 +486,7 @@ def _serve(
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
+    from realtime.commands.page_parts import setup_parts
     from realtime.panel.avatars import AvatarFeature
     from realtime.panel.points import PointsFeature
     from realtime.panel.server import Panel
@@ -493,7 +507,11 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
-        features=[AvatarFeature(live.session, points), points],
+        features=[
+            AvatarFeature(live.session, points),
+            points,
+            *setup_parts(live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder),
+        ],
     )
     shown = _AddressFile()
     panel.start()

@@ -12,7 +12,6 @@ import logging
 import math
 import secrets
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -29,13 +28,13 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import UserError
-from realtime.cameras.browser import MAX_FRAME, BrowserFeed
+from realtime.cameras.browser import BrowserFeed
 from realtime.panel.accounts import Accounts
 from realtime.panel.address import Address, HostName, bind, names_of, with_port
 from realtime.panel.certificate import Certificate
 from realtime.panel.feature import Feature
 from realtime.panel.output_key import OutputKey
-from realtime.panel.pages import CAMERA, OUTPUT, Page, wishes
+from realtime.panel.pages import CAMERA, MAX_MESSAGE, OUTPUT, Page, wishes
 from realtime.panel.preview import Preview
 from realtime.panel.security import (
     AccessKey,
@@ -49,9 +48,6 @@ from realtime.panel.static_files import static_files
 from realtime.session.avatar_library import MAX_UPLOAD
 from realtime.session.keys import KEYS
 from realtime.session.session import Command, Session
-
-_CAPTURED = struct.Struct(">d")
-"""Before the JPEG of a page's webcam: when it was captured, in seconds of our own clock."""
 
 _IN_FLIGHT = 2
 """Pictures on their way: one that the page shows, and one that travels meanwhile."""
@@ -165,7 +161,7 @@ class Panel:
                 proxy_headers=False,  # Anybody can say from where a request comes.
                 lifespan="off",
                 ws="websockets-sansio",
-                ws_max_size=MAX_FRAME + _CAPTURED.size + 1,
+                ws_max_size=MAX_MESSAGE,
                 ws_per_message_deflate=False,  # JPEG does not become smaller.
                 timeout_graceful_shutdown=1,
                 limit_concurrency=16 * _MAX_PAGES,
@@ -296,6 +292,7 @@ class Panel:
             return
         page = Page(web, secrets.token_hex(8), self._opened(web.scope))
         self._pages.add(page)
+        self._count_viewers()
         try:
             await self._attend(page)
         except (WebSocketDisconnect, RuntimeError) as error:
@@ -305,9 +302,17 @@ class Panel:
             raise
         finally:
             self._pages.discard(page)
+            self._count_viewers()
             if self._feed is not None:
                 self._feed.end(page.name)
                 self._session.touch()
+
+    def _count_viewers(self) -> None:
+        """Tell the session whether a page that sees the output alone is open."""
+        watched = any(not page.everything for page in self._pages)
+        if watched != self._session.watched:
+            self._session.watched = watched
+            self._session.touch()
 
     async def _attend(self, page: Page) -> None:
         """Show a page what it may see, and do what it asks for, until it is gone."""
@@ -401,12 +406,8 @@ class Panel:
 
     def _take(self, page: Page, data: bytes) -> None:
         """Take a picture of a page's webcam, and tell the page that it is here."""
-        now = time.perf_counter()
-        if self._feed is None or not page.everything or len(data) <= _CAPTURED.size:
-            return
-        captured_at = _CAPTURED.unpack_from(data)[0]
-        age = self._feed.put(page.name, data[_CAPTURED.size :], captured_at, now)
-        page.took(age)
+        if self._feed is not None and page.everything:
+            page.hand_over(data, self._feed)
 
     async def _obey(self, page: Page, text: str) -> None:
         try:

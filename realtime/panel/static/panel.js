@@ -10,6 +10,7 @@ import { Keys } from "/keys.js";
 import { Looks } from "/looks.js";
 import { Messages } from "/messages.js";
 import { OutputAddress } from "/obs.js";
+import { SetupRows } from "/setup.js";
 import { Sliders } from "/sliders.js";
 import { Link } from "/socket.js";
 import { Stage } from "/stage.js";
@@ -68,6 +69,7 @@ const keys = new Keys(link, (key) => {
 // The parts of the tabs and of the live tab: new NamePart(element, context).
 const parts = {
   live: stage,
+  setup: new SetupRows($("setup-rows"), { ...context, webcam }),
 };
 $("enter").addEventListener("submit", (event) => {
   event.preventDefault();
