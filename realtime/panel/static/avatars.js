@@ -310,7 +310,7 @@ export class Avatars {
       const avatar = state.avatars.find((one) => one.id === id);
       if (!avatar || (avatar.state !== "ready" && avatar.state !== "refused")) continue;
       this.mine.delete(id);
-      if (avatar.state === "refused") this.context.tell(reasonOf(avatar), { alarm: true });
+      if (avatar.state === "refused") this.context.tell(reasonOf(avatar));
       else if (!live) this.preview.offer(id);
     }
   }
