@@ -198,9 +198,7 @@ def test_a_session_at_the_panel(run: Run, tmp_path: Path, astronaut: Image) -> N
         ):
             drop(browser, name, content)
             title = json.dumps(called)
-            tile = (
-                f"[...document.querySelectorAll('.refused .tile')].find(t => t.title === {title})"  # noqa: E501
-            )
+            tile = f"[...document.querySelectorAll('div.tile')].find((t) => t.title === {title})"
             browser.wait(f"{tile}?.querySelector('.reason').textContent.includes('{reason}')")
         assert browser.run("document.querySelector('#list b') === null"), "names are text"
 
