@@ -30,6 +30,7 @@ _SHOWN = 1024
 """Longer side in pixels of a picture in a dialog of the page."""
 
 _TOO_LARGE = f"Photos of up to {MAX_UPLOAD // 1_000_000} MB can be added; use a smaller one."
+"""What is told about a file that has more bytes than that."""
 
 _GONE = "This avatar is no longer in the list; choose another one."
 

@@ -607,7 +607,8 @@ class AvatarLibrary:
             faces, chosen = self._builder.faces_of(
                 entry.path, self.face_of(entry.key), entry.look.turn
             )
-        except UserError:
+        except UserError as error:
+            _log.debug("the faces of a photo are not known", exc_info=error)
             faces, chosen = (), 0
         with self._work:
             self._replace(entry.id, faces=faces, chosen=chosen)

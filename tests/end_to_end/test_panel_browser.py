@@ -183,23 +183,22 @@ def test_a_session_at_the_panel(run: Run, tmp_path: Path, astronaut: Image) -> N
         press(browser, "f")
         browser.wait("/best \\d+ %/.test(document.getElementById('search').textContent)")
 
-        # A good photo becomes the avatar; bad ones say on the picture why not.
+        # A good photo is shown before it goes live; bad ones say on the picture why not.
         data = io.BytesIO()
         PIL.Image.fromarray(astronaut[:, ::-1]).save(data, "JPEG")
         drop(browser, "my friend.jpg", data.getvalue())
         mine = "[...document.querySelectorAll('#list .tile')].find((t) => t.title === 'my friend')"
+        browser.page.click(".avatar-preview [data-act=live]")
         browser.wait(f"{mine}?.ariaPressed === 'true'")
         empty = io.BytesIO()
         PIL.Image.new("RGB", (300, 300), (90, 120, 90)).save(empty, "JPEG")
-        for name, content, reason in (
-            ("lawn.jpg", empty.getvalue(), "No face"),
-            ("<b>tool</b>.exe", b"MZ" * 500, "not a picture"),
+        for name, called, content, reason in (
+            ("lawn.jpg", "lawn", empty.getvalue(), "No face"),
+            ("<b>tool<b>.exe", "b_tool_b", b"MZ" * 500, "not a picture"),
         ):
             drop(browser, name, content)
-            title = json.dumps(name)
-            tile = (
-                f"[...document.querySelectorAll('.refused .tile')].find(t => t.title === {title})"  # noqa: E501
-            )
+            title = json.dumps(called)
+            tile = f"[...document.querySelectorAll('div.tile')].find((t) => t.title === {title})"
             browser.wait(f"{tile}?.querySelector('.reason').textContent.includes('{reason}')")
         assert browser.run("document.querySelector('#list b') === null"), "names are text"
 
