@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -138,7 +137,6 @@ class Panel:
                 Route("/key", self._check, methods=["GET"]),
                 Route("/enter", self._enter, methods=["POST"]),
                 Route("/thumbnails/{identity:str}", self._thumbnail, methods=["GET"]),
-                Route("/avatars", self._add, methods=["POST"]),
                 WebSocketRoute("/live", self._live),
                 *(route for feature in self._features for route in feature.routes(self._opened)),
             ],
@@ -284,25 +282,6 @@ class Panel:
             return Response(status_code=404)
         return Response(picture, media_type="image/jpeg")
 
-    async def _add(self, request: Request) -> Response:
-        if not self._opened(request.scope):
-            return Response(status_code=401)
-        name = unquote(request.headers.get("x-name", ""))[:200]
-        too_large = f"Photos of up to {MAX_UPLOAD // 1_000_000} MB can be added; use a smaller one."
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > MAX_UPLOAD:
-            return JSONResponse({"refused": too_large}, 413)
-        data = bytearray()
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > MAX_UPLOAD:
-                return JSONResponse({"refused": too_large}, 413)
-        try:
-            entry = await asyncio.to_thread(self._session.add, bytes(data), name)
-        except UserError as error:
-            return JSONResponse({"refused": str(error)}, 422)
-        return JSONResponse({"id": entry.id}, 201)
-
     async def _live(self, web: WebSocket) -> None:
         if not self._shown(web.scope):
             await web.close(4401)
@@ -313,6 +292,7 @@ class Panel:
             return
         page = Page(web, secrets.token_hex(8), self._opened(web.scope))
         self._pages.add(page)
+        self._count_viewers()
         try:
             await self._attend(page)
         except (WebSocketDisconnect, RuntimeError) as error:
@@ -322,9 +302,17 @@ class Panel:
             raise
         finally:
             self._pages.discard(page)
+            self._count_viewers()
             if self._feed is not None:
                 self._feed.end(page.name)
                 self._session.touch()
+
+    def _count_viewers(self) -> None:
+        """Tell the session whether a page that sees the output alone is open."""
+        watched = any(not page.everything for page in self._pages)
+        if watched != self._session.watched:
+            self._session.watched = watched
+            self._session.touch()
 
     async def _attend(self, page: Page) -> None:
         """Show a page what it may see, and do what it asks for, until it is gone."""
