@@ -219,7 +219,9 @@ def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = 
     return Photo(image, chosen, path.stem)
 
 
-def crop_to_face(image: Image, face: Face) -> tuple[Image, Face]:
+def crop_to_face(
+    image: Image, face: Face, small: float = _SMALL_FACE, room: float = _CROP_SIDE
+) -> tuple[Image, Face]:
     """Crop a picture around a face that is small in it; else both come back as they are.
 
     The square keeps room for hair and shoulders and stays inside the picture as far as it can.
@@ -227,6 +229,8 @@ def crop_to_face(image: Image, face: Face) -> tuple[Image, Face]:
     Args:
         image: (H, W, 3).
         face: in its pixels.
+        small: share of the picture's height below which it is cropped.
+        room: side of the crop, in longer sides of the face.
 
     Returns:
         The cropped picture, and the same face in its pixels.
@@ -234,9 +238,9 @@ def crop_to_face(image: Image, face: Face) -> tuple[Image, Face]:
     height, width = image.shape[:2]
     left, top, right, bottom = face.box
     face_height = bottom - top
-    if face_height >= _SMALL_FACE * height:
+    if face_height >= small * height:
         return image, face
-    side = _CROP_SIDE * max(face_height, right - left)
+    side = room * max(face_height, right - left)
     # A little lower than the face, because the mesh ends at the chin and shoulders follow.
     x0, x1 = _window((left + right) / 2, side, width)
     y0, y1 = _window((top + bottom) / 2 + 0.15 * face_height, side, height)

@@ -28,6 +28,12 @@ _PLACES = {
         (200, 340), (200, 60), (62, 200), (338, 200),
         (150, 155), (150, 175), (250, 155), (250, 175),
     ],
+    "mask": [
+        (105, 178), (172, 186), (228, 186), (295, 178),
+        (200, 250), (150, 292), (200, 290), (250, 292),
+        (200, 360), (200, 55), (78, 200), (322, 200),
+        (138, 166), (138, 196), (262, 166), (262, 196),
+    ],
     "cat": [
         (112, 178), (168, 186), (232, 186), (288, 178),
         (200, 240), (165, 275), (200, 266), (235, 275),
@@ -82,6 +88,24 @@ def stick() -> Image:
     return out
 
 
+def mask() -> Image:
+    """A pale mask of the theatre, with holes for eyes and painted lips."""
+    out = np.full((SIDE, SIDE, 3), (60, 20, 40), np.uint8)
+    cv2.ellipse(out, (200, 207), (124, 155), 0, 0, 360, (236, 226, 205), -1, cv2.LINE_AA)
+    for x in (-1, 1):
+        turned = x * 4
+        cv2.ellipse(
+            out, (200 + x * 62, 182), (36, 15), turned, 0, 360, (15, 8, 10), -1, cv2.LINE_AA
+        )
+        cv2.ellipse(
+            out, (200 + x * 62, 150), (44, 16), turned, 200, 340, (90, 40, 40), 6, cv2.LINE_AA
+        )
+    cv2.line(out, (196, 200), (188, 250), (190, 175, 155), 4, cv2.LINE_AA)
+    cv2.ellipse(out, (200, 290), (52, 14), 0, 0, 360, (190, 40, 50), -1, cv2.LINE_AA)
+    cv2.line(out, (150, 291), (250, 291), (90, 10, 20), 2, cv2.LINE_AA)
+    return out
+
+
 def cat() -> Image:
     """A cat of fur with round green eyes."""
     out = _furred((200, 205), (140, 120), (120, 130, 110))
@@ -131,5 +155,5 @@ def _furred(centre: tuple[int, int], axes: tuple[int, int], behind: tuple[int, i
     return out
 
 
-PICTURES = {"cartoon": cartoon, "stick": stick, "cat": cat, "dog": dog}
+PICTURES = {"cartoon": cartoon, "stick": stick, "mask": mask, "cat": cat, "dog": dog}
 """What draws each."""

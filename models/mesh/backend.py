@@ -125,11 +125,12 @@ class MeshAnimator(KeypointAnimator):
         if target != (width, height):
             still = np.asarray(cv2.resize(still, target, interpolation=cv2.INTER_AREA), np.uint8)
         landmarks = photo.face.landmarks * np.append(ratio, ratio.mean()).astype(np.float32)
-        if photo.kind == "drawing" or (
+        drawn = photo.kind == "drawing" or (
             photo.kind == "person" and flatness(still, landmarks) >= _SURELY_DRAWN
-        ):
+        )
+        if drawn:
             landmarks = drawn_eyes.on_the_white(still, landmarks)
-        traits = Traits.of(photo.kind, landmarks)
+        traits = Traits.of(photo.kind, landmarks, drawn)
         hidden = traits.human and covered.is_covered(still, landmarks)
         if traits.human and not hidden:
             landmarks = moustache.on_the_lip(still, landmarks)
@@ -155,7 +156,9 @@ class MeshAnimator(KeypointAnimator):
             eyes=eyes.cut_eyes(still, landmarks, traits),
             mouth=mouth.build(still, landmarks, teeth=not hidden and traits.teeth),
             covered=hidden,
-            known=eye_sources(still, landmarks) if self._eye_network and traits.human else None,
+            known=eye_sources(still, landmarks)
+            if self._eye_network and traits.lids == "skin"
+            else None,
             still_eyes=shut + behind,
             notes=_notes(hidden, len(shut), len(behind)),
             kind=photo.kind,

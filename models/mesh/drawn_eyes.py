@@ -19,10 +19,10 @@ _FREE = (50, 280, 151, 9, 205, 425)
 _UNLIKE = 9.0
 """Distance in Lab from which a light area is not the face's own: a white beside pale skin."""
 
-_AROUND = 0.9
+_AROUND = 1.5
 """Eye widths around an eye's middle in which its white is looked for."""
 
-_AREA = (0.12, 2.0)
+_AREA = (0.12, 5.0)
 """Squares of the eye's width that a white with its iris has: less is a catchlight, more the paper
 that a face without an outline lies on."""
 

@@ -376,6 +376,24 @@ def _beyond(edge: Floats, reach: float) -> Floats:
     return np.concatenate([edge[:1] - reach * along, edge, edge[-1:] + reach * along])
 
 
+def _above(was_open: Floats, corners: Floats, up: Floats, cover: float, plain: bool) -> Floats:
+    """(N, 2): where a closing lid begins, some pixels beyond the edge of the open one.
+
+    Args:
+        was_open: (7, 2), that edge.
+        corners: (2, 2), of the lids.
+        up: (2,), the unit vector up.
+        cover: so many pixels.
+        plain: the line around the eye is covered on all sides.
+    """
+    if not plain:
+        return np.asarray(was_open + up * cover)
+    edge = np.concatenate([corners[:1], was_open, corners[1:]])
+    away = edge - corners.mean(0)
+    far = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+    return np.asarray(edge + away * (cover / far), np.float32)
+
+
 def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     """Draw the skin and the lashes of a closing upper lid.
 
@@ -405,7 +423,8 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     if layer.under is not None:
         _clear(out, layer, move, target, closing)
     edge = _beyond(edge, layer.style.beyond * width)
-    outline = np.concatenate([edge, (was_open + up * (layer.style.cover * width))[::-1]])
+    cover = layer.style.cover * width
+    outline = np.concatenate([edge, _above(was_open, corners, up, cover, layer.style.plain)[::-1]])
     left, top, right, bottom = box(outline, 0.12 * width + 2, out)
     if right - left < 2 or bottom - top < 2:
         return

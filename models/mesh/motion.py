@@ -291,7 +291,7 @@ def _lids(
     for number, (eye, ratio, smile) in enumerate(zip(EYES, ratios, smiles, strict=True)):
         lid_ratio = float(np.interp(ratio + (mean - ratio) * 0.8 * together, _READ, _OPEN))
         span = source[eye.upper] - source[eye.lower]
-        if traits.kind == "drawing":
+        if traits.plain:
             # The line below a drawn eye is where lids meet: it stays.
             out[eye.lower], smile = source[eye.lower], 0.0
         lid_ratio, risen = traits.opened(number, lid_ratio, _OPEN[-1])

@@ -59,14 +59,15 @@ class Traits:
     human: bool = True
 
     @classmethod
-    def of(cls, kind: Kind, landmarks: Floats) -> Traits:
+    def of(cls, kind: Kind, landmarks: Floats, drawn: bool = False) -> Traits:
         """Those of a photo's face.
 
         Args:
             kind: what kind of face it is.
             landmarks: (478, 3) in pixels.
+            drawn: it is drawn in areas of one colour.
         """
-        if kind == "person":
+        if kind == "person" and not drawn:
             return cls()
         flat = landmarks[:, :2]
         low, high = _ROUND
@@ -76,10 +77,11 @@ class Traits:
             tall = np.linalg.norm(flat[eye.upper[2:5]] - flat[eye.lower[2:5]], axis=1).mean()
             shapes.append(_share(float(tall) / max(wide, 1e-6), low, high))
         round_ = (shapes[0], shapes[1])
-        if kind == "drawing":
+        if kind != "creature":
             dots = _dots(landmarks)
             gaze = 1 - (1 - _DOT_GAZE) * dots
-            return cls(kind, gaze, round_, lids="dot" if dots > 0.5 else "flat", human=False)
+            lids: Lids = "dot" if dots > 0.5 else "flat"
+            return cls(kind, gaze, round_, lids=lids, human=kind == "person")
         lips = float(np.linalg.norm(flat[61] - flat[291]))
         eyes = float(np.linalg.norm(flat[33] - flat[263]))
         widening = 1 - (1 - _LONG) * _share(lips / max(eyes, 1e-6), *_LIPS)

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import logging
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,14 +36,13 @@ from models.errors import UserError
 from models.face.face_file import read_placed
 from models.face.finder import FaceFinder
 from models.face.guess import Guess, guess
-from models.face.placed import Placed, neutral_landmarks
+from models.face.placed import Placed
 from models.face.tracker import FaceTracker
-from models.photos import choose_face, decode_image, load_image
+from models.photos import choose_face, crop_to_face, decode_image, load_image
 from models.types import Avatar, Face, Image
 from realtime.cameras.clip import ClipReader
 from realtime.panel.feature import Opened
 from realtime.paths import asset_path
-from realtime.pipeline.stretches import best_frame
 from realtime.session.avatar_library import MAX_UPLOAD, placed_face
 from realtime.session.session import Session
 
@@ -61,11 +61,17 @@ _SHOWN = 1280
 _PREVIEW = 320
 """Longer side of an avatar for previews: made in 0.2 to 0.5 s, drawn in some 5 ms."""
 
+_CLOSE = (0.5, 2.2)
+"""Share of the picture's height below which a preview shows the face alone, and side of what it
+shows then, in its longer sides: how it moves is to be judged."""
+
 _EVERY = 2
 """Of the clip's frames one of so many is looked at: 15 a second show how a face moves."""
 
 _MAX_BODY = 20_000
 """Bytes of points; sixteen of them take a tenth."""
+
+_log = logging.getLogger(__name__)
 
 _GONE = "This picture is no longer open; choose it again."
 _NO_FACE = "These points make no face: {}; move it and look again."
@@ -97,31 +103,47 @@ class _Editing:
 
 
 class _Driver:
-    """What the embedded clip does, and a backend to show it on avatars. For one thread."""
+    """What the embedded clip does, and a backend to show it on avatars. For one thread.
+
+    The clip is followed as far as somebody has asked, since that takes seconds in all.
+    """
 
     def __init__(self) -> None:
-        """Load the backend and follow the clip."""
+        """Load the backend, and follow the clip's first frame: there the face rests."""
         self.animator: Animator = create_animator()
-        tracker, faces, frames = FaceTracker(), [], []
-        for number, (image, _) in enumerate(_clip().frames()):
-            face = None if number % _EVERY else tracker.track(image)
-            if face is not None:
-                faces.append(face)
-                frames.append(image)
-        at = best_frame(Face(neutral_landmarks().astype(np.float32), None, 1.0), faces)
-        anchor = faces[at]
-        found = [
-            self.animator.observe(image, face, anchor)
-            for image, face in zip(frames, faces, strict=True)
-        ]
-        self._observations = [one for one in found if one is not None]
-        self._reference: Observation = self.animator.observe(frames[at], anchor, anchor)
+        self._tracker = FaceTracker()
+        self._frames = self._every_other()
+        self._observations: list[Observation] = []
+        self._anchor: Face | None = None
+        if not self.follow():
+            raise UserError("The embedded clip shows no face; install the program again.")
+
+    def follow(self) -> bool:
+        """Look at the next frame that shows a face; whether there was one."""
+        for image in self._frames:
+            face = self._tracker.track(image)
+            if face is None:
+                continue
+            self._anchor = self._anchor or face
+            seen = self.animator.observe(image, face, self._anchor)
+            if seen is not None:
+                self._observations.append(seen)
+                return True
+        return False
 
     def draw(self, avatar: Avatar, frame: int) -> Image:
         """An avatar moved by a frame of the clip; they begin anew after the last."""
-        observation = self._observations[frame % len(self._observations)]
-        pose = self.animator.pose(avatar, observation, self._reference, MotionSettings())
+        while frame >= len(self._observations) and self.follow():
+            pass
+        first, now = self._observations[0], self._observations[frame % len(self._observations)]
+        pose = self.animator.pose(avatar, now, first, MotionSettings())
         return self.animator.render(avatar, pose)
+
+    @staticmethod
+    def _every_other() -> Iterator[Image]:
+        for number, (image, _) in enumerate(_clip().frames()):
+            if number % _EVERY == 0:
+                yield image
 
 
 class PointsFeature:
@@ -259,7 +281,8 @@ class PointsFeature:
         editing = self._editing(request)
         wish = await _json(request)
         placed, face = _placed(wish, editing)
-        photo = choose_face(editing.image, [face], Path("this picture"))
+        image, near = crop_to_face(editing.image, face, *_CLOSE)
+        photo = choose_face(image, [near], Path("this picture"))
         frame = wish.get("frame", 0)
         if type(frame) is not int or not 0 <= frame < 1_000_000:
             raise UserError("The preview's frame is not a whole number; load the page again.")
@@ -348,23 +371,37 @@ class _Worker:
 
     def _run(self) -> None:
         driver: _Driver | None = None
+        more = False  # Whether the clip goes on.
         while True:
             with self._jobs:
-                self._jobs.wait_for(lambda: self._waiting or self._closed)
+                if not more:
+                    self._jobs.wait_for(lambda: self._waiting or self._closed)
                 if self._closed:
                     return
-                job, done = self._waiting.pop(0)
-            if not done.set_running_or_notify_cancel():
-                continue
+                job, done = self._waiting.pop(0) if self._waiting else (None, None)
             begun = time.perf_counter()
-            try:
-                driver = driver or _Driver()
-                done.set_result(job(driver))
-            except Exception as error:  # Whoever asked is told.
-                done.set_exception(error)
+            if job is None or done is None:
+                # Nobody waits: what will be asked is looked at.
+                more = driver is not None and _went_on(driver)
+            elif done.set_running_or_notify_cancel():
+                try:
+                    driver, more = driver or _Driver(), True
+                    done.set_result(job(driver))
+                except Exception as error:  # Whoever asked is told.
+                    _log.debug("a preview failed", exc_info=error)
+                    done.set_exception(error)
             with self._jobs:
                 # Half of the time is left to the live threads.
                 self._jobs.wait_for(lambda: self._closed, time.perf_counter() - begun)
+
+
+def _went_on(driver: _Driver) -> bool:
+    """Whether the clip's next frame could be looked at; who asks for one that cannot is told."""
+    try:
+        return driver.follow()
+    except Exception:
+        _log.debug("the clip is not followed", exc_info=True)
+        return False
 
 
 def _clip() -> ClipReader:

@@ -313,6 +313,7 @@ class Panel:
             return
         page = Page(web, secrets.token_hex(8), self._opened(web.scope))
         self._pages.add(page)
+        self._count_viewers()
         try:
             await self._attend(page)
         except (WebSocketDisconnect, RuntimeError) as error:
@@ -322,9 +323,17 @@ class Panel:
             raise
         finally:
             self._pages.discard(page)
+            self._count_viewers()
             if self._feed is not None:
                 self._feed.end(page.name)
                 self._session.touch()
+
+    def _count_viewers(self) -> None:
+        """Tell the session whether a page that sees the output alone is open."""
+        watched = any(not page.everything for page in self._pages)
+        if watched != self._session.watched:
+            self._session.watched = watched
+            self._session.touch()
 
     async def _attend(self, page: Page) -> None:
         """Show a page what it may see, and do what it asks for, until it is gone."""

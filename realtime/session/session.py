@@ -117,6 +117,7 @@ class Session:
         settings: what is set now.
         always_badged: every picture of this run had the badge.
         was_real: the camera's own picture was let through in this run.
+        watched: somebody has the output's own page open.
         revision: rises with every change that a page should show.
         over: set when somebody has asked to end the run.
     """
@@ -154,6 +155,7 @@ class Session:
         self._recording = parts.recording
         self._notices = Notices()
         self._shown: object = None
+        self.watched = False
         self.revision = 0
         self.over = threading.Event()
         self._actions: dict[str, tuple[Callable[[Any], Any], Callable[[Any], None]]] = {
@@ -361,6 +363,7 @@ class Session:
             self._question = None
             if self._parts.gate.open:
                 self._parts.gate.pass_through(None)
+                self._notices.withdraw(_REAL)
                 self.say("The avatar is shown again, since the camera has changed.")
 
     def touch(self) -> None:
@@ -472,6 +475,8 @@ class Session:
                 turned=bool(status.turned),
                 calibrated=not waiting,
                 receivers=[name for name in status.outputs if name not in nobody],
+                read=status.reading,
+                page=self.watched,
             )
         )
 

@@ -24,7 +24,9 @@ class Facts:
         face: the driver's face is in view.
         turned: the face stands on its head or lies on its side.
         calibrated: there is a reference that motion is measured against.
-        receivers: what the picture goes to and somebody sees, by name.
+        receivers: what the picture goes to and others can see, by name.
+        read: whether a program reads them; None where that cannot be told.
+        page: somebody has the output's own page open, as OBS does.
     """
 
     real_face: bool = False
@@ -37,6 +39,8 @@ class Facts:
     turned: bool = False
     calibrated: bool = True
     receivers: Sequence[str] = ()
+    read: bool | None = None
+    page: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,13 @@ def situation(facts: Facts) -> Situation:
         (not facts.face, "no_face", "warn"),
         (facts.turned, "upside_down", "warn"),
         (not facts.calibrated, "calibrating", "note"),
-        (not facts.receivers, "nothing_receives", "note"),
+        (not facts.receivers and not facts.page, "nothing_receives", "note"),
     )
     for holds, code, level in ranks:
         if holds:
             return Situation(code, {}, level)
-    return Situation("live", {"name": " + ".join(facts.receivers)}, "good")
+    names = {"name": " + ".join(facts.receivers)}
+    # Of several outputs one may be seen, as a window is, though no program reads the other.
+    if len(facts.receivers) == 1 and facts.read is False and not facts.page:
+        return Situation("not_read", names, "note")
+    return Situation("live", names, "good") if names["name"] else Situation("live_page", {}, "good")

@@ -106,7 +106,8 @@ def test_the_picture_is_asked_for_at_its_size_and_full_rate(browser: Browser) ->
     browser.page.add_init_script(
         "window.shows = []; const old = WebSocket.prototype.send;"
         "WebSocket.prototype.send = function (data) { if (typeof data === 'string' &&"
-        " data.includes('\"show\"')) shows.push(JSON.parse(data).show); return old.call(this, data) }"
+        " data.includes('\"show\"')) shows.push(JSON.parse(data).show);"
+        " return old.call(this, data) }"
     )
     browser.page.reload()
     browser.wait(OPEN)
@@ -303,7 +304,7 @@ def test_the_status_says_the_real_face_as_long_as_it_is_shown_and_no_longer(
     over = browser.wait("document.querySelector('#history-list li.over')?.innerText")
     assert "real face" in over and "over" in over
     assert browser.run(
-        "/\\d\\d:\\d\\d:\\d\\d/.test(document.querySelector('#history-list time').textContent)"
+        "/\\d{1,2}:\\d\\d:\\d\\d/.test(document.querySelector('#history-list time').textContent)"
     )
 
 
@@ -359,12 +360,12 @@ def clip(path: Path, *parts: Image) -> Path:
     """Two seconds of each picture, as a camera gives it."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=30)
-        stream.width = stream.height = 320  # type: ignore[attr-defined]
+        stream.width = stream.height = 320
         for part in parts:
             for _ in range(60):
-                for packet in stream.encode(av.VideoFrame.from_ndarray(part)):  # type: ignore[attr-defined]
+                for packet in stream.encode(av.VideoFrame.from_ndarray(part)):
                     container.mux(packet)
-        for packet in stream.encode():  # type: ignore[attr-defined]
+        for packet in stream.encode():
             container.mux(packet)
     return path
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from playwright.sync_api import Page
 
 from realtime.paths import asset_path
 from scripts.rigs.browser import Browser
+from scripts.rigs.desktop import Desktop
 from tests.end_to_end.test_panel_browser import OPEN, Run
 
 pytestmark = [
@@ -137,6 +140,33 @@ def test_a_virtual_camera_that_is_missing_comes_with_its_command(browser: Browse
     assert command.endswith("setup-camera --yes")
     browser.page.get_by_role("button", name="Check again").click()
     browser.wait("document.querySelector('.set-up .hint').textContent === 'There is none yet.'")
+
+
+def test_a_virtual_camera_is_chosen_and_left_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(tempfile.mkdtemp())  # Sockets have no room for pytest's long path.
+    with Desktop(folder) as desktop:
+        for name in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"):
+            monkeypatch.setenv(name, desktop.environment[name])
+        run = Run(tmp_path / "home", "--camera", "demo", "--output", "none")
+        try:
+            with Browser(tmp_path / "profile") as browser:
+                browser.open(run.url)
+                browser.wait(OPEN)
+                press_row(browser, "output")
+                browser.page.click("[data-place=pipewire]")
+                assert "AI avatar" in row_is(browser, "output", "ready")
+                assert "AI avatar" in desktop.cameras()
+                press_row(browser, "output")
+                chosen = "document.querySelector('[data-place=pipewire]')?.ariaPressed === 'true'"
+                browser.wait(chosen)
+                browser.page.click("[data-place=nothing]")
+                row_is(browser, "output", "missing")
+                assert "AI avatar" not in desktop.cameras()
+        finally:
+            run.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def phone_page(browser: Browser) -> Page:

@@ -78,6 +78,7 @@ export class PhonePanel {
     const { on, addresses, fingerprint, connected } = state.phone;
     const list = JSON.stringify(addresses);
     this.status.classList.toggle("good", connected);
+    this.stop.hidden = !connected;
     for (const one of [this.code, this.steps, this.asks, this.print]) one.hidden = connected;
     this.root.classList.toggle("connected", connected);
     if (!on) return;

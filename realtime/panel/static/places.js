@@ -30,7 +30,8 @@ export class Places {
     this.list = h("ul", { class: "choices rows", "aria-labelledby": "places-title" });
     this.intro = h("p", {});
     this.command = h("code", { class: "copyable" });
-    this.copy = h("button", { type: "button", class: "primary", onclick: () => this.toClipboard() });
+    const copy = () => this.toClipboard();
+    this.copy = h("button", { type: "button", class: "primary", onclick: copy });
     this.check = h("button", { type: "button", onclick: () => this.look(true) });
     this.checked = h("p", { class: "hint", role: "status" });
     this.steps = h("ol", { class: "steps plain" });
@@ -95,9 +96,11 @@ export class Places {
       ...{ choice: one.choice, name: one.name.replace(/ \(\/dev\/\w+\)$/, ""), drawing: "camera" },
       ...{ note: t("places.camera_note"), press: () => this.choose(one.choice) },
     }));
-    for (const [name, drawing] of [["obs", "obs"], ["recording", "recording"], ["nothing", "none"]]) {
-      const note = t(`places.${name}_note`);
-      entries.push({ choice: name, name: t(`places.${name}`), note, drawing, press: () => this.via(name) });
+    for (const choice of ["obs", "recording", "nothing"]) {
+      entries.push({
+        ...{ choice, name: t(`places.${choice}`), drawing: choice },
+        ...{ note: t(`places.${choice}_note`), press: () => this.via(choice) },
+      });
     }
     const current = this.current();
     this.show(this.state);
@@ -121,7 +124,9 @@ export class Places {
     this.hand.hidden = !remedy.by_hand.length;
     this.more.hidden = !remedy.does.length;
     this.steps.replaceChildren(
-      ...remedy.does.map(({ what, line }) => h("li", {}, h("code", {}, line), h("small", {}, what))),
+      ...remedy.does.map(({ what, line }) =>
+        h("li", {}, h("code", {}, line), h("small", {}, what)),
+      ),
     );
   }
 
@@ -129,7 +134,9 @@ export class Places {
   current() {
     const output = this.state?.setup?.output;
     if (!output || output.choice === "none") return viaPage() ?? (output ? "nothing" : null);
-    const named = this.usable.find((one) => one.choice === output.choice || one.name === output.name);
+    const named = this.usable.find(
+      (one) => one.choice === output.choice || one.name === output.name,
+    );
     return (named ?? this.usable[0])?.choice ?? null;
   }
 
@@ -172,7 +179,10 @@ function entry({ choice, name, note, drawing, press }, on) {
     {},
     h(
       "button",
-      { type: "button", class: "choice", "data-place": choice, "aria-pressed": String(on), onclick: press },
+      {
+        ...{ type: "button", class: "choice", "data-place": choice },
+        ...{ "aria-pressed": String(on), onclick: press },
+      },
       h("span", { class: "choice-icon" }, icon(drawing)),
       h(
         "span",

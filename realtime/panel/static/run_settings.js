@@ -15,7 +15,8 @@ export class RunSettings {
     this.title = h("h2", { id: "settings-title" });
     this.body = h("div", { class: "settings" });
     this.busy = h("p", { class: "setup-busy", role: "status", hidden: true });
-    this.shut = h("button", { type: "button", class: "primary", onclick: () => this.dialog.close() });
+    const close = () => this.dialog.close();
+    this.shut = h("button", { type: "button", class: "primary", onclick: close });
     this.dialog = h(
       "dialog",
       { class: "wide", "aria-labelledby": "settings-title" },
@@ -86,7 +87,9 @@ export class RunSettings {
     this.ask.textContent = t("settings.photo");
     this.busy.hidden = !setup.busy;
     this.busy.textContent = setup.busy ? t("settings.changing") : "";
-    for (const [name, values] of Object.entries(choicesOf(setup))) this.fill(name, values, setup[name]);
+    for (const [name, values] of Object.entries(choicesOf(setup))) {
+      this.fill(name, values, setup[name]);
+    }
   }
 
   // values: {value, text, why?}; one with a reason cannot be chosen.
@@ -102,7 +105,8 @@ export class RunSettings {
       select.replaceChildren(
         ...values.map((one) => {
           const words = one.why ? t("settings.not_here", { name: one.text }) : one.text;
-          return h("option", { value: JSON.stringify(one.value), disabled: Boolean(one.why) }, words);
+          const value = JSON.stringify(one.value);
+          return h("option", { value, disabled: Boolean(one.why) }, words);
         }),
       );
     }

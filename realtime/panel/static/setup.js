@@ -133,7 +133,8 @@ export class SetupRows {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const avatars = document.getElementById("avatars");
     avatars.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
-    (avatars.querySelector("[aria-pressed=true], button") ?? avatars).focus({ preventScroll: true });
+    const chosen = avatars.querySelector("[aria-pressed=true], button") ?? avatars;
+    chosen.focus({ preventScroll: true });
   }
 }
 

@@ -108,6 +108,20 @@ def test_what_is_asked_of_a_camera_reaches_it(tmp_path: Path) -> None:
     assert cameras("none") is None and cameras("browser") == feed.open
 
 
+def test_a_camera_that_a_page_looks_at_is_let_go_before_the_run_opens_it() -> None:
+    order: list[str] = []
+
+    class Noted(Viewfinder):
+        def release(self) -> None:
+            order.append("released")
+
+    cameras = live._cameras(RunChoices(), True, BrowserFeed(), Noted(), order.append)
+    open_demo = cameras("demo")
+    assert open_demo is not None and order == []
+    with open_demo():
+        assert order == ["released"]
+
+
 @pytest.mark.parametrize("role", ["source", "camera"])
 def test_a_recording_over_its_own_input_is_refused(role: str, tmp_path: Path) -> None:
     used = tmp_path / "used.mp4"

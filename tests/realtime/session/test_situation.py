@@ -44,13 +44,29 @@ def test_of_all_combinations_the_highest_rank_is_said() -> None:
 
 
 def test_every_fact_matters() -> None:
-    used = {name for _, fact in RANKS for name in fact}
+    used = {name for _, fact in RANKS for name in fact} | {"read", "page"}
     assert used == {one.name for one in fields(Facts)}
 
 
 def test_live_says_to_what() -> None:
     said = situation(Facts(receivers=("Virtual Camera", "Window")))
     assert said == Situation("live", {"name": "Virtual Camera + Window"}, "good")
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        (Facts(receivers=("Virtual Camera",), read=True), "live"),
+        (Facts(receivers=("Virtual Camera",), read=None), "live"),
+        (Facts(receivers=("Virtual Camera",), read=False), "not_read"),
+        (Facts(receivers=("Virtual Camera",), read=False, page=True), "live"),
+        (Facts(receivers=("Virtual Camera", "Window"), read=False), "live"),
+        (Facts(page=True), "live_page"),
+        (Facts(page=True, face=False), "no_face"),
+    ],
+)
+def test_who_sees_the_picture_is_told_apart(facts: Facts, code: str) -> None:
+    assert situation(facts).code == code
 
 
 def test_only_live_is_shown_as_good_and_only_the_real_face_as_dangerous() -> None:
@@ -63,5 +79,5 @@ def test_only_live_is_shown_as_good_and_only_the_real_face_as_dangerous() -> Non
 def test_the_page_has_words_for_each(language: str) -> None:
     path = ROOT / "realtime" / "panel" / "static" / "strings" / f"{language}.json"
     words = json.loads(path.read_text("utf-8"))
-    for code in [*(code for code, _ in RANKS), "live"]:
+    for code in [*(code for code, _ in RANKS), "live", "live_page", "not_read"]:
         assert words[f"status.{code}"]
