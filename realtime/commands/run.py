@@ -65,7 +65,8 @@ from realtime.pipeline.output import Output
 from realtime.pipeline.threads import limit_threads, switch_quickly
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
-from realtime.session.avatar_library import AvatarBuilder, AvatarEntry, AvatarLibrary
+from realtime.session.avatar_entry import AvatarBuilder, AvatarEntry
+from realtime.session.avatar_library import AvatarLibrary
 from realtime.session.background_photo import BackgroundPhoto
 from realtime.session.camera_choice import BROWSER
 from realtime.session.chosen import NOWHERE, Chosen
@@ -493,6 +494,7 @@ def _serve(
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
     from realtime.commands.page_parts import setup_parts
+    from realtime.panel.avatars import AvatarFeature
     from realtime.panel.points import PointsFeature
     from realtime.panel.server import Panel
 
@@ -502,6 +504,7 @@ def _serve(
     def tell_address() -> None:
         notify(f"Panel: {panel.url if _own_eyes(console) else shown.keep(panel)}")
 
+    points = PointsFeature(live.session)
     panel = Panel(
         live.session,
         live.preview,
@@ -512,7 +515,8 @@ def _serve(
         output_key=output_key_file(),
         renewed=tell_address,
         features=[
-            PointsFeature(live.session),
+            AvatarFeature(live.session, points),
+            points,
             *setup_parts(live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder),
             *features,
         ],

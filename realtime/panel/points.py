@@ -38,12 +38,13 @@ from models.face.finder import FaceFinder
 from models.face.guess import Guess, guess
 from models.face.placed import Placed
 from models.face.tracker import FaceTracker
-from models.photos import choose_face, crop_to_face, decode_image, load_image
-from models.types import Avatar, Face, Image
+from models.photos import MIN_FACE_HEIGHT, choose_face, crop_to_face, decode_image
+from models.types import Avatar, Face, Image, Photo
 from realtime.cameras.clip import ClipReader
 from realtime.panel.feature import Opened
 from realtime.paths import asset_path
-from realtime.session.avatar_library import MAX_UPLOAD, placed_face
+from realtime.session.avatar_library import MAX_UPLOAD
+from realtime.session.avatar_placing import placed_face
 from realtime.session.session import Session
 
 _MAX_PIXELS = 50_000_000
@@ -202,6 +203,27 @@ class PointsFeature:
         """End the previews."""
         self._worker.close()
 
+    def moved(
+        self, photo: Callable[[], Photo], known: dict[str, Avatar], key: str, frame: int
+    ) -> Future[Image]:
+        """A photo moved by a frame of the clip, as soon as it is its turn.
+
+        Args:
+            photo: gives it; called where it is not yet known.
+            known: keeps the avatar that was made of the last one.
+            key: under which it is there.
+            frame: any whole number; frames begin anew after the last.
+        """
+
+        def draw(driver: _Driver) -> Image:
+            if key not in known:
+                avatar = driver.animator.prepare(photo(), _PREVIEW)
+                known.clear()
+                known[key] = avatar
+            return driver.draw(known[key], frame)
+
+        return self._worker.submit(draw)
+
     async def _open(self, request: Request) -> Response:
         """A picture's size and first points."""
         too_large = f"Pictures of up to {MAX_UPLOAD // 1_000_000} MB can be used; take a smaller."
@@ -238,11 +260,13 @@ class PointsFeature:
             return self._enter(_Editing(image, None), self._look(image))
 
     def _of_avatar(self, identity: str) -> tuple[str, _Editing, Guess]:
-        path = self._session.photo_path(identity)
+        library = self._session.library
+        entry = library.find(identity)
         with self._looking:
-            image = _shrunk(load_image(path), _SIDE)
+            image = _shrunk(library.picture(identity), _SIDE)
             try:
-                placed = read_placed(path, image)
+                # Points lie beside the photo as it is, not as it was turned.
+                placed = None if entry is None or entry.turn else read_placed(entry.path, image)
             except UserError:
                 placed = None  # What cannot be used is placed anew.
             first = self._look(image) if placed is None else Guess(placed, True)
@@ -251,7 +275,9 @@ class PointsFeature:
     def _look(self, image: Image) -> Guess:
         if self._finder is None:
             self._finder = FaceFinder()
-        return guess(image, self._finder.find_faces(image))
+        # One that is too small to be animated is none, but a pattern in fur or hatching.
+        faces = self._finder.find_faces(image)
+        return guess(image, [one for one in faces if _height(one) >= MIN_FACE_HEIGHT])
 
     def _enter(self, editing: _Editing, first: Guess) -> tuple[str, _Editing, Guess]:
         identity = secrets.token_urlsafe(9)
@@ -316,8 +342,7 @@ class PointsFeature:
             kept = await asyncio.to_thread(self._session.add_placed, editing.image, placed, name)
             editing.avatar = kept
         else:
-            kept = editing.avatar
-            await asyncio.to_thread(self._session.place, kept, placed)
+            kept = await asyncio.to_thread(self._session.place, editing.avatar, placed)
         return JSONResponse({"avatar": kept}, 201)
 
 
@@ -402,6 +427,11 @@ def _went_on(driver: _Driver) -> bool:
     except Exception:
         _log.debug("the clip is not followed", exc_info=True)
         return False
+
+
+def _height(face: Face) -> float:
+    _, top, _, bottom = face.box
+    return bottom - top
 
 
 def _clip() -> ClipReader:

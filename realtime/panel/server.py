@@ -18,7 +18,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -138,7 +137,6 @@ class Panel:
                 Route("/key", self._check, methods=["GET"]),
                 Route("/enter", self._enter, methods=["POST"]),
                 Route("/thumbnails/{identity:str}", self._thumbnail, methods=["GET"]),
-                Route("/avatars", self._add, methods=["POST"]),
                 WebSocketRoute("/live", self._live),
                 *(route for feature in self._features for route in feature.routes(self._opened)),
             ],
@@ -283,25 +281,6 @@ class Panel:
         if not picture:
             return Response(status_code=404)
         return Response(picture, media_type="image/jpeg")
-
-    async def _add(self, request: Request) -> Response:
-        if not self._opened(request.scope):
-            return Response(status_code=401)
-        name = unquote(request.headers.get("x-name", ""))[:200]
-        too_large = f"Photos of up to {MAX_UPLOAD // 1_000_000} MB can be added; use a smaller one."
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > MAX_UPLOAD:
-            return JSONResponse({"refused": too_large}, 413)
-        data = bytearray()
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > MAX_UPLOAD:
-                return JSONResponse({"refused": too_large}, 413)
-        try:
-            entry = await asyncio.to_thread(self._session.add, bytes(data), name)
-        except UserError as error:
-            return JSONResponse({"refused": str(error)}, 422)
-        return JSONResponse({"id": entry.id}, 201)
 
     async def _live(self, web: WebSocket) -> None:
         if not self._shown(web.scope):

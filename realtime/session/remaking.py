@@ -15,7 +15,8 @@ from models.backends import create_animator
 from models.environment import cores
 from models.errors import UserError
 from models.runtime import device_wanted, use_device
-from realtime.session.avatar_library import AvatarBuilder, AvatarEntry, AvatarLibrary, ReadyAvatar
+from realtime.session.avatar_entry import AvatarBuilder, AvatarEntry, ReadyAvatar
+from realtime.session.avatar_library import AvatarLibrary
 
 _ATTEMPTS = 5
 """How often the current avatar is made while the user switches to other ones meanwhile; nobody
@@ -116,7 +117,7 @@ class Remaking:
         def make() -> None:
             builder = self._library.builder
             entry = place.current
-            ready, thumbnail = builder.of_file(entry.path, face or None)
+            ready, thumbnail = builder.of_file(entry.path, face or None, self._turn(entry))
             place.show_made(Made(entry.id, builder, ready, thumbnail, face))
 
         self._start(place, make, lambda: None)
@@ -148,10 +149,16 @@ class Remaking:
         _until_shown(place, lambda entry: self._of(builder, entry))
 
     def _of(self, builder: AvatarBuilder, entry: AvatarEntry) -> Made:
-        ready, thumbnail = builder.of_file(entry.path, self._library.face_of(entry.key))
+        ready, thumbnail = builder.of_file(
+            entry.path, self._library.face_of(entry.key), self._turn(entry)
+        )
         # Networks take longer the first time.
         builder.animator.render(ready.avatar, ready.avatar.rest)
         return Made(entry.id, builder, ready, thumbnail)
+
+    def _turn(self, entry: AvatarEntry) -> int | None:
+        """Degrees by which a photo is turned by now."""
+        return (self._library.find(entry.id) or entry).look.turn
 
     def _start(self, place: Place, make: Callable[[], None], done: Callable[[], None]) -> None:
         def job() -> None:

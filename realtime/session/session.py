@@ -24,10 +24,11 @@ from realtime.lines import Line
 from realtime.pipeline.live import Pipeline, Status
 from realtime.pipeline.output import Output
 from realtime.session import values
-from realtime.session.avatar_library import AvatarEntry, AvatarLibrary, AvatarState
+from realtime.session.avatar_entry import AvatarEntry, AvatarState
+from realtime.session.avatar_library import AvatarLibrary
 from realtime.session.notices import Notices
 from realtime.session.remaking import Made
-from realtime.session.settings import Settings, load, save
+from realtime.session.settings import AvatarSettings, Settings, load, save
 from realtime.session.setup import Setup
 from realtime.session.situation import Facts, Situation, situation
 from realtime.sinks.null import NullSink
@@ -194,6 +195,7 @@ class Session:
         for name in _SWITCHES:
             self._actions[name] = (values.switch, self._setting(name))
         parts.library.changed = self.touch
+        parts.library.arrived = self._tell_turned
         parts.library.face_of = lambda key: self.settings.of(key).face or None
         if parts.setup is not None:
             parts.setup.begin(self)
@@ -257,20 +259,26 @@ class Session:
                 self._kept = kept
             self.touch()
 
-    def add(self, data: bytes, name: str) -> AvatarEntry:
-        """Add a photo to the avatars, without switching to it.
+    @property
+    def library(self) -> AvatarLibrary:
+        """The avatars to choose from."""
+        return self._parts.library
 
-        Args:
-            data: the file.
-            name: what the user calls it.
+    @property
+    def wanted(self) -> str | None:
+        """The `id` of the avatar that is shown as soon as it is ready, if there is one."""
+        return self._wanted
 
-        Raises:
-            UserError: it cannot be used; the sentence says why.
-        """
-        entry = self._parts.library.add(data, name)
-        self._tell_turned(entry)
-        self.touch()
-        return entry
+    def keep_settings(self, avatar: str, settings: AvatarSettings) -> None:
+        """Set everything for an avatar, by the name of the photo's file."""
+        with self._lock:
+            self.settings = replace(
+                self.settings, avatars={**self.settings.avatars, avatar: settings}
+            )
+            self._kept = replace(self._kept, avatars={**self._kept.avatars, avatar: settings})
+            self._unsaved = self._unsaved or time.monotonic()
+            self._apply()
+            self.touch()
 
     def add_placed(self, image: Image, placed: Placed, name: str) -> str:
         """Add a picture on which a person has placed a face's points; its `id` in the list.
@@ -287,27 +295,20 @@ class Session:
         self.touch()
         return entry.id
 
-    def place(self, identity: str, placed: Placed) -> None:
+    def place(self, identity: str, placed: Placed) -> str:
         """Give an avatar of the list new points; on show, it is drawn by them from then on.
+
+        Returns:
+            Its `id`, or that of another one that was made (`AvatarLibrary.place`).
 
         Raises:
             UserError: there is no such avatar, or its points cannot be kept.
         """
-        self._parts.library.place(identity, placed)
-        if identity == self._current.id:
-            self._choose(identity)
+        kept = self._parts.library.place(identity, placed)
+        if kept == self._current.id:
+            self._choose(kept)
         self.touch()
-
-    def photo_path(self, identity: str) -> Path:
-        """Where the photo of an avatar lies.
-
-        Raises:
-            UserError: there is no such avatar.
-        """
-        entry = self._parts.library.find(identity)
-        if entry is None:
-            raise UserError("This avatar is no longer in the list; choose another one.")
-        return entry.path
+        return kept
 
     def say(self, line: str) -> None:
         """Tell the user one line, in the terminal and on every page; never waits."""
@@ -530,6 +531,7 @@ class Session:
             for line in entry.ready.notes if known.id != entry.id else ():
                 self.say(line)
             self._tell_turned(entry)
+            self._note_chosen()
             animation = self._parts.pipeline.animation
             if animation.search is not None:
                 animation.look_for(entry.ready.face)
@@ -540,6 +542,13 @@ class Session:
         if entry.ready is not None and entry.ready.turned and entry.id not in self._told_turned:
             self._told_turned.add(entry.id)
             self.say(turned_line(entry.name, entry.ready.turned))
+
+    def _note_chosen(self) -> None:
+        """Keep that an avatar was chosen by hand: from then on none goes live by itself."""
+        try:
+            self._parts.library.note_chosen()
+        except UserError as error:
+            self.say(str(error))
 
     def _number(self, number: int) -> None:
         entries = self._parts.library.entries
@@ -756,4 +765,7 @@ def _described(entry: AvatarEntry) -> dict[str, Any]:
         "state": entry.state.value,
         "reason": entry.reason,
         "picture": 0 if not entry.thumbnail else len(entry.thumbnail),
+        "faces": entry.faces or [],
+        "face": entry.chosen,
+        "no_face": entry.no_face,
     }

@@ -120,7 +120,7 @@ def load(path: Path) -> Settings:
         framing=_fill(Framing(), framing if isinstance(framing, dict) else {}).sane(),
         chosen=Chosen.read(data.get("chosen")),
         avatars={
-            name: _avatar(table)
+            name: read_avatar(table)
             for name, table in (avatars if isinstance(avatars, dict) else {}).items()
             if isinstance(table, dict)
         },
@@ -150,7 +150,7 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "replace").decode("utf-8")
 
 
-def _avatar(table: dict[str, Any]) -> AvatarSettings:
+def read_avatar(table: dict[str, Any]) -> AvatarSettings:
     """The settings of one avatar; every number that is none of our own is a slider's."""
     own = {one.name for one in fields(AvatarSettings)}
     strengths = {
@@ -160,6 +160,11 @@ def _avatar(table: dict[str, Any]) -> AvatarSettings:
         if math.isfinite(value) and _SLIDER.fullmatch(name)
     }
     return replace(_fill(AvatarSettings(), table), strengths=strengths)
+
+
+def avatar_table(settings: AvatarSettings) -> dict[str, Any]:
+    """The settings of one avatar as one table, which `read_avatar` reads."""
+    return _flat(asdict(settings))
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from realtime.canvas.fit import Fit
 from realtime.pipeline.live import Pipeline
 from realtime.pipeline.output import Output
 from realtime.session import values
-from realtime.session.avatar_library import AvatarEntry, AvatarLibrary
+from realtime.session.avatar_entry import AvatarEntry
+from realtime.session.avatar_library import AvatarLibrary
 from realtime.session.camera_choice import BROWSER, check_camera, same_camera
 from realtime.session.chosen import BACKGROUNDS, NOWHERE, TURNS, Chosen
 from realtime.session.output_choice import check_output, same_output

@@ -56,7 +56,7 @@ const context = { link, t, tell, ask: (question) => ask({ no: t("ask.no"), ...qu
 new Looks();
 const status = new Status();
 const stage = new Stage(link);
-const avatars = new Avatars(link, tell);
+const avatars = new Avatars($("avatars"), context);
 const controls = new Controls(link, { stopping: () => status.stopping() });
 const sliders = new Sliders(link);
 const calibrate = new Calibrate(link, messages);

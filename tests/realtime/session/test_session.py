@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from realtime.canvas.output_gate import OutputGate
 from realtime.commands.terminal import terminal_press
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.paths import asset_path
-from realtime.session.avatar_library import AvatarState
+from realtime.session.avatar_entry import AvatarState
 from realtime.session.keys import KEYS
 from realtime.session.session import Command
 from realtime.session.settings import AvatarSettings, Settings, load, save
@@ -147,9 +148,9 @@ def test_a_photo_without_a_face_is_told_and_passed_over(rig: Rig) -> None:
 
 def test_added_photos_are_kept_and_can_be_removed(rig: Rig) -> None:
     source = photo(rig.folder.parent, "x.png", 200)
-    entry = rig.session.add(source.read_bytes(), "../../My <face>.png")
+    entry = rig.add(source.read_bytes(), "../../My <face>.png")
     assert entry.path.parent == rig.own and entry.path.name == "My _face.jpg"
-    again = rig.session.add(source.read_bytes(), "../../My <face>.png")
+    again = rig.add(source.read_bytes(), "../../My <face>.png")
     assert again.path.name == "My _face-2.jpg"
     rig.do("avatar", entry.id)
     assert rig.level() == 200
@@ -180,12 +181,12 @@ def test_a_face_that_is_not_found_is_taken_from_the_file_beside_the_photo(rig: R
 def test_the_points_of_a_photo_go_with_it_and_are_not_taken_for_anothers(rig: Rig) -> None:
     source = photo(rig.folder.parent, "x.png", 200)
     data, image = source.read_bytes(), np.full((256, 256, 3), 200, np.uint8)
-    entry = rig.session.add(data, "x.png")
+    entry = rig.add(data, "x.png")
     path = write_face(entry.path, image, placed(256, 256))
     rig.do("remove", entry.id)
     assert not entry.path.exists() and not path.exists()
     write_face(entry.path, image, placed(256, 256))
-    again = rig.session.add(data, "x.png")
+    again = rig.add(data, "x.png")
     assert again.path == entry.path and not path.exists()
     assert again.ready is not None
     assert np.array_equal(again.ready.face.landmarks, Finder().find_faces(image)[0].landmarks)
@@ -199,8 +200,10 @@ def test_photos_that_cannot_be_added(rig: Rig) -> None:
         (dark.read_bytes(), "No face"),
         (dark.read_bytes()[:200], "broken|not a picture"),
     ):
-        with pytest.raises(UserError, match=reason):
-            rig.session.add(data, "bad.png")
+        entry = rig.add(data, "bad.png")
+        assert entry.state is AvatarState.REFUSED and re.search(reason, entry.reason)
+        assert entry.no_face == (reason == "No face")
+        assert entry in rig.library.entries, "it stays, with its reason"
     assert not rig.own.exists()
 
 
@@ -208,8 +211,7 @@ def test_a_picture_bomb_is_not_decoded(rig: Rig, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.png"
     PIL.Image.new("1", (12_000, 12_000)).save(bomb)
     assert bomb.stat().st_size < 100_000
-    with pytest.raises(UserError, match="million pixels"):
-        rig.session.add(bomb.read_bytes(), "bomb.png")
+    assert "million pixels" in rig.add(bomb.read_bytes(), "bomb.png").reason
 
 
 def test_the_last_avatar_cannot_be_removed(tmp_path: Path) -> None:
@@ -601,7 +603,7 @@ def test_a_photo_that_is_dropped_upside_down_is_kept_upright_and_that_is_said(
     dropped = tmp_path / "dropped.png"
     PIL.Image.fromarray(np.ascontiguousarray(image[::-1, ::-1])).save(dropped)
     rig.library._builder.finder = FaceFinder()
-    entry = rig.session.add(dropped.read_bytes(), "Me.png")
+    entry = rig.add(dropped.read_bytes(), "Me.png")
     kept = load_image(entry.path)
     assert kept.shape == image.shape
     assert np.abs(kept.astype(int) - image).mean() < 3
