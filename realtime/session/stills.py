@@ -133,7 +133,9 @@ class StillEditor:
         entry = library.find(identity)
         if size == PREVIEW and entry is not None and entry.ready is not None:
             ready = entry.ready.avatar
-            if max(ready.still.shape[:2]) >= _FINE:
+            side = max(ready.still.shape[:2])
+            # One below the usual size is of a photo that has no more to show; sides are even.
+            if side >= _FINE or side < library.builder.size - 1:
                 return ready
         known = self._made.get((identity, size))
         if entry is not None and known is not None and known[0] is editor:
