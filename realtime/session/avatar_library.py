@@ -618,6 +618,7 @@ class AvatarLibrary:
         try:
             changes = self._taken_in(entry) if entry.upload else self._made(entry)
         except Exception as error:
+            _log.debug("%s is refused", entry.path.name, exc_info=error)
             changes = _refused(entry, error)
         with self._work:
             now = self.find(entry.id)
