@@ -38,6 +38,11 @@ def camera_file() -> Path:
     return config_folder() / "camera.json"
 
 
+def expressions_file() -> Path:
+    """Where the user's named expressions are kept."""
+    return config_folder() / "expressions.json"
+
+
 def output_key_file() -> Path:
     """Where the fixed key of the panel's output page is kept, if one was made."""
     return config_folder() / "output-key.json"

@@ -76,8 +76,10 @@ class Finder(FaceFinder):
 class Rig:
     """A session on a running pipeline of fakes."""
 
+    animates: type[StillAnimator] = StillAnimator
+
     def __init__(self, folder: Path, settings: Path | None = None) -> None:
-        self.animator = StillAnimator()
+        self.animator = self.animates()
         self.folder, self.own = folder, folder / "own"
         builder = AvatarBuilder(self.animator, 64, Finder())
         self.library = AvatarLibrary(builder, folder, self.own)

@@ -16,11 +16,20 @@ from models.face.drawn import flatness
 from models.face.topology import EYES, IRISES, LIDS, LIPS, Eye
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
-from models.mesh import covered, drawn_eyes, expression, eyes, folds, moustache, mouth
+from models.mesh import (
+    covered,
+    drawn_eyes,
+    editor,
+    expression,
+    eyes,
+    folds,
+    moustache,
+    mouth,
+)
 from models.mesh.cut_out import CutOut
 from models.mesh.eye_network import eye_sources, open_eye_network
 from models.mesh.eye_region import EyeSource
-from models.mesh.motion import Strengths, absolute_motion, relative_motion, strengthen
+from models.mesh.motion import Strengths, absolute_motion, added, relative_motion, strengthen
 from models.mesh.person import Person
 from models.mesh.pose import fit_head
 from models.mesh.tracker_gain import TrackerGain
@@ -90,6 +99,7 @@ class MeshAnimator(KeypointAnimator):
         Slider("eyes", "Eyes", help="The same for the eyes alone, times the expression."),
         Slider("mouth", "Mouth", help="The same for the mouth alone, times the expression."),
     )
+    editor: Sequence[Slider] = editor.SLIDERS
     quick: Sequence[int] = (*LIPS, *LIDS, *IRISES)
 
     def __init__(self, with_eye_network: bool = True) -> None:
@@ -216,6 +226,18 @@ class MeshAnimator(KeypointAnimator):
                 avatar.traits,
             )
         )
+
+    def edited(
+        self, avatar: MeshAvatar, values: Mapping[str, float], onto: Keypoints | None = None
+    ) -> Keypoints:
+        """The photo's own face with such gestures, or these added to a pose."""
+        moved = editor.moved(values)
+        base: Keypoints = avatar.rest if onto is None else onto
+        if not moved:
+            return base
+        source = avatar.rest.values
+        points = editor.edited(source, moved, avatar.gain, avatar.traits)
+        return Keypoints(points if onto is None else added(source, onto.values, points))
 
     def render(self, avatar: MeshAvatar, pose: Keypoints) -> Image:
         """Warp the person, lay it over the still background, then draw eyes and mouth."""

@@ -132,6 +132,38 @@ def absolute_motion(source: Floats, driving: Floats) -> Floats:
     return np.asarray(moved + (source[:468].mean(0) - moved[:468].mean(0)), np.float32)
 
 
+def added(source: Floats, onto: Floats, edited: Floats) -> Floats:
+    """One pose on top of another: expressions and turns add up, within what a face can do.
+
+    Args:
+        source: (478, 3) the photo's landmarks, as the next two.
+        onto: a pose of the photo.
+        edited: what is added to it, as a pose too.
+    """
+    head, turn = fit_head(source, onto), fit_head(source, edited)
+    local, change = head.inverse(onto), turn.inverse(edited)
+    shape: Floats = local + (change - source)
+    for eye in EYES:
+        # Of lids that are half closed, half closed by the other: nothing passes through.
+        span = source[eye.upper] - source[eye.lower]
+        open_yet = ((change[eye.upper] - change[eye.lower]) * span).sum(1)
+        share = np.clip(open_yet / np.maximum((span**2).sum(1), 1e-12), 0.0, None)
+        was = local[eye.upper] - local[eye.lower]
+        shape[eye.upper] = shape[eye.lower] + was * share[:, None]
+        moved = shape[eye.iris[0]] - source[eye.iris[0]]
+        shape[eye.iris] += _keep_in_sight(eye, source, moved)
+    shape = _no_wider(_lips(shape, source), source)
+    yaw, pitch, roll = euler(head.rotation @ turn.rotation)
+    most = max(_most_yaw(source, yaw), abs(euler(head.rotation)[0]))
+    rotation = from_euler(
+        _within(yaw, -most, most), _within(pitch, -_PITCH, _PITCH), _within(roll, -_ROLL, _ROLL)
+    )
+    centre = pivot(source)
+    place = head(centre[None])[0] + turn(centre[None])[0] - centre
+    scale = head.scale * turn.scale
+    return np.asarray((shape - centre) @ (scale * rotation).T + place, np.float32)
+
+
 def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floats:
     """The driving landmarks with more or less of their motion since `reference`.
 
@@ -139,7 +171,7 @@ def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floa
     and scaled each on its own.
     """
     head = fit_head(reference, driving)
-    eyes, mouth = _features()
+    eyes, mouth = features()
     share = 1 + (strengths.eyes - 1) * eyes + (strengths.mouth - 1) * mouth
     shape = reference + (head.inverse(driving) - reference) * (strengths.expression * share)
     for eye in EYES:
@@ -156,7 +188,7 @@ def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floa
 
 
 @cache
-def _features() -> tuple[Floats, Floats]:
+def features() -> tuple[Floats, Floats]:
     """How much each landmark belongs to the eyes and to the mouth: (478, 1), 0..1 each.
 
     Softened over the mesh, so that a strong eye does not tear the cheek beside it.
@@ -391,12 +423,7 @@ def _move_head(
     """Turn and shift the source's head as the driver's moved, within graceful limits."""
     turn = to_source.rotation
     yaw, pitch, roll = euler(turn @ head.rotation @ turn.T)
-    # A face that is turned in the photo can turn less in that direction before it folds.
-    left = _YAW - float(np.sign(yaw)) * own_yaw(source)
-    # Turned to the front it shows the side that is hidden in the photo.
-    unseen = max(-float(np.sign(yaw)) * own_yaw(source) - _SHOWN, 0.0)
-    left = float(np.clip(left, _LEAST * _YAW, _YAW - _UNSEEN * unseen))
-    yaw = ease(gain.turn * yaw, left)
+    yaw = ease(gain.turn * yaw, _most_yaw(source, yaw))
     rotation = from_euler(yaw, ease(pitch + gain.nod * yaw, _PITCH), ease(roll, _ROLL))
     scale = 1.0 + ease(head.scale - 1.0, 0.3)
     centre = pivot(source)
@@ -408,6 +435,15 @@ def _move_head(
     )
     shift[2] = 0.0
     return np.asarray((shape - centre) @ (scale * rotation).T + centre + shift, np.float32)
+
+
+def _most_yaw(source: Floats, yaw: float) -> float:
+    """How far a face may turn to the side of `yaw`, radians."""
+    # A face that is turned in the photo can turn less in that direction before it folds.
+    left = _YAW - float(np.sign(yaw)) * own_yaw(source)
+    # Turned to the front it shows the side that is hidden in the photo.
+    unseen = max(-float(np.sign(yaw)) * own_yaw(source) - _SHOWN, 0.0)
+    return float(np.clip(left, _LEAST * _YAW, _YAW - _UNSEEN * unseen))
 
 
 def _width(landmarks: Floats, corners: Indices) -> float:

@@ -22,6 +22,7 @@ from models.animator import (
     Pose,
     Slider,
     Smoother,
+    can_edit,
     knows_person,
     need_person,
 )
@@ -29,6 +30,7 @@ from models.face.hidden_mouth import HiddenMouth
 from models.face.orientation import quarters
 from models.types import Avatar, Face, Image
 from realtime.animation.calibration import Calibration, CalibrationState, Search
+from realtime.animation.expression import Expression
 from realtime.animation.frame_repair import (
     Fault,
     SteadyClock,
@@ -141,6 +143,7 @@ class Animation:
 
     Attributes:
         tuning: how motion is applied; may be replaced at any time, by any thread.
+        expression: what is added to the driver's own; likewise.
         times: how long the stages take.
         face_found: the driver's face was in the last frame that was followed.
         turn: degrees clockwise by which the camera's picture should be turned, so that the face in
@@ -182,6 +185,7 @@ class Animation:
         self._tracker = tracker
         self.tuning = Tuning(MotionSettings(motion, adapt_scale))
         self._tuned = self.tuning
+        self.expression = Expression()
         self._search: Search | None = None
         self._smoother: Smoother = animator.smoother()
         self._calibration = calibration or Calibration()
@@ -350,9 +354,11 @@ class Animation:
             None when nothing changes any more.
         """
         scene, new = self._present()
-        if scene.presence.settled and not new:
+        if scene.presence.settled and not new and not self.expression.moving:
             return None
-        return Followed(scene, scene.presence.step(None, self._clock(now)), None)
+        seconds = self._clock(now)
+        pose = scene.presence.step(None, seconds)
+        return Followed(scene, self._expressed(scene, pose, seconds), None)
 
     def draw(self, followed: Followed) -> AvatarFrame:
         """Render the avatar in its pose, at the size of its still.
@@ -433,7 +439,21 @@ class Animation:
                     driving = self._smoother(driving, seconds)
                 reference = self._calibration.reference
                 target = move(self._animator, scene.avatar, reference, driving, tuning.settings)
-            return scene.presence.step(target, seconds)
+            return self._expressed(scene, scene.presence.step(target, seconds), seconds)
+
+    def _expressed(self, scene: _Scene, pose: Pose, seconds: float) -> Pose:
+        """The pose with the expression that is wanted besides; without it where that fails."""
+        values = self.expression.step(seconds)
+        if not values or not can_edit(scene.animator):
+            return pose
+        try:
+            onto = None if pose is scene.avatar.rest else pose
+            expressed = scene.animator.edited(scene.avatar, values, onto)
+            check_numbers(expressed, "the expression")
+        except Exception as fault:
+            self.count_fault(fault)
+            return pose
+        return expressed
 
     def _observe(self, image: Image, seconds: float) -> tuple[Observation | None, bool]:
         """The driver's observation, and whether the reference has just been renewed."""

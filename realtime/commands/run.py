@@ -8,7 +8,7 @@ import stat
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
 from realtime.commands.options import RunChoices
+from realtime.commands.posing import PictureSigner, pose_feature
 from realtime.commands.status_line import StatusLine, summary
 from realtime.commands.terminal import terminal_keys, terminal_press
 from realtime.panel.address import (
@@ -78,6 +79,7 @@ from realtime.sinks.null import NullSink
 from realtime.sinks.registry import SinkChoice
 
 if TYPE_CHECKING:
+    from realtime.panel.feature import Feature
     from realtime.panel.server import Panel
 
 CAMERA_SIZE = (640, 480)
@@ -96,6 +98,7 @@ class Live:
         feed: where a page's webcam arrives, when that is the camera.
         backdrop: the photo behind the person.
         viewfinder: what cameras see before one is chosen.
+        library: the avatars.
     """
 
     pipeline: Pipeline
@@ -104,6 +107,7 @@ class Live:
     feed: BrowserFeed
     backdrop: BackgroundPhoto
     viewfinder: Viewfinder
+    library: AvatarLibrary
 
 
 def build(
@@ -189,7 +193,7 @@ def build(
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
-    return Live(pipeline, session, preview, feed, backdrop, viewfinder)
+    return Live(pipeline, session, preview, feed, backdrop, viewfinder, library)
 
 
 def _background(
@@ -452,7 +456,9 @@ def run_live(choices: RunChoices, console: Console, remembered: Path | None = No
         pipeline, session = live.pipeline, live.session
         stack.callback(session.close)
         if address is not None:
-            stack.callback(_serve(live, address, certificate, named, console, line.note))
+            sign = PictureSigner(signer, choices.sign_key, choices.sign_cert, line.note)
+            features = [pose_feature(pipeline, live.library, session, sign)]
+            stack.callback(_serve(live, address, certificate, named, features, console, line.note))
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
             line.note("Press x to calibrate again, ? for all keys, Ctrl-C to stop.")
             stack.enter_context(terminal_keys(sys.stdin, terminal_press(session)))
@@ -482,6 +488,7 @@ def _serve(
     address: Address,
     certificate: Certificate | None,
     named: list[HostName],
+    features: Sequence[Feature],
     console: Console,
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
@@ -511,6 +518,7 @@ def _serve(
             AvatarFeature(live.session, points),
             points,
             *setup_parts(live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder),
+            *features,
         ],
     )
     shown = _AddressFile()

@@ -56,6 +56,7 @@ class Claim:
 LIVE = "A photo was animated live with the face in front of a webcam."
 PARTLY_REAL = f"{LIVE} In parts the camera's own picture may be shown."
 RECOVERED = "A photo was animated; signed later, from a recording that was left unsigned."
+POSED = "A photo was given another pose and expression with sliders."
 CLIP = "A photo was animated with the face in a video."
 
 
@@ -111,6 +112,30 @@ def sign(path: Path, credentials: Credentials, claim: Claim) -> None:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def signed_picture(data: bytes, title: str, credentials: Credentials, claim: Claim) -> bytes:
+    """A PNG file with a signed manifest.
+
+    Args:
+        data: the file.
+        title: what it will be called.
+        credentials: what to sign with.
+        claim: what the manifest says.
+
+    Raises:
+        SigningError: it cannot be signed; one sentence says why.
+    """
+    import io
+
+    signed = io.BytesIO()
+    try:
+        _builder(title, "image/png", claim).sign(
+            _signer(credentials), "image/png", io.BytesIO(data), signed
+        )
+    except Exception as error:  # The library has errors of its own for nearly everything.
+        raise SigningError(f"{title} was not signed: {_short(error)}.") from error
+    return signed.getvalue()
 
 
 def check(credentials: Credentials) -> None:

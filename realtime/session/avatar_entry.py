@@ -212,9 +212,9 @@ class AvatarBuilder:
         ready = self.ready(photo)
         return replace(ready, faces=_boxes(image, faces), chosen=(number or 1) - 1), portrait(photo)
 
-    def ready(self, photo: Photo) -> ReadyAvatar:
-        """The avatar of a photo."""
-        avatar = self.animator.prepare(photo, self.size)
+    def ready(self, photo: Photo, size: int | None = None) -> ReadyAvatar:
+        """The avatar of a photo; its longer side is at most `size` pixels, None: as of all."""
+        avatar = self.animator.prepare(photo, size or self.size)
         if self.cut_out:
             self.cut(avatar)
         return ReadyAvatar(avatar, photo.face, photo.turned)

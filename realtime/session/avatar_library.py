@@ -241,6 +241,24 @@ class AvatarLibrary:
                 self._touch(identity)
         then(entry)
 
+    def made(self, identity: str, size: int) -> ReadyAvatar:
+        """An avatar for something besides the run, which leaves the list as it is.
+
+        Args:
+            identity: its `id`.
+            size: longer side in pixels, at most.
+
+        Raises:
+            UserError: there is no such avatar, or its photo cannot be used.
+        """
+        entry = self.find(identity)
+        if entry is None:
+            raise UserError("This avatar is no longer in the list; choose another one.")
+        if entry.state is AvatarState.REFUSED:
+            raise UserError(entry.reason)
+        photo = self._builder.photo(entry.path, self.face_of(entry.key), entry.look.turn)
+        return self._builder.ready(photo, size)
+
     def inbox(self) -> Path:
         """An empty file to write a photo to that is being sent; then comes `receive` or `drop`.
 
@@ -600,6 +618,7 @@ class AvatarLibrary:
         try:
             changes = self._taken_in(entry) if entry.upload else self._made(entry)
         except Exception as error:
+            _log.debug("an avatar was refused", exc_info=error)
             changes = _refused(entry, error)
         with self._work:
             now = self.find(entry.id)
@@ -699,7 +718,6 @@ def _of_ready(ready: ReadyAvatar) -> dict[str, Any]:
 
 def _refused(entry: AvatarEntry, error: Exception) -> dict[str, Any]:
     """What becomes of a photo that cannot be used."""
-    _log.debug("an avatar was refused", exc_info=error)
     told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}."
     changes: dict[str, Any] = {
         "state": AvatarState.REFUSED,

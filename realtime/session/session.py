@@ -408,6 +408,11 @@ class Session:
         self.save()
 
     @property
+    def badged(self) -> bool:
+        """Whether pictures have the mark now."""
+        return self._badge
+
+    @property
     def status(self) -> Status:
         """How the run is doing."""
         return self._parts.pipeline.status()

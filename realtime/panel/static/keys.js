@@ -92,6 +92,7 @@ export class Keys {
       const name = key.value === null ? `key.${key.command}` : `key.${key.command}_${key.value}`;
       rows.push([this.shown(key.key), known(name) && !key.hold ? t(name) : this.help(key, name)]);
     }
+    rows.push(["Alt+1-9", t("key.expression")]);
     rows.push(["?", t("key.help")]);
     $("keys").replaceChildren(
       ...rows.map(([key, help]) =>

@@ -10,6 +10,7 @@ import { Keys } from "/keys.js";
 import { Looks } from "/looks.js";
 import { Messages } from "/messages.js";
 import { OutputAddress } from "/obs.js";
+import { Pose } from "/pose.js";
 import { SetupRows } from "/setup.js";
 import { Sliders } from "/sliders.js";
 import { Link } from "/socket.js";
@@ -70,6 +71,7 @@ const keys = new Keys(link, (key) => {
 const parts = {
   live: stage,
   setup: new SetupRows($("setup-rows"), { ...context, webcam }),
+  pose: new Pose($("tab-pose"), context),
 };
 $("enter").addEventListener("submit", (event) => {
   event.preventDefault();
