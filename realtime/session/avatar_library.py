@@ -618,7 +618,7 @@ class AvatarLibrary:
         try:
             changes = self._taken_in(entry) if entry.upload else self._made(entry)
         except Exception as error:
-            _log.debug("%s is refused", entry.path.name, exc_info=error)
+            _log.debug("an avatar was refused", exc_info=error)
             changes = _refused(entry, error)
         with self._work:
             now = self.find(entry.id)
@@ -718,7 +718,6 @@ def _of_ready(ready: ReadyAvatar) -> dict[str, Any]:
 
 def _refused(entry: AvatarEntry, error: Exception) -> dict[str, Any]:
     """What becomes of a photo that cannot be used."""
-    _log.debug("an avatar was refused", exc_info=error)
     told = str(error) if isinstance(error, UserError) else f"{type(error).__name__}."
     changes: dict[str, Any] = {
         "state": AvatarState.REFUSED,

@@ -39,6 +39,7 @@ export class Preview {
       this.done(() => {});
     });
     root.querySelector("#list").before(this.card);
+    this.words();
   }
 
   get id() {
@@ -73,6 +74,12 @@ export class Preview {
 
   words() {
     const avatar = this.state?.avatars.find((one) => one.id === this.id);
+    const count = avatar?.faces.length ?? 0;
+    this.faces.hidden = count < 2;
+    this.faces.textContent = t("avatars.preview_faces", { count });
+    this.live.textContent = t("avatars.go_live");
+    this.later.textContent = t("avatars.later");
+    this.remove.textContent = t("avatars.remove");
     const hidden = this.card.hidden;
     this.card.hidden = !avatar;
     if (!avatar) {
@@ -83,11 +90,6 @@ export class Preview {
     this.title.textContent = t("avatars.preview_title", { name });
     const more = this.queue.length - 1;
     this.note.textContent = more ? t("avatars.preview_more", { count: more }) : t("avatars.preview_note");
-    this.faces.hidden = avatar.faces.length < 2;
-    this.faces.textContent = t("avatars.preview_faces", { count: avatar.faces.length });
-    this.live.textContent = t("avatars.go_live");
-    this.later.textContent = t("avatars.later");
-    this.remove.textContent = t("avatars.remove");
     this.card.ariaLabel = t("avatars.preview_title", { name });
     this.picture.alt = name;
     if (hidden) this.card.scrollIntoView({ block: "nearest" });
