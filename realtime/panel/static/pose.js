@@ -160,6 +160,10 @@ export class Pose {
       this.tiles.delete(id);
     }
     for (const avatar of usable) this.tileOf(avatar);
+    const buttons = usable.map((avatar) => this.tiles.get(avatar.id).button);
+    if (buttons.some((button, at) => this.strip.children[at] !== button)) {
+      this.strip.replaceChildren(...buttons);
+    }
   }
 
   tileOf(avatar) {
