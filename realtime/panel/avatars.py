@@ -152,7 +152,10 @@ class AvatarFeature:
     def _take(self, file: Path, name: str) -> AvatarEntry:
         library = self._session.library
         with file.open("rb") as opened:
-            packed = opened.read(len(MAGIC)) == MAGIC
+            start = opened.read(len(MAGIC))
+        if not start:
+            raise UserError(f"{stem_of(name)} is an empty file; choose another one.")
+        packed = start == MAGIC
         if not packed and not name.lower().endswith(SUFFIX):
             return library.receive(file, name)
         found = read_avatar_file(file, Path(name.replace("\\", "/")).name or "This file")

@@ -151,6 +151,7 @@ class Capture:
                 self._ended.wait(pauses[min(self._attempt, len(pauses) - 1)])
                 self._attempt += 1
         except BaseException as error:
+            _log.debug("the camera's thread has failed", exc_info=error)
             self._tools.failed(error)
 
     def _attend(self) -> bool:

@@ -16,6 +16,7 @@ from models.types import Avatar, Image
 from realtime.animation.animation import draw
 from realtime.canvas.compositor import Compositor
 from realtime.frames import AvatarFrame
+from realtime.session.avatar_entry import ReadyAvatar
 from realtime.session.avatar_library import AvatarLibrary
 
 PREVIEW = 720
@@ -42,7 +43,7 @@ class StillEditor:
         self._newest = 0
         self._busy = False
         self._free_at = 0.0
-        self._made: dict[tuple[str, int], tuple[EditorAnimator, Avatar]] = {}
+        self._made: dict[tuple[str, int], tuple[EditorAnimator, ReadyAvatar | None, Avatar]] = {}
 
     @property
     def editor(self) -> EditorAnimator:
@@ -133,15 +134,20 @@ class StillEditor:
         entry = library.find(identity)
         if size == PREVIEW and entry is not None and entry.ready is not None:
             ready = entry.ready.avatar
-            if max(ready.still.shape[:2]) >= _FINE:
+            side = max(ready.still.shape[:2])
+            # One below the usual size is of a photo that has no more to show; sides are even.
+            if side >= _FINE or side < library.builder.size - 1:
                 return ready
         known = self._made.get((identity, size))
+        ready_now = None if entry is None else entry.ready
         if entry is not None and known is not None and known[0] is editor:
-            return known[1]
+            # One that is ready anew may have got other points.
+            if ready_now is None or known[1] is None or known[1] is ready_now:
+                return known[2]
         avatar = library.made(identity, size).avatar
         # One of each size: they take some ten megabytes, and people pose one photo at a time.
         self._made = {key: one for key, one in self._made.items() if key[1] != size}
-        self._made[identity, size] = editor, avatar
+        self._made[identity, size] = editor, ready_now, avatar
         return avatar
 
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import av
@@ -52,12 +52,13 @@ window.dropFile = (file) => {
 
 
 class Run:
-    """`avatarify-like run` in a process of its own."""
+    """`avatarify-like run`, or another command, in a process of its own."""
 
-    def __init__(self, home: Path, *words: str) -> None:
-        command = [sys.executable, "-m", "realtime.cli", "run", "--size", "320x180"]
+    def __init__(
+        self, home: Path, *words: str, command: Sequence[str] = ("run", "--size", "320x180")
+    ) -> None:
         self.process = subprocess.Popen(
-            [*command, *words],
+            [sys.executable, "-m", "realtime.cli", *command, *words],
             cwd=ROOT,
             env={**os.environ, "AVATARIFY_HOME": str(home), "DISPLAY": ""},
             stdout=subprocess.PIPE,

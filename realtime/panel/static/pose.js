@@ -160,6 +160,10 @@ export class Pose {
       this.tiles.delete(id);
     }
     for (const avatar of usable) this.tileOf(avatar);
+    const buttons = usable.map((avatar) => this.tiles.get(avatar.id).button);
+    if (buttons.some((button, at) => this.strip.children[at] !== button)) {
+      this.strip.replaceChildren(...buttons);
+    }
   }
 
   tileOf(avatar) {
@@ -266,6 +270,9 @@ export class Pose {
     const key = `${asked} ${this.avatar.picture}`;
     if (this.asking || key === this.drawn) return;
     this.asking = true;
+    // A photo that is made ready first takes a second or two.
+    const screen = this.image.parentElement;
+    const late = setTimeout(() => screen.classList.add("waiting"), 400);
     try {
       const answer = await this.link.fetch("/pose/preview", { method: "POST", body: asked });
       if (answer.status === 409) {
@@ -278,6 +285,8 @@ export class Pose {
     } catch {
       this.drawn = key; // The program is gone; the page says so.
     } finally {
+      clearTimeout(late);
+      screen.classList.remove("waiting");
       this.asking = false;
     }
     this.draw();

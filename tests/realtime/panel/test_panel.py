@@ -217,7 +217,6 @@ def test_photos_that_are_refused(served: Served) -> None:
     for data, reason in (
         (dark, "No face was found in dark"),
         (b"GIF89a", "dark"),
-        (b"", "dark"),
         (bomb.getvalue(), "million pixels"),
     ):
         status, _, text = served.ask("/avatars", "POST", data, X_Name="dark.png")
@@ -225,6 +224,8 @@ def test_photos_that_are_refused(served: Served) -> None:
         entry = served.rig.settled(json.loads(text)["id"])
         assert reason in entry.reason
         assert str(entry.path.parent) not in str(served.rig.session.state())
+    status, _, text = served.ask("/avatars", "POST", b"", X_Name="dark.png")
+    assert status == 422 and "empty" in json.loads(text)["refused"]
 
 
 def test_uploads_are_capped_whatever_they_say(served: Served) -> None:
