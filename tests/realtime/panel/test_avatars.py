@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import pytest
 
+from models.face.finder import FaceFinder
 from realtime.paths import asset_path
 from realtime.session.avatar_entry import AvatarState
 from tests.panel_rig import Served, do, next_of, state_where
@@ -161,3 +163,18 @@ def test_nothing_is_answered_without_the_key(served: Served) -> None:
         assert served.ask(path, key=False)[0] == 401
         assert served.ask(path.replace(one, "a99"))[0] == 422
     assert served.ask("/avatars", "POST", b"x", key=False)[0] == 401
+
+
+def test_a_preview_is_moved_by_the_clip(served: Served) -> None:
+    served.rig.library._builder.finder = FaceFinder()
+    told = send(served, asset_path("face.jpg").read_bytes(), "me.jpg")
+    served.rig.settled(told["id"])
+    path = f"/avatars/{told['id']}/preview"
+    pictures = []
+    for frame in (0, 30):
+        status, _, body = served.ask(f"{path}?frame={frame}")
+        assert status == 200
+        pictures.append(np.asarray(PIL.Image.open(io.BytesIO(body))).astype(int))
+    assert np.abs(pictures[0] - pictures[1]).max() > 40
+    for query in ("", "?frame=-1", "?frame=x", "?frame=99999999"):
+        assert served.ask(path + query)[0] == 422

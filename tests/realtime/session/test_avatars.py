@@ -21,6 +21,7 @@ from realtime.session.avatar_library import AvatarLibrary
 from realtime.session.avatar_table import AvatarTable, Look, clean_name
 from realtime.session.avatar_trash import AvatarTrash
 from realtime.session.settings import AvatarSettings
+from tests import creatures
 from tests.placed_face import placed
 from tests.session_rig import Finder, Rig, photo, three_avatars, wait
 
@@ -275,3 +276,28 @@ def test_a_photo_that_cannot_be_used_is_put_away_and_comes_back(rig: Rig) -> Non
     back = rig.library.find(dark)
     assert back is not None and back.state is AvatarState.REFUSED
     assert not face_path(back.path).exists()
+
+
+def test_points_make_an_avatar_of_a_photo_that_was_refused(rig: Rig) -> None:
+    dark = sent(rig, 0, "dark.png")
+    waiting = rig.library.find(dark)
+    assert waiting is not None and waiting.upload
+    assert rig.session.place(dark, creatures.placed("cat")) == dark
+    entry = rig.library.find(dark)
+    assert entry is not None and entry.state is AvatarState.READY and not entry.no_face
+    assert entry.path == rig.own / "dark.jpg" and face_path(entry.path).exists()
+    assert not waiting.path.exists()
+
+
+def test_points_on_a_turned_photo_lie_on_it_as_it_is_seen(rig: Rig) -> None:
+    mine, theirs = sent(rig, 100, "a.png"), rig.library.entries[1].id
+    for one in (mine, theirs):
+        rig.library.rotate(one)
+        rig.settled(one)
+    assert rig.session.place(mine, creatures.placed("cat")) == mine
+    kept = rig.library.find(mine)
+    assert kept is not None and kept.turn == 0 and kept.path == rig.own / "a.jpg"
+    other = rig.session.place(theirs, creatures.placed("cat"))
+    made = rig.library.find(other)
+    assert other != theirs and made is not None and made.own, "their folder is left alone"
+    assert not list(rig.folder.glob("*.json"))
