@@ -236,3 +236,15 @@ def test_the_default_video_is_taken_of_several(tmp_path: Path) -> None:
             frame = av.VideoFrame.from_ndarray(shade(9, (64 + 32 * index, 48)), format="rgb24")
             out.mux([*stream.encode(frame), *stream.encode(None)])
     assert ClipReader(path).size == (96, 48)
+
+
+def test_of_a_part_only_its_pictures_are_given_and_its_end_is_left_out(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "a.mp4", [shade(10 * number) for number in range(20)])
+    reader = ClipReader(path, part=(0.2, 0.4))
+    assert reader.frame_count == 5
+    frames = list(reader.frames())
+    assert [round(image.mean(), -1) for image, _ in frames] == [50, 60, 70, 80, 90]
+    assert [at for _, at in frames] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+    assert reader.begins == pytest.approx(0.2)
+    with pytest.raises(UserError, match="no picture from second 3 to 4"):
+        list(ClipReader(path, part=(3, 4)).frames())
