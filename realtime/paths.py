@@ -48,6 +48,11 @@ def avatars_folder() -> Path:
     return kept("data") / "avatars"
 
 
+def clips_folder() -> Path:
+    """The folder of clips that were made on the page, and of what they were made of."""
+    return kept("data") / "clips"
+
+
 def signing_file() -> Path:
     """Where the key and certificate of this computer, which sign recordings, are kept."""
     return kept("data") / "signing.pem"

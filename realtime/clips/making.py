@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from models.animator import Animator, MotionSettings, need_person
 from models.backends import DEFAULT, create_animator
 from models.face.finder import FaceFinder
@@ -124,6 +127,35 @@ def even_size(avatar: Avatar) -> tuple[int, int]:
     return width // 2 * 2, height // 2 * 2
 
 
+class Shrunk:
+    """A video file for small pictures of a driving clip; it is made when the first one comes."""
+
+    def __init__(self, create: Callable[[tuple[int, int]], VideoWriter], side: int) -> None:
+        """Prepare.
+
+        Args:
+            create: makes the file for pictures of a (width, height).
+            side: pixels of their longer side at most.
+        """
+        self._create, self._side = create, side
+        self._writer: VideoWriter | None = None
+        self._times = _Rising()
+
+    def write(self, image: Image, seconds: float) -> None:
+        """Append a picture that is shown at `seconds`."""
+        height, width = image.shape[:2]
+        scale = min(self._side / max(height, width), 1.0)
+        size = (max(round(width * scale / 2) * 2, 2), max(round(height * scale / 2) * 2, 2))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        self._writer = self._writer or self._create(size)
+        self._writer.write(np.asarray(small, np.uint8), time=self._times(seconds))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.close()
+
+
 class CopiedClip:
     """A driving clip that is written into another file while it is read for the first time.
 
@@ -132,28 +164,23 @@ class CopiedClip:
         frame_count: about how many frames there are, or None.
     """
 
-    def __init__(self, clip: Clip, create: Callable[[Image], VideoWriter]) -> None:
-        """Copy `clip` into the file that `create` makes for its first picture."""
-        self._clip, self._create = clip, create
-        self._copied = False
+    def __init__(self, clip: Clip, copy: Shrunk) -> None:
+        """Copy `clip` into `copy`."""
+        self._clip = clip
+        self._copy: Shrunk | None = copy
         self.fps, self.frame_count = clip.fps, clip.frame_count
 
     def frames(self) -> Iterator[tuple[Image, float]]:
         """As the clip's."""
-        if self._copied:
-            yield from self._clip.frames()
-            return
-        self._copied = True
-        writer: VideoWriter | None = None
-        times = _Rising()
+        copy, self._copy = self._copy, None
         try:
             for image, moment in self._clip.frames():
-                writer = writer or self._create(image)
-                writer.write(image, time=times(moment))
+                if copy is not None:
+                    copy.write(image, moment)
                 yield image, moment
         finally:
-            if writer is not None:
-                writer.close()
+            if copy is not None:
+                copy.close()
 
 
 class _File(Closing):

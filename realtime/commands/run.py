@@ -50,6 +50,7 @@ from realtime.panel.preview import Preview
 from realtime.paths import (
     avatars_folder,
     check_writable,
+    clips_folder,
     config_folder,
     free_video,
     output_key_file,
@@ -370,6 +371,7 @@ def _serve(
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
+    from realtime.panel.clips import ClipsFeature
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
@@ -387,6 +389,7 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
+        features=[ClipsFeature(clips_folder(), live.session.photo_file)],
     )
     shown = _AddressFile()
     panel.start()
