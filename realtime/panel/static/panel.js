@@ -1,6 +1,7 @@
 // Puts the parts of the page together.
 
 import { Avatars } from "/avatars.js";
+import { ClipPart } from "/clip.js";
 import { Controls } from "/controls.js";
 import { ask } from "/dom.js";
 import { Figures } from "/figures.js";
@@ -70,7 +71,9 @@ const link = new Link({
 await loadWords();
 const context = { link, t, tell, ask: (question) => ask({ no: t("ask.no"), ...question }) };
 // The parts of the tabs: new NamePart(document.getElementById("tab-name"), context).
-const parts = {};
+const parts = {
+  clip: new ClipPart(document.getElementById("tab-clip"), context),
+};
 const avatars = new Avatars(link, tell);
 const controls = new Controls(link);
 const figures = new Figures();
