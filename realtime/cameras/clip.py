@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import threading
@@ -23,7 +24,7 @@ from realtime.boxes import lacks_index
 from realtime.cameras.base import CameraLost
 from realtime.closing import Closing
 from realtime.frames import CameraFrame
-from realtime.media import MAX_PIXELS, Picture, moving_picture, open_media, pictures
+from realtime.media import MAX_PIXELS, Picture, moving_picture, open_media, packets, pictures
 
 _LATEST = 1.0
 """Seconds a reader may lag before the clip waits for it instead of decoding what nobody sees."""
@@ -38,6 +39,9 @@ WHOLE = (0.0, math.inf)
 _ROUNDING = 1e-4
 """Seconds by which a moment that was told in decimals may miss its picture: files tell the times
 of theirs in ticks of down to 1/90000 s."""
+
+_RATE_FROM = 300
+"""Pictures that a rate is measured from: ten seconds, over which webcams keep theirs."""
 
 _GIVE = "give a file such as MP4, MOV, WebM or GIF."
 """What to do with a file that is no video."""
@@ -92,7 +96,7 @@ class ClipReader:
         with self._open() as container:
             stream = moving_picture(container)
             assert stream is not None
-            rate = stream.average_rate or stream.guessed_rate
+            rate = stream.average_rate or self._measured_rate() or stream.guessed_rate
             self.fps = min(max(float(rate), 1.0), 240.0) if rate else 25.0
             self.frame_count: int | None = None
             if stream.frames:
@@ -126,6 +130,22 @@ class ClipReader:
             raise UserError(
                 f"{self.name} has no picture from second {start:g} to {end:g}; choose another part."
             )
+
+    def _measured_rate(self) -> float | None:
+        """Usual frames per second of the first pictures, where the file tells none: browsers' recordings.
+
+        FFmpeg's guess would be the ticks of their clock, a thousand a second.
+        """
+        with self._open() as container:
+            stream = moving_picture(container)
+            assert stream is not None
+            found = packets(container, stream)
+            some = itertools.islice(found, _RATE_FROM)
+            times = [float(one.pts * one.time_base) for one in some if one.pts is not None]
+        apart = np.diff(np.sort(times))
+        # The median: a browser that is busy at first leaves a gap there.
+        usual = float(np.median(apart)) if len(apart) else 0.0
+        return 1 / usual if usual > 0 else None
 
     def _check_file(self) -> None:
         # Not `Path.exists`: it raises where a name is too long to be one.

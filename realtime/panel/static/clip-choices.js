@@ -1,6 +1,6 @@
 // Step 3 of a clip: its part, the matching moment, how it is drawn; and what it will look like.
 
-import { clearPicture, clockTime, request, showPicture } from "/clip-pictures.js";
+import { clearPicture, clockTime, decimal, request, showPicture } from "/clip-pictures.js";
 import { h } from "/dom.js";
 
 const STRIP = 9; // Pictures under the part.
@@ -10,8 +10,9 @@ const WAIT = 350; // Milliseconds without another change before something is com
 let radios = 0;
 
 export class Choices {
-  constructor(context) {
-    Object.assign(this, context);
+  // started(): called when a clip was asked for.
+  constructor(context, started) {
+    Object.assign(this, context, { started });
     this.video = null;
     this.photo = null;
     this.moments = [];
@@ -122,7 +123,7 @@ export class Choices {
       );
     };
     this.moment = h("input", {
-      type: "range", min: 0, max: 0, step: 1, disabled: true, id: "clip-moment",
+      type: "range", min: 0, max: 0, step: 1, id: "clip-moment",
       oninput: () => {
         this.showDriver();
         this.later("preview");
@@ -136,10 +137,19 @@ export class Choices {
       { class: "clip-preview", "aria-labelledby": "clip-preview-title" },
       h("h2", { id: "clip-preview-title", "data-t": "clip.preview.title" }),
       (this.pair = h("div", { class: "pair" }, picture("driver"), picture("result"))),
-      h("div", { class: "slider" }, h("label", { for: "clip-moment", "data-t": "clip.preview.moment" }), this.at, this.moment),
+      (this.when = h(
+        "div",
+        { class: "slider" },
+        h("label", { for: "clip-moment", "data-t": "clip.preview.moment" }),
+        this.at,
+        this.moment,
+      )),
       h("div", { class: "bar" }, this.startButton, this.missing),
     );
-    this.startButton.addEventListener("click", () => this.link.do("clips.start", this.choices()));
+    this.startButton.addEventListener("click", () => {
+      this.link.do("clips.start", this.choices());
+      this.started();
+    });
   }
 
   show(state) {
@@ -248,7 +258,7 @@ export class Choices {
       const value = this[name];
       this.ranges[name].max = whole.toFixed(1);
       this.ranges[name].value = value;
-      this.ranges[name].setAttribute("aria-valuetext", this.t("clip.seconds", { n: value.toFixed(1) }));
+      this.ranges[name].setAttribute("aria-valuetext", this.t("clip.seconds", { n: decimal(value) }));
       this.numbers[name].max = whole.toFixed(1);
       this.numbers[name].value = value.toFixed(1);
     }
@@ -265,7 +275,7 @@ export class Choices {
 
   renderLength() {
     if (!this.video || this.to === undefined) return;
-    this.length.textContent = this.t("clip.part.length", { n: (this.to - this.from).toFixed(1) });
+    this.length.textContent = this.t("clip.part.length", { n: decimal(this.to - this.from) });
   }
 
   // The sample in the part that is shown nearest to a second.
@@ -339,7 +349,7 @@ export class Choices {
       this.later("preview", 0);
     });
     const percent = `${Math.round(100 * score)} %`;
-    const name = this.t("clip.moment.one", { score: percent, at: seconds.toFixed(1) });
+    const name = this.t("clip.moment.one", { score: percent, at: decimal(seconds) });
     radio.setAttribute("aria-label", name);
     return h(
       "label",
@@ -388,7 +398,7 @@ export class Choices {
   render() {
     this.body.hidden = !this.ready;
     this.none.hidden = this.ready;
-    this.moment.disabled = !this.ready;
+    this.when.hidden = !this.ready;
     this.startButton.disabled = !this.ready || !this.best.length;
     this.startButton.textContent = this.t("clip.start");
     const no = (one) => !one || one.state === "refused";

@@ -1,6 +1,6 @@
 // The clips that were asked for: how far each is, and a player for what came out.
 
-import { request, showPicture } from "/clip-pictures.js";
+import { decimal, request, showPicture } from "/clip-pictures.js";
 import { h } from "/dom.js";
 
 export class Jobs {
@@ -127,7 +127,7 @@ export class Jobs {
   words(job) {
     if (job.state === "failed") return job.reason;
     if (job.state === "done") {
-      const what = [this.t("clip.seconds", { n: job.length.toFixed(1) })];
+      const what = [this.t("clip.seconds", { n: decimal(job.length) })];
       what.push(this.t(job.signed ? "clip.jobs.signed" : "clip.jobs.unsigned"));
       what.push(new Date(1000 * job.made_at).toLocaleString(document.documentElement.lang, {
         dateStyle: "medium",
@@ -152,7 +152,12 @@ export class Jobs {
   announce(job) {
     if (!["done", "failed"].includes(job.state)) return;
     this.news.textContent = this.t(`clip.jobs.news-${job.state}`, { name: job.title });
-    if (job.state === "done" && !this.player.job) this.player.open(job);
+    // Without taking focus or place from whoever is at the next clip.
+    if (job.state === "done" && !this.player.job) this.player.open(job, false);
+  }
+
+  reveal() {
+    reveal(this.root);
   }
 
   async save(job) {
@@ -177,6 +182,12 @@ export class Jobs {
     });
     if (yes) this.link.do("clips.remove", job.id);
   }
+}
+
+const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+function reveal(element) {
+  element.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
 }
 
 // Result and driving clip side by side, played in step; the result leads.
@@ -228,7 +239,7 @@ class Player {
     driver.addEventListener("loadeddata", () => (this.side.hidden = false));
   }
 
-  async open(job) {
+  async open(job, come = true) {
     this.job = job;
     this.side.hidden = false;
     try {
@@ -247,10 +258,10 @@ class Player {
     }
     this.root.hidden = false;
     this.render();
+    if (!come) return;
     this.title.focus({ preventScroll: true });
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.root.scrollIntoView({ block: "nearest", behavior: calm ? "auto" : "smooth" });
-    if (!calm) this.result.play().catch(() => {});
+    reveal(this.root);
+    if (!calm()) this.result.play().catch(() => {});
   }
 
   stop() {

@@ -43,6 +43,12 @@ export async function refusal(answer) {
   }
 }
 
+// A number as the page's language writes it, with one decimal.
+export function decimal(number) {
+  const digits = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  return number.toLocaleString(document.documentElement.lang, digits);
+}
+
 // 75 becomes 1:15.0, 9.5 becomes 0:09.5.
 export function clockTime(seconds, digits = 1) {
   const minutes = Math.floor(seconds / 60);

@@ -12,7 +12,7 @@ export class ClipPart {
     this.open = false;
     this.photo = new PhotoStep(context);
     this.video = new VideoStep(context);
-    this.choices = new Choices(context);
+    this.choices = new Choices(context, () => this.jobs.reveal());
     this.jobs = new Jobs(context, (job) => {
       this.choices.want(job.choices);
       context.link.do("clips.reuse", job.id);

@@ -248,3 +248,18 @@ def test_of_a_part_only_its_pictures_are_given_and_its_end_is_left_out(tmp_path:
     assert reader.begins == pytest.approx(0.2)
     with pytest.raises(UserError, match="no picture from second 3 to 4"):
         list(ClipReader(path, part=(3, 4)).frames())
+
+
+def test_the_rate_of_a_recording_that_tells_none_is_measured(tmp_path: Path) -> None:
+    """As browsers record: a stream without a rate, on a clock of a thousand ticks a second."""
+    path = tmp_path / "a.webm"
+    with av.open(str(path), "w", options={"live": "1"}) as out:
+        video: Any = out.add_stream("libvpx", rate=1000)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for number in range(40):
+            frame = av.VideoFrame.from_ndarray(shade(100), format="rgb24")
+            late = 900 if number > 3 else 0
+            frame.pts, frame.time_base = 40 * number + late, Fraction(1, 1000)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    assert ClipReader(path).fps == pytest.approx(25, abs=0.5)
