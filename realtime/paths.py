@@ -58,6 +58,11 @@ def background_file() -> Path:
     return kept("data") / "background.jpg"
 
 
+def clips_folder() -> Path:
+    """The folder of clips that were made on the page, and of what they were made of."""
+    return kept("data") / "clips"
+
+
 def signing_file() -> Path:
     """Where the key and certificate of this computer, which sign recordings, are kept."""
     return kept("data") / "signing.pem"

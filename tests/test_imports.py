@@ -17,6 +17,7 @@ LAYERS = (
     ("realtime.cli",),
     ("realtime.commands", "realtime.library"),
     ("realtime.panel",),
+    ("realtime.clips",),
     ("realtime.session",),
     ("realtime.pipeline",),
     (

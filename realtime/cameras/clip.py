@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import threading
 import time
@@ -22,7 +24,7 @@ from realtime.boxes import lacks_index
 from realtime.cameras.base import CameraLost
 from realtime.closing import Closing
 from realtime.frames import CameraFrame
-from realtime.media import MAX_PIXELS, Picture, moving_picture, open_media, pictures
+from realtime.media import MAX_PIXELS, Picture, moving_picture, open_media, packets, pictures
 
 _LATEST = 1.0
 """Seconds a reader may lag before the clip waits for it instead of decoding what nobody sees."""
@@ -30,6 +32,16 @@ _LATEST = 1.0
 _SLEEP = 0.1
 """Longest single sleep in seconds, so that `close` from another thread is noticed soon."""
 
+
+WHOLE = (0.0, math.inf)
+"""All seconds of a clip."""
+
+_ROUNDING = 1e-4
+"""Seconds by which a moment that was told in decimals may miss its picture: files tell the times
+of theirs in ticks of down to 1/90000 s."""
+
+_RATE_FROM = 300
+"""Pictures that a rate is measured from: ten seconds, over which webcams keep theirs."""
 
 _GIVE = "give a file such as MP4, MOV, WebM or GIF."
 """What to do with a file that is no video."""
@@ -52,49 +64,88 @@ class ClipReader:
         path: the file.
         name: the file's name.
         fps: mean frames per second, 1..240.
-        frame_count: as the file tells it, or None.
+        frame_count: about how many frames there are, as the file tells it, or None.
         size: (width, height) in pixels of what `frames` gives.
+        begins: when the first of them is shown, in seconds from the first picture of the whole
+            clip; of a part it is known once that frame was read.
     """
 
-    def __init__(self, path: str | Path, max_size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        max_size: tuple[int, int] | None = None,
+        part: tuple[float, float] = WHOLE,
+    ) -> None:
         """Open the file and decode its first picture, so that a broken file is found here.
 
         Args:
             path: a file that FFmpeg can read.
             max_size: (width, height); larger pictures are shrunk to fit while they are converted.
                 None: the whole clip is looked through for its largest picture.
+            part: from which second to which, from the first picture on; the end is left out.
 
         Raises:
             UserError: missing, a directory, empty, not a video, or without a readable picture.
         """
         self.path = Path(path)
         self.name = self.path.name
+        self.begins = 0.0
+        self._part = part
         self._max_size = max_size
         self._check_file()
         with self._open() as container:
             stream = moving_picture(container)
             assert stream is not None
-            rate = stream.average_rate or stream.guessed_rate
+            rate = stream.average_rate or self._measured_rate() or stream.guessed_rate
             self.fps = min(max(float(rate), 1.0), 240.0) if rate else 25.0
-            self.frame_count: int | None = stream.frames or None
+            self.frame_count: int | None = None
+            if stream.frames:
+                start, end = (min(max(one * self.fps, 0), stream.frames) for one in part)
+                self.frame_count = max(round(end - start), 1)
             first = next(pictures(container), None)
         if first is None:
             raise UserError(self._unreadable(_UNDECODABLE))
         self.size = self._shown_size(first) if max_size is not None else self._largest(first)
 
     def frames(self) -> Iterator[tuple[Image, float]]:
-        """Every picture in order, as (RGB image, seconds since the first one).
+        """Every picture of the part in order, as (RGB image, seconds since the first one).
 
         Each call starts anew. Damaged pictures are left out. The times of a clip with a variable
         frame rate are its own; they never run backward. Where the clip changes its size, pictures
         are scaled to fit into `size`, in black borders if their shape differs.
 
         Raises:
-            UserError: the file can no longer be opened.
+            UserError: the file can no longer be opened, or has no picture in that part.
         """
         reformatter = VideoReformatter()
+        start, end = self._part
+        first: float | None = None
         for picture, at, _ in self._decode():
-            yield self._convert(picture, reformatter), at
+            if at >= end - _ROUNDING:
+                break
+            if at >= start - _ROUNDING:
+                first = self.begins = at if first is None else first
+                yield self._convert(picture, reformatter), at - first
+        if first is None and self._part != WHOLE:
+            raise UserError(
+                f"{self.name} has no picture from second {start:g} to {end:g}; choose another part."
+            )
+
+    def _measured_rate(self) -> float | None:
+        """Usual rate of the first pictures where the file tells none, as recordings of browsers do.
+
+        FFmpeg's guess would be the ticks of their clock, a thousand a second.
+        """
+        with self._open() as container:
+            stream = moving_picture(container)
+            assert stream is not None
+            found = packets(container, stream)
+            some = itertools.islice(found, _RATE_FROM)
+            times = [float(one.pts * one.time_base) for one in some if one.pts is not None]
+        apart = np.diff(np.sort(times))
+        # The median: a browser that is busy at first leaves a gap there.
+        usual = float(np.median(apart)) if len(apart) else 0.0
+        return 1 / usual if usual > 0 else None
 
     def _check_file(self) -> None:
         # Not `Path.exists`: it raises where a name is too long to be one.

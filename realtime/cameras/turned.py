@@ -30,7 +30,7 @@ class TurnedClip:
 
     Attributes:
         fps: mean frames per second.
-        frame_count: as the file tells it, or None.
+        frame_count: about how many frames there are, as the file tells it, or None.
     """
 
     def __init__(self, clip: ClipReader, degrees: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,48 +11,14 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
-from models.animator import MotionSettings, need_person
-from models.backends import create_animator
-from models.face.finder import FaceFinder
-from models.face.tracker import FaceTracker
-from models.photos import turned_line
-from realtime.cameras.clip import ClipReader
-from realtime.cameras.turned import TurnedClip
-from realtime.canvas.background import parse as parse_background
-from realtime.canvas.compositor import Compositor
-from realtime.closing import Closing
+from realtime.clips.making import Recipe, make
 from realtime.commands.job_control import descriptor_of, in_foreground
 from realtime.commands.options import AnimateChoices
-from realtime.frames import AvatarFrame
 from realtime.paths import beside, check_writable
-from realtime.pipeline.offline import ClipReport, Progress, animate
+from realtime.pipeline.offline import ClipReport, Progress
 from realtime.pipeline.threads import limit_threads
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import CLIP, Claim
-from realtime.session.source import load_source
-from realtime.sinks.base import require_avatar_frame
-from realtime.sinks.recording.video_writer import VideoWriter
-
-
-class _File(Closing):
-    """A video file that takes avatar frames only; it is made when the first one comes."""
-
-    def __init__(self, create: Callable[[], VideoWriter]) -> None:
-        self._create = create
-        self._writer: VideoWriter | None = None
-        self._last = -1.0
-
-    def write(self, frame: AvatarFrame, seconds: float) -> None:
-        image = require_avatar_frame(frame).image
-        if self._writer is None:
-            self._writer = self._create()
-        # Odd clips show two frames at one moment; a video file needs rising times.
-        self._last = max(seconds, self._last + 1e-3)
-        self._writer.write(image, time=self._last)
-
-    def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
 
 
 def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
@@ -79,7 +45,8 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
     limit_threads()
     part = beside(output, "part")
     try:
-        report = _write(choices, part, console, say)
+        with _bar(console) as progress:
+            report = make(_recipe(choices), part, progress, say)
         os.replace(part, output)
     finally:
         part.unlink(missing_ok=True)
@@ -89,40 +56,24 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
     return report
 
 
-def _write(
-    choices: AnimateChoices, part: Path, console: Console, say: Callable[[str], None]
-) -> ClipReport:
-    """Animate the photo into the file `part`."""
-    background = parse_background(choices.background)
-    clip = ClipReader(choices.driving)
-    photo = load_source(choices.photo, FaceFinder(), choices.face)
-    if photo.turned:
-        say(turned_line(photo.name, photo.turned))
-    animator = create_animator(choices.backend)
-    if background is not None:
-        animator = need_person(animator)
-    canvas = choices.canvas
-    side = animator.best_size()
-    avatar = animator.prepare(photo, side if canvas is None else min(side, canvas[1]))
-    for note in avatar.notes:
-        console.print(f"{avatar.name}: {note}", soft_wrap=True, markup=False, highlight=False)
-    height, width = avatar.still.shape[:2]
-    size = canvas or (width // 2 * 2, height // 2 * 2)
-    file = _File(lambda: VideoWriter(part, size, clip.fps, audio_from=choices.driving))
-    with file, _bar(console) as progress:
-        return animate(
-            animator,
-            avatar,
-            photo.face,
-            TurnedClip(clip, choices.turn),
-            FaceTracker(),
-            Compositor(size, choices.fit, choices.badge, choices.mirror, background),
-            file,
-            settings=MotionSettings(choices.motion, choices.adapt_scale),
-            reference=choices.reference,
-            progress=progress,
-            cut_out=background is not None,
-        )
+def _recipe(choices: AnimateChoices) -> Recipe:
+    """What the clip is made of."""
+    return Recipe(
+        photo=choices.photo,
+        driving=choices.driving,
+        part=choices.part,
+        reference=choices.reference,
+        turn=choices.turn,
+        canvas=choices.canvas,
+        backend=choices.backend,
+        motion=choices.motion,
+        adapt_scale=choices.adapt_scale,
+        mirror=choices.mirror,
+        badge=choices.badge,
+        fit=choices.fit,
+        background=choices.background,
+        face=choices.face,
+    )
 
 
 @contextmanager

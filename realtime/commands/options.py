@@ -86,6 +86,20 @@ def parse_best_frame(text: str) -> int | None:
     return int(text)
 
 
+def check_part(start: float, end: float | None) -> None:
+    """Make sure that a part of a clip is one.
+
+    Raises:
+        UserError: it begins before the clip, or ends before it begins.
+    """
+    if not 0 <= start < math.inf:
+        raise UserError(f"--from {start:g} cannot be used: give a second of the clip, from 0 on.")
+    if end is not None and not end > start:
+        raise UserError(
+            f"--to {end:g} cannot be used: give a second after {start:g}, where the part begins."
+        )
+
+
 def _say_all(context: typer.Context, wanted: bool) -> None:
     log = context.find_root().obj
     if wanted and isinstance(log, Log):
@@ -402,7 +416,10 @@ class AnimateChoices(_Photo):
         driving: the video whose face moves the photo.
         output: the MP4 file to write.
         overwrite: replace an existing file without a question.
-        best_frame: "auto", or the number of the frame to measure motion against, from 0 on.
+        start: the second of the clip to begin at, from 0 on.
+        end: the second to end before; None: the clip's end.
+        best_frame: "auto", or the number of the frame to measure motion against, from 0 on, counted
+            from `start`.
         rotate: degrees clockwise to turn the clip's pictures by.
         size: "WIDTHxHEIGHT", even numbers from 64 to 3840; None: that of the photo.
         backend: NAME or NAME:MODEL.
@@ -417,7 +434,7 @@ class AnimateChoices(_Photo):
         sign_cert: its certificate, PEM, followed by those above it.
 
     Raises:
-        UserError: a size is none, or the best frame is no number.
+        UserError: a size or a time is none, or the best frame is no number.
     """
 
     driving: Annotated[
@@ -425,11 +442,24 @@ class AnimateChoices(_Photo):
     ]
     output: Annotated[Path, typer.Option(help="The MP4 file to write.", metavar="FILE.mp4")]
     overwrite: Overwrite = False
+    start: Annotated[
+        float,
+        typer.Option("--from", help="The second of the clip to begin at.", metavar="SECONDS"),
+    ] = 0.0
+    end: Annotated[
+        float | None,
+        typer.Option(
+            "--to",
+            help="The second of the clip to end before. (default: its end)",
+            metavar="SECONDS",
+            show_default=False,
+        ),
+    ] = None
     best_frame: Annotated[
         str,
         typer.Option(
             help="The driving frame to measure motion against: auto (the one most like the "
-            "photo) or its number, from 0 on.",
+            "photo) or its number, from 0 on, counted from --from.",
             metavar="auto|N",
         ),
     ] = "auto"
@@ -455,9 +485,15 @@ class AnimateChoices(_Photo):
 
     def __post_init__(self) -> None:
         parse_best_frame(self.best_frame)
+        check_part(self.start, self.end)
         parse_turn(self.rotate)
         if self.size is not None:
             parse_size(self.size)
+
+    @property
+    def part(self) -> tuple[float, float]:
+        """The part of the clip that is wanted, from which second to which."""
+        return self.start, math.inf if self.end is None else self.end
 
     @property
     def canvas(self) -> tuple[int, int] | None:

@@ -54,6 +54,7 @@ from realtime.paths import (
     avatars_folder,
     background_file,
     check_writable,
+    clips_folder,
     config_folder,
     free_video,
     output_key_file,
@@ -495,6 +496,7 @@ def _serve(
     """Serve the panel, open it where there is a screen, and return what ends it."""
     from realtime.commands.page_parts import setup_parts
     from realtime.panel.avatars import AvatarFeature
+    from realtime.panel.clips import ClipsFeature
     from realtime.panel.points import PointsFeature
     from realtime.panel.server import Panel
 
@@ -518,6 +520,7 @@ def _serve(
             AvatarFeature(live.session, points),
             points,
             *setup_parts(live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder),
+            ClipsFeature(clips_folder(), live.session.photo_file),
             *features,
         ],
     )

@@ -417,6 +417,11 @@ class Session:
         """How the run is doing."""
         return self._parts.pipeline.status()
 
+    def photo_file(self, identity: str) -> Path | None:
+        """Where the photo of an avatar lies; None if there is no such avatar."""
+        entry = self._parts.library.find(identity)
+        return None if entry is None else entry.path
+
     def thumbnail(self, identity: str) -> bytes | None:
         """The small picture of an avatar, a JPEG file."""
         entry = self._parts.library.find(identity)

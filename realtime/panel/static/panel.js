@@ -2,6 +2,7 @@
 
 import { Avatars } from "/avatars.js";
 import { Calibrate } from "/calibrate.js";
+import { ClipPart } from "/clip.js";
 import { Controls } from "/controls.js";
 import { ask } from "/dom.js";
 import { Figures } from "/figures.js";
@@ -71,6 +72,7 @@ const keys = new Keys(link, (key) => {
 const parts = {
   live: stage,
   setup: new SetupRows($("setup-rows"), { ...context, webcam }),
+  clip: new ClipPart($("tab-clip"), context),
   pose: new Pose($("tab-pose"), context),
 };
 $("enter").addEventListener("submit", (event) => {

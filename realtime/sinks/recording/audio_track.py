@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -88,19 +89,22 @@ class AudioTrack:
         self._ended = False
 
     @classmethod
-    def open(cls, path: Path, output: OutputContainer) -> AudioTrack | None:
+    def open(cls, path: Path, output: OutputContainer, skipped: float = 0.0) -> AudioTrack | None:
         """The track of a clip, or None if it has no sound or cannot be read.
 
         Args:
             path: the clip.
             output: the new video; its header is not written yet.
+            skipped: seconds after the clip's first picture at which the new video begins.
         """
         with ExitStack() as source:
             try:
                 stream = main_sound(source.enter_context(open_media(path)))
                 if stream is None:
                     return None
-                return cls(source.pop_all(), stream, timing(path), output)
+                clock = timing(path)
+                clock = replace(clock, start=clock.start + skipped)
+                return cls(source.pop_all(), stream, clock, output)
             except (av.FFmpegError, OSError, ValueError):
                 return None
 

@@ -77,6 +77,8 @@ class VideoWriter(Closing):
         fps: float,
         *,
         audio_from: str | Path | None = None,
+        skipped: float = 0.0,
+        mark: str = MARK,
         live: bool = False,
         name: str | None = None,
     ) -> None:
@@ -89,6 +91,8 @@ class VideoWriter(Closing):
             fps: frames per second.
             audio_from: a clip whose first audio stream is copied, cut to the video's length; a
                 clip without sound is no error.
+            skipped: seconds of that clip before the first image.
+            mark: the comment in the file.
             live: encode with the least work and delay instead of the smallest file.
             name: what messages call the file, if not by its own name.
 
@@ -116,7 +120,7 @@ class VideoWriter(Closing):
         try:
             self._file = Mp4File(self.path)
             try:
-                self._open(rate, live, clip)
+                self._open(rate, live, clip, skipped, mark)
             except BaseException:
                 self._file.close()
                 raise
@@ -166,7 +170,9 @@ class VideoWriter(Closing):
         if refused is not None:
             raise self._stopped(refused) from None
 
-    def _open(self, rate: Fraction, live: bool, clip: Path | None) -> None:
+    def _open(
+        self, rate: Fraction, live: bool, clip: Path | None, skipped: float, mark: str
+    ) -> None:
         """Begin the streams: the video's and, where the clip has one, the sound's.
 
         Raises:
@@ -175,10 +181,12 @@ class VideoWriter(Closing):
         self._container = av.open(
             self._file, "w", format="mp4", options={"movflags": _FLAGS, "flush_packets": "1"}
         )
-        self._container.metadata["comment"] = MARK
+        self._container.metadata["comment"] = mark
         self._stream = self._container.add_stream("libx264", rate=rate)
         self._set_up(rate, live)
-        self._audio = None if clip is None else AudioTrack.open(clip, self._container)
+        self._audio = None
+        if clip is not None:
+            self._audio = AudioTrack.open(clip, self._container, skipped)
         self._container.start_encoding()
 
     def _set_up(self, rate: Fraction, live: bool) -> None:

@@ -236,3 +236,30 @@ def test_the_default_video_is_taken_of_several(tmp_path: Path) -> None:
             frame = av.VideoFrame.from_ndarray(shade(9, (64 + 32 * index, 48)), format="rgb24")
             out.mux([*stream.encode(frame), *stream.encode(None)])
     assert ClipReader(path).size == (96, 48)
+
+
+def test_of_a_part_only_its_pictures_are_given_and_its_end_is_left_out(tmp_path: Path) -> None:
+    path = write_pictures(tmp_path / "a.mp4", [shade(10 * number) for number in range(20)])
+    reader = ClipReader(path, part=(0.2, 0.4))
+    assert reader.frame_count == 5
+    frames = list(reader.frames())
+    assert [round(image.mean(), -1) for image, _ in frames] == [50, 60, 70, 80, 90]
+    assert [at for _, at in frames] == pytest.approx([0, 0.04, 0.08, 0.12, 0.16])
+    assert reader.begins == pytest.approx(0.2)
+    with pytest.raises(UserError, match="no picture from second 3 to 4"):
+        list(ClipReader(path, part=(3, 4)).frames())
+
+
+def test_the_rate_of_a_recording_that_tells_none_is_measured(tmp_path: Path) -> None:
+    """As browsers record: a stream without a rate, on a clock of a thousand ticks a second."""
+    path = tmp_path / "a.webm"
+    with av.open(str(path), "w", options={"live": "1"}) as out:
+        video: Any = out.add_stream("libvpx", rate=1000)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for number in range(40):
+            frame = av.VideoFrame.from_ndarray(shade(100), format="rgb24")
+            late = 900 if number > 3 else 0
+            frame.pts, frame.time_base = 40 * number + late, Fraction(1, 1000)
+            out.mux(video.encode(frame))
+        out.mux(video.encode(None))
+    assert ClipReader(path).fps == pytest.approx(25, abs=0.5)

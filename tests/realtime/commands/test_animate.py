@@ -17,7 +17,7 @@ from models.errors import UserError
 from models.face.face_file import write_face
 from models.types import Image
 from realtime.canvas.background import GREEN
-from realtime.commands import animate as job
+from realtime.clips import making
 from realtime.commands.animate import animate_clip
 from realtime.commands.options import AnimateChoices
 from scripts.rigs.fakes import FakeAnimator
@@ -103,6 +103,18 @@ def test_every_file_may_have_any_name(
     assert set(os.listdir()) == {"in", f"{stem}.mp4"} | ({"home"} & set(os.listdir()))
 
 
+def test_a_part_of_the_clip_is_taken(tmp_path: Path, photo: Path, astronaut: Image) -> None:
+    driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404])
+    output = tmp_path / "out.mp4"
+    report, _ = run(photo, driver, output, start=0.2, end=0.6, best_frame="3", size="128x128")
+    assert report.frames == 10 and report.reference == 3 and report.without_face == 0
+    with pytest.raises(UserError, match="no frame 12"):
+        run(photo, driver, tmp_path / "other.mp4", start=0.2, end=0.6, best_frame="12")
+    for start, end in ((-1.0, None), (2.0, 1.0), (float("nan"), None), (0.0, float("nan"))):
+        with pytest.raises(UserError, match="--(from|to)"):
+            AnimateChoices(driving=driver, output=output, start=start, end=end)
+
+
 def test_a_canvas_can_be_chosen(tmp_path: Path, photo: Path, astronaut: Image) -> None:
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=3)
     output = tmp_path / "out.mp4"
@@ -131,7 +143,7 @@ def test_a_backend_that_knows_no_person_says_so(
     tmp_path: Path, photo: Path, astronaut: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=3)
-    monkeypatch.setattr(job, "create_animator", lambda name: FakeAnimator())
+    monkeypatch.setattr(making, "create_animator", lambda name: FakeAnimator())
     with pytest.raises(UserError, match="does not tell the person .* leave out --background"):
         run(photo, driver, tmp_path / "out.mp4", background="blur")
 

@@ -11,9 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from realtime.cameras.clip import ClipReader
+from realtime.cameras.clip import WHOLE, ClipReader
 from realtime.sinks.recording.video_writer import VideoWriter
-from tests.clips import Kind, heard, offset, shade, write_flash
+from tests.clips import FPS, Kind, heard, offset, shade, write_flash
 
 CLOSE = 0.005
 """Seconds that sound may be off the picture here; what may be seen is 0.02 and more."""
@@ -43,12 +43,15 @@ KINDS = (
 )
 
 
-def copied(source: Path) -> Path:
+def copied(source: Path, part: tuple[float, float] = WHOLE) -> Path:
     """The clip's pictures and sound in a new file, as `animate` writes them."""
-    reader, result = ClipReader(source), source.with_name("result.mp4")
+    reader, result = ClipReader(source, part=part), source.with_name("result.mp4")
+    frames = list(reader.frames())
     last = -1.0
-    with VideoWriter(result, reader.size, reader.fps, audio_from=source) as writer:
-        for image, at in reader.frames():
+    with VideoWriter(
+        result, reader.size, reader.fps, audio_from=source, skipped=reader.begins
+    ) as writer:
+        for image, at in frames:
             last = max(at, last + 1e-3)
             writer.write(image, time=last)
     return result
@@ -63,6 +66,25 @@ def test_every_kind_of_file_is_read_and_its_sound_stays_with_its_picture(
     source = write_flash(tmp_path / kind.name, kind, starts=starts)
     assert abs(offset(source)) < 0.03, "the clip itself is as it should be"
     assert offset(copied(source)) == pytest.approx(offset(source), abs=CLOSE)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_of_a_part_of_a_clip_the_sound_is_cut_in_step(tmp_path: Path, kind: Kind) -> None:
+    starts = 0.0 if kind.name.endswith(".avi") else 0.4
+    source = write_flash(tmp_path / kind.name, kind, starts=starts)
+    # From within a picture: it begins with the next one.
+    result = copied(source, (0.63, 1.5))
+    assert offset(result) == pytest.approx(offset(source), abs=CLOSE)
+    with av.open(str(result)) as container:
+        pictures = [float(frame.time or 0) for frame in container.decode(video=0)]
+        container.seek(0)
+        ends = [
+            float(frame.time or 0) + frame.samples / frame.sample_rate
+            for frame in container.decode(audio=0)
+        ]
+    assert len(pictures) == pytest.approx((1.5 - 0.64) * FPS, abs=1)
+    assert pictures[0] == 0
+    assert ends[-1] == pytest.approx(len(pictures) / FPS, abs=0.1), "the sound ends with it"
 
 
 @pytest.mark.parametrize("sound", [(0.48, 2.0), (-0.4, 2.0), (0.013, 1.5)])
