@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -113,7 +113,7 @@ class OutputGate:
         """Let the avatar's picture stand still, or go on."""
         with self._lock:
             self._frozen, newest = wanted, self._newest
-            self._kept = newest and AvatarFrame(newest.image, None, newest.live)
+            self._kept = newest and replace(newest, captured_at=None)
 
     def ask(self) -> Question:
         """Ask whether the real face may be shown."""
@@ -138,7 +138,7 @@ class OutputGate:
         with self._lock:
             consent, self._newest = self._consent, frame
             if self._frozen:
-                self._kept = self._kept or AvatarFrame(frame.image, None, frame.live)
+                self._kept = self._kept or replace(frame, captured_at=None)
                 frame = self._kept
         if self.hidden:
             frame = AvatarFrame(self._card, None, False)

@@ -11,11 +11,12 @@ from starlette.websockets import WebSocket
 
 from models.errors import UserError
 
-OUTPUT, CAMERA = 1, 2
-"""The kinds of pictures; the first byte of each, which static/socket.js reads."""
+OUTPUT, CAMERA, PERSON = 1, 2, 3
+"""The kinds of pictures; the first byte of each, which static/socket.js reads. The person is the
+output without its background, where that was replaced."""
 
-_WIDTHS = (320, 640, 1280, 1920, 3840)
-"""Pixels: thumbnails, half, 720p, 1080p, 4K."""
+_WIDTHS = (320, 640, 960, 1280, 1920, 3840)
+"""Pixels: thumbnails, half, three quarters, 720p, 1080p, 4K."""
 
 _MOST_ANSWERS = 100
 """Answers that wait for a page; one that sends so much and reads nothing is none of ours."""
@@ -95,7 +96,7 @@ def wishes(asked: object) -> dict[int, tuple[int, float]]:
         UserError: that is not what it says.
     """
     shows: dict[int, tuple[int, float]] = {}
-    known = {"output": OUTPUT, "camera": CAMERA}
+    known = {"output": OUTPUT, "camera": CAMERA, "person": PERSON}
     if not isinstance(asked, dict):
         raise UserError("That is not a list of pictures.")
     for name, wish in asked.items():
