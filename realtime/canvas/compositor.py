@@ -334,9 +334,7 @@ def _blend_badge(image: Image, badge: _Badge, shown: tuple[int, int, int, int]) 
         place[:] = place * badge.rest + badge.colour
 
 
-def _badge_place(
-    image: Image, badge: _Badge, shown: tuple[int, int, int, int]
-) -> Image | None:
+def _badge_place(image: Image, badge: _Badge, shown: tuple[int, int, int, int]) -> Image | None:
     """The part of a canvas that the badge covers; None where it has no room."""
     height, width = badge.rest.shape[:2]
     gap = height // 3

@@ -48,11 +48,13 @@ from realtime.panel.address import (
 from realtime.panel.certificate import Certificate, given, self_made
 from realtime.panel.preview import Preview
 from realtime.paths import (
+    VIDEO_SUFFIX,
     avatars_folder,
     check_writable,
     config_folder,
     free_video,
     output_key_file,
+    recorded_file,
     settings_file,
     videos_folder,
 )
@@ -62,6 +64,7 @@ from realtime.pipeline.threads import limit_threads, switch_quickly
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
 from realtime.session.avatar_library import AvatarBuilder, AvatarEntry, AvatarLibrary
+from realtime.session.recorded import STILL_SUFFIX, RecordedList, write_still
 from realtime.session.session import Command, Parts, Session
 from realtime.session.source import photo_paths
 from realtime.sinks.base import SinkError
@@ -88,12 +91,16 @@ class Live:
         session: what is chosen and set in it.
         preview: the pictures of the panel.
         feed: where a page's webcam arrives, if that is the camera.
+        recorded: what this user has recorded.
+        take_still: keeps what goes out now as a picture.
     """
 
     pipeline: Pipeline
     session: Session
     preview: Preview
     feed: BrowserFeed | None
+    recorded: RecordedList
+    take_still: Callable[[], None]
 
 
 def build(
@@ -127,7 +134,7 @@ def build(
     view, animation, library, first = _avatars(choices, avatar_size, notify)
     composer = Compositor(choices.canvas, choices.fit, choices.badge, background=background)
     gate = OutputGate(composer.size, lambda: view.seen)
-    recordings = _Recordings(choices, signer)
+    recordings = _Recordings(choices, signer, RecordedList(settings and recorded_file()))
     outputs = _outputs(choices, notify, recordings.finished, panel_shows)
     if choices.camera == BROWSER and choices.webcam != (None, None):
         notify("--camera-size and --camera-fps are not for the webcam of a page.")
@@ -158,7 +165,14 @@ def build(
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
-    return Live(pipeline, session, preview, feed)
+    return Live(
+        pipeline,
+        session,
+        preview,
+        feed,
+        recordings.written,
+        lambda: recordings.still(gate),
+    )
 
 
 def _check_record(choices: RunChoices) -> None:
@@ -181,24 +195,54 @@ def _begin_with(session: Session, choices: RunChoices) -> None:
 
 
 class _Recordings:
-    """Makes the recordings that begin during a run, and has all of them signed."""
+    """Makes the recordings that begin during a run, and has all of them signed and listed."""
 
-    def __init__(self, choices: RunChoices, signer: Signer | None) -> None:
-        self._choices, self._signer = choices, signer
+    def __init__(self, choices: RunChoices, signer: Signer | None, written: RecordedList) -> None:
+        self._choices, self._signer, self.written = choices, signer, written
+        if signer is not None:
+            signer.done = written.add
         self.session: Session | None = None
         """Given as soon as there is one; no recording begins before."""
 
     def finished(self, path: Path) -> None:
-        if self._signer is not None and self.session is not None:
-            made = PARTLY_REAL if self.session.was_real else LIVE
-            self._signer.add(path, Claim(made, self.session.always_badged))
+        if self.session is not None:
+            self._sign(path, self.session.always_badged)
 
     def new(self) -> Output:
         assert self.session is not None
-        choices, signer, say = self._choices, self._signer, self.session.say
-        if signer is not None and signer.credentials is None:
-            signer.credentials = prepare(choices.sign_key, choices.sign_cert, say)
+        choices, say = self._choices, self.session.say
+        self._prepare()
         return _recording(_free_path(choices.record), choices, say, self.finished)
+
+    def still(self, gate: OutputGate) -> None:
+        """Keep what goes out now as a picture.
+
+        Raises:
+            UserError: nothing goes out yet, or it cannot be written.
+        """
+        assert self.session is not None
+        shown = self.session.state()
+        frame = gate.last
+        if frame is None:
+            raise UserError("There is no picture yet; wait until the camera is open.")
+        path = _free_path(self._choices.record, STILL_SUFFIX)
+        write_still(path, frame.image)
+        self._prepare()
+        badge = shown["badge"] and not shown["hidden"] and not shown["pass_through"]
+        self._sign(path, badge)
+
+    def _prepare(self) -> None:
+        choices, signer = self._choices, self._signer
+        if signer is not None and signer.credentials is None and self.session is not None:
+            signer.credentials = prepare(choices.sign_key, choices.sign_cert, self.session.say)
+
+    def _sign(self, path: Path, badge: bool) -> None:
+        assert self.session is not None
+        if self._signer is None:
+            self.written.add(path)
+            return
+        made = PARTLY_REAL if self.session.was_real else LIVE
+        self._signer.add(path, Claim(made, badge))
 
 
 def _avatars(
@@ -254,7 +298,7 @@ def _first_photo(choices: RunChoices, finder: FaceFinder) -> tuple[Photo, Path]:
     raise trouble
 
 
-def _free_path(record: Path | None) -> Path:
+def _free_path(record: Path | None, suffix: str = VIDEO_SUFFIX) -> Path:
     """Where the next recording goes: beside the one of the command line, or to the videos."""
     folder = record.parent if record else videos_folder()
     try:
@@ -265,8 +309,9 @@ def _free_path(record: Path | None) -> Path:
             "--record FILE.mp4 to choose another one."
         ) from error
     stem = record.stem if record else "avatarify-like"
-    path = free_video(folder, stem, time.strftime("%Y-%m-%d %H.%M.%S"))
-    check_writable(path)
+    path = free_video(folder, stem, time.strftime("%Y-%m-%d %H.%M.%S"), suffix)
+    if suffix == VIDEO_SUFFIX:
+        check_writable(path)
     return path
 
 
@@ -370,6 +415,7 @@ def _serve(
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
+    from realtime.panel.recordings import Recordings
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
@@ -387,6 +433,7 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
+        features=[Recordings(live.recorded, live.take_still)],
     )
     shown = _AddressFile()
     panel.start()

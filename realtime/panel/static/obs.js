@@ -38,7 +38,7 @@ export class OutputAddress {
       );
     this.address = h("input", { id: "obs-address", class: "masked", readonly: true });
     this.address.autocomplete = "off";
-    this.none = h("p", { class: "hint", "data-t": "obs.none" });
+    this.none = h("p", { id: "obs-none", class: "hint", "data-t": "obs.none" });
     this.cut = h("p", { class: "hint", "data-t": "obs.needs_cut", hidden: true });
     this.some = h(
       "div",

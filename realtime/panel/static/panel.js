@@ -7,6 +7,7 @@ import { Figures } from "/figures.js";
 import { loadWords, t } from "/i18n.js";
 import { Keys } from "/keys.js";
 import { OutputAddress } from "/obs.js";
+import { Recordings } from "/recordings.js";
 import { draw, Link } from "/socket.js";
 import { Tabs } from "/tabs.js";
 import { Webcam } from "/webcam.js";
@@ -70,7 +71,9 @@ const link = new Link({
 await loadWords();
 const context = { link, t, tell, ask: (question) => ask({ no: t("ask.no"), ...question }) };
 // The parts of the tabs: new NamePart(document.getElementById("tab-name"), context).
-const parts = {};
+const parts = {
+  recordings: new Recordings($("tab-recordings"), context),
+};
 const avatars = new Avatars(link, tell);
 const controls = new Controls(link);
 const figures = new Figures();
@@ -80,8 +83,10 @@ const outputAddress = new OutputAddress(link);
 
 function choosePictures() {
   const seen = !document.hidden;
-  const width = $("output").clientWidth * devicePixelRatio > 900 ? 1280 : 640;
-  link.want(seen ? { output: { width, fps: 15 }, camera: { width: 320, fps: 8 } } : {});
+  const width = Math.max(Math.ceil($("output").clientWidth * devicePixelRatio), 320);
+  const live = document.body.dataset.tab === "live";
+  // No picture is sent that nobody sees.
+  link.want(seen && live ? { output: { width, fps: 30 }, camera: { width: 320, fps: 8 } } : {});
 }
 
 document.addEventListener("visibilitychange", choosePictures);
