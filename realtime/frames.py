@@ -7,6 +7,7 @@ into the other but the animation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.types import Image
@@ -43,9 +44,12 @@ class AvatarFrame:
         live: it shows the driven avatar; False: the still photo.
         person: (H, W, 4), the person in it alone, RGB premultiplied by the matte, and the matte;
             None where nobody asks for it.
+        alone: of a frame on the canvas whose background was replaced: makes (H, W, 4), the person
+            and the badge without the background, RGB premultiplied; costs nothing uncalled.
     """
 
     image: Image
     captured_at: float | None
     live: bool
     person: Image | None = None
+    alone: Callable[[], Image] | None = None

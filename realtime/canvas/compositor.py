@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -181,18 +182,21 @@ class Compositor:
             known = self._avatar = picture, None
         if layout is None or layout.canvas is not canvas or layout.shape != picture.shape[:2]:
             layout = self._layout = _laid_out(canvas, *known)
+        badge = layout.badge if self._shows_badge else None
+        cut = None
         if canvas.background is None or frame.person is None:
             image = _draw(picture, layout, self.mirror)
         else:
-            image = self._replaced(canvas.background, picture, frame.person, layout)
-        if self._shows_badge and layout.badge is not None:
-            _blend_badge(image, layout.badge, layout.target)
-        return AvatarFrame(image, frame.captured_at, frame.live)
+            image, cut = self._replaced(canvas.background, picture, frame.person, layout)
+        if badge is not None:
+            _blend_badge(image, badge, layout.target)
+        alone = None if cut is None else partial(_alone, cut, canvas.size, layout.target, badge)
+        return AvatarFrame(image, frame.captured_at, frame.live, alone=alone)
 
     def _replaced(
         self, background: Background, picture: Image, person: Image, layout: _Layout
-    ) -> Image:
-        """The person alone on another background."""
+    ) -> tuple[Image, Image]:
+        """The person on another background, and alone as large as there."""
         known = self._backdrop
         left, top, right, bottom = layout.source
         part = slice(top, bottom), slice(left, right)
@@ -211,7 +215,7 @@ class Compositor:
         rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(cut, 3)), cv2.COLOR_GRAY2RGB)
         behind = cv2.multiply(place, rest, scale=1 / 255)
         cv2.add(cv2.cvtColor(cut, cv2.COLOR_RGBA2RGB), behind, dst=place)
-        return image
+        return image, cut
 
 
 def _laid_out(canvas: Canvas, still: Image, focus: tuple[float, float] | None) -> _Layout:
@@ -350,15 +354,48 @@ def _shrunk(mask: NDArray[np.uint8], times: int) -> Floats:
     return np.asarray(small, dtype=np.float32) / 255
 
 
+def _alone(
+    cut: Image,
+    size: tuple[int, int],
+    target: tuple[int, int, int, int],
+    badge: _Badge | None,
+) -> Image:
+    """The person on a canvas of nothing.
+
+    Args:
+        cut: (h, w, 4), the person, premultiplied.
+        size: (width, height) of the canvas.
+        target: left, top, right, bottom of `cut` on it.
+        badge: the label, which stays: what is shown alone is made too.
+
+    Returns:
+        (H, W, 4), premultiplied.
+    """
+    canvas = np.zeros((size[1], size[0], 4), np.uint8)
+    left, top, right, bottom = target
+    canvas[top:bottom, left:right] = cut
+    place = None if badge is None else _badge_place(canvas, badge, target)
+    if badge is not None and place is not None:
+        place[..., :3] = place[..., :3] * badge.rest + badge.colour
+        place[..., 3] = 255 - (255 - place[..., 3]) * badge.rest[..., 0]
+    return canvas
+
+
 def _blend_badge(image: Image, badge: _Badge, shown: tuple[int, int, int, int]) -> None:
     """Blend the badge into the lower right corner of what is shown of the picture.
 
     Not the canvas's corner: there, a square tile of a meeting's gallery would cut it off.
     """
+    place = _badge_place(image, badge, shown)
+    if place is not None:
+        place[:] = place * badge.rest + badge.colour
+
+
+def _badge_place(image: Image, badge: _Badge, shown: tuple[int, int, int, int]) -> Image | None:
+    """The part of a canvas that the badge covers; None where it has no room."""
     height, width = badge.rest.shape[:2]
     gap = height // 3
     bottom, right = max(shown[3] - gap, height), max(shown[2] - gap, width)
     if bottom > image.shape[0] or right > image.shape[1]:
-        return
-    place = image[bottom - height : bottom, right - width : right]
-    place[:] = place * badge.rest + badge.colour
+        return None
+    return image[bottom - height : bottom, right - width : right]

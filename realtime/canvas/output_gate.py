@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -112,7 +112,7 @@ class OutputGate:
         """Let the avatar's picture stand still, or go on."""
         with self._lock:
             self._frozen, newest = wanted, self._newest
-            self._kept = newest and AvatarFrame(newest.image, None, newest.live)
+            self._kept = newest and replace(newest, captured_at=None)
 
     def ask(self) -> Question:
         """Ask whether the real face may be shown."""
@@ -138,7 +138,7 @@ class OutputGate:
             consent, self._newest = self._consent, frame
             high, wide = frame.image.shape[:2]
             if self._frozen:
-                kept = self._kept or AvatarFrame(frame.image, None, frame.live)
+                kept = self._kept or replace(frame, captured_at=None)
                 if kept.image.shape[:2] != (high, wide):  # The canvas has become another one.
                     kept = AvatarFrame(_cover(kept.image, (wide, high), False), None, kept.live)
                 frame = self._kept = kept

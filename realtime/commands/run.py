@@ -51,6 +51,7 @@ from realtime.panel.address import (
 from realtime.panel.certificate import Certificate, given, self_made
 from realtime.panel.preview import Preview
 from realtime.paths import (
+    VIDEO_SUFFIX,
     avatars_folder,
     background_file,
     check_writable,
@@ -58,6 +59,7 @@ from realtime.paths import (
     config_folder,
     free_video,
     output_key_file,
+    recorded_file,
     settings_file,
     videos_folder,
 )
@@ -71,6 +73,7 @@ from realtime.session.avatar_library import AvatarLibrary
 from realtime.session.background_photo import BackgroundPhoto
 from realtime.session.camera_choice import BROWSER
 from realtime.session.chosen import NOWHERE, Chosen
+from realtime.session.recorded import STILL_SUFFIX, RecordedList, write_still
 from realtime.session.session import Command, Parts, Session
 from realtime.session.settings import load
 from realtime.session.setup import Begun, Openers, Setup
@@ -100,6 +103,8 @@ class Live:
         backdrop: the photo behind the person.
         viewfinder: what cameras see before one is chosen.
         library: the avatars.
+        recorded: what this user has recorded.
+        take_still: keeps what goes out now as a picture.
     """
 
     pipeline: Pipeline
@@ -109,6 +114,8 @@ class Live:
     backdrop: BackgroundPhoto
     viewfinder: Viewfinder
     library: AvatarLibrary
+    recorded: RecordedList
+    take_still: Callable[[], None]
 
 
 def build(
@@ -146,7 +153,7 @@ def build(
     view, animation, library, first = _avatars(choices, avatar_size, notify, settings, remembered)
     composer = Compositor(choices.canvas, choices.fit, choices.badge, background=background)
     gate = OutputGate(composer.size, lambda: view.seen)
-    recordings = _Recordings(choices, signer)
+    recordings = _Recordings(choices, signer, RecordedList(settings and recorded_file()))
     troubles: list[str] = []
     outputs = _outputs(choices, notify, recordings.finished, panel_shows, troubles.append)
     if choices.camera == BROWSER and choices.webcam != (None, None):
@@ -194,7 +201,17 @@ def build(
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
-    return Live(pipeline, session, preview, feed, backdrop, viewfinder, library)
+    return Live(
+        pipeline,
+        session,
+        preview,
+        feed,
+        backdrop,
+        viewfinder,
+        library,
+        recordings.written,
+        lambda: recordings.still(gate),
+    )
 
 
 def _background(
@@ -255,10 +272,12 @@ def _begin_with(session: Session, choices: RunChoices) -> None:
 
 
 class _Recordings:
-    """Makes the recordings that begin during a run, and has all of them signed."""
+    """Makes the recordings that begin during a run, and has all of them signed and listed."""
 
-    def __init__(self, choices: RunChoices, signer: Signer | None) -> None:
-        self._choices, self._signer = choices, signer
+    def __init__(self, choices: RunChoices, signer: Signer | None, written: RecordedList) -> None:
+        self._choices, self._signer, self.written = choices, signer, written
+        if signer is not None:
+            signer.done = written.add
         self.session: Session | None = None
         """Given as soon as there is one; no recording begins before."""
         self.shape: Callable[[], tuple[tuple[int, int], float]]
@@ -266,16 +285,44 @@ class _Recordings:
         """Size and rate of the frames, as they are now."""
 
     def finished(self, path: Path) -> None:
-        if self._signer is not None and self.session is not None:
-            made = PARTLY_REAL if self.session.was_real else LIVE
-            self._signer.add(path, Claim(made, self.session.always_badged))
+        if self.session is not None:
+            self._sign(path, self.session.always_badged)
 
     def new(self) -> Output:
         assert self.session is not None
-        choices, signer, say = self._choices, self._signer, self.session.say
-        if signer is not None and signer.credentials is None:
-            signer.credentials = prepare(choices.sign_key, choices.sign_cert, say)
+        choices, say = self._choices, self.session.say
+        self._prepare()
         return _recording(_free_path(choices.record), *self.shape(), say, self.finished)
+
+    def still(self, gate: OutputGate) -> None:
+        """Keep what goes out now as a picture.
+
+        Raises:
+            UserError: nothing goes out yet, or it cannot be written.
+        """
+        assert self.session is not None
+        shown = self.session.state()
+        frame = gate.last
+        if frame is None:
+            raise UserError("There is no picture yet; wait until the camera is open.")
+        path = _free_path(self._choices.record, STILL_SUFFIX)
+        write_still(path, frame.image)
+        self._prepare()
+        badge = shown["badge"] and not shown["hidden"] and not shown["pass_through"]
+        self._sign(path, badge)
+
+    def _prepare(self) -> None:
+        choices, signer = self._choices, self._signer
+        if signer is not None and signer.credentials is None and self.session is not None:
+            signer.credentials = prepare(choices.sign_key, choices.sign_cert, self.session.say)
+
+    def _sign(self, path: Path, badge: bool) -> None:
+        assert self.session is not None
+        if self._signer is None:
+            self.written.add(path)
+            return
+        made = PARTLY_REAL if self.session.was_real else LIVE
+        self._signer.add(path, Claim(made, badge))
 
 
 def _avatars(
@@ -360,7 +407,7 @@ def _first_photo(
     raise trouble
 
 
-def _free_path(record: Path | None) -> Path:
+def _free_path(record: Path | None, suffix: str = VIDEO_SUFFIX) -> Path:
     """Where the next recording goes: beside the one of the command line, or to the videos."""
     folder = record.parent if record else videos_folder()
     try:
@@ -371,8 +418,9 @@ def _free_path(record: Path | None) -> Path:
             "--record FILE.mp4 to choose another one."
         ) from error
     stem = record.stem if record else "avatarify-like"
-    path = free_video(folder, stem, time.strftime("%Y-%m-%d %H.%M.%S"))
-    check_writable(path)
+    path = free_video(folder, stem, time.strftime("%Y-%m-%d %H.%M.%S"), suffix)
+    if suffix == VIDEO_SUFFIX:
+        check_writable(path)
     return path
 
 
@@ -498,6 +546,7 @@ def _serve(
     from realtime.panel.avatars import AvatarFeature
     from realtime.panel.clips import ClipsFeature
     from realtime.panel.points import PointsFeature
+    from realtime.panel.recordings import Recordings
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
@@ -521,6 +570,7 @@ def _serve(
             points,
             *setup_parts(live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder),
             ClipsFeature(clips_folder(), live.session.photo_file),
+            Recordings(live.recorded, live.take_still),
             *features,
         ],
     )

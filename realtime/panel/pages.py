@@ -14,8 +14,9 @@ from starlette.websockets import WebSocket
 from models.errors import UserError
 from realtime.cameras.browser import MAX_FRAME, BrowserFeed
 
-OUTPUT, CAMERA = 1, 2
-"""The kinds of pictures; the first byte of each, which static/socket.js reads."""
+OUTPUT, CAMERA, PERSON = 1, 2, 3
+"""The kinds of pictures; the first byte of each, which static/socket.js reads. The person is the
+output without its background, where that was replaced."""
 
 _CAPTURED = struct.Struct(">d")
 """Before the JPEG of a page's webcam: when it was captured, in seconds of our own clock."""
@@ -23,8 +24,8 @@ _CAPTURED = struct.Struct(">d")
 MAX_MESSAGE = MAX_FRAME + _CAPTURED.size + 1
 """Bytes of a message of a page: its longest is a picture of its webcam."""
 
-_WIDTHS = (320, 640, 1280, 1920, 3840)
-"""Pixels: thumbnails, half, 720p, 1080p, 4K."""
+_WIDTHS = (320, 640, 960, 1280, 1920, 3840)
+"""Pixels: thumbnails, half, three quarters, 720p, 1080p, 4K."""
 
 _MOST_ANSWERS = 100
 """Answers that wait for a page; one that sends so much and reads nothing is none of ours."""
@@ -116,7 +117,7 @@ def wishes(asked: object) -> dict[int, tuple[int, float]]:
         UserError: that is not what it says.
     """
     shows: dict[int, tuple[int, float]] = {}
-    known = {"output": OUTPUT, "camera": CAMERA}
+    known = {"output": OUTPUT, "camera": CAMERA, "person": PERSON}
     if not isinstance(asked, dict):
         raise UserError("That is not a list of pictures.")
     for name, wish in asked.items():

@@ -34,7 +34,7 @@ from realtime.panel.address import Address, HostName, bind, names_of, with_port
 from realtime.panel.certificate import Certificate
 from realtime.panel.feature import Feature
 from realtime.panel.output_key import OutputKey
-from realtime.panel.pages import CAMERA, MAX_MESSAGE, OUTPUT, Page, wishes
+from realtime.panel.pages import CAMERA, MAX_MESSAGE, OUTPUT, PERSON, Page, wishes
 from realtime.panel.preview import Preview
 from realtime.panel.security import (
     AccessKey,
@@ -51,6 +51,10 @@ from realtime.session.session import Command, Session
 
 _IN_FLIGHT = 2
 """Pictures on their way: one that the page shows, and one that travels meanwhile."""
+
+_LOOK = 0.004
+"""Seconds after which it is looked again for a picture that is due: little beside a frame's time at
+30 a second, and four looks for each at the most cost nothing."""
 
 _FIGURES_EVERY = 0.5
 """Seconds; faster figures cannot be read."""
@@ -316,7 +320,7 @@ class Panel:
 
     async def _attend(self, page: Page) -> None:
         """Show a page what it may see, and do what it asks for, until it is gone."""
-        work = [self._show(page, OUTPUT), page.answer()]
+        work = [self._show(page, OUTPUT), self._show(page, PERSON), page.answer()]
         if page.everything:
             await self._greet(page)
             work += [self._tell(page), self._show(page, CAMERA)]
@@ -375,19 +379,25 @@ class Panel:
                 await asyncio.sleep(0.1)
                 continue
             width, fps = wanted
-            due = max(due + 1 / fps, time.monotonic() - 1 / fps)
             await asyncio.sleep(max(due - time.monotonic(), 0))
-            if page.in_flight.get(kind, 0) >= _IN_FLIGHT:
-                continue
-            # A millisecond of OpenCV, which holds up no other thread; handing it to one costs more.
-            if kind == OUTPUT:
-                picture = self._preview.output(width, before)
-            else:
-                picture = self._preview.camera(before)
+            # A few milliseconds of OpenCV, which hold up no other thread.
+            full = page.in_flight.get(kind, 0) >= _IN_FLIGHT
+            picture = None if full else self._picture(kind, width, before)
             if picture is None:
+                await asyncio.sleep(_LOOK)
                 continue
+            # One that came late takes none of the time of the next.
+            due = max(due + 1 / fps, time.monotonic() - 1 / fps)
             before = picture
             await page.send_picture(kind, picture)
+
+    def _picture(self, kind: int, width: int, before: bytes | None) -> bytes | None:
+        """The newest picture of a kind, if it is not the one before."""
+        if kind == OUTPUT:
+            return self._preview.output(width, before)
+        if kind == PERSON:
+            return self._preview.person(width, before)
+        return self._preview.camera(before)
 
     async def _listen(self, page: Page) -> None:
         """Do what a page asks for until it is gone."""
@@ -416,7 +426,7 @@ class Panel:
             asked = None
         if isinstance(asked, dict) and "seen" in asked:
             kind = asked["seen"]
-            if kind in (OUTPUT, CAMERA):
+            if kind in (OUTPUT, CAMERA, PERSON):
                 page.in_flight[kind] = max(page.in_flight.get(kind, 0) - 1, 0)
         elif isinstance(asked, dict) and "show" in asked:
             page.shows = wishes(asked["show"])

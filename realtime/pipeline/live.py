@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.errors import UserError
 from models.types import Avatar, Image
@@ -604,7 +604,7 @@ class Pipeline:
                 except Exception as fault:
                     self.animation.count_fault(fault)
                 else:
-                    current = AvatarFrame(composed.image, None, composed.live)
+                    current = replace(composed, captured_at=None)
                     composed = composed if item is not None else current
             out = composed
             try:

@@ -12,6 +12,7 @@ import { Looks } from "/looks.js";
 import { Messages } from "/messages.js";
 import { OutputAddress } from "/obs.js";
 import { Pose } from "/pose.js";
+import { Recordings } from "/recordings.js";
 import { SetupRows } from "/setup.js";
 import { Sliders } from "/sliders.js";
 import { Link } from "/socket.js";
@@ -74,6 +75,7 @@ const parts = {
   setup: new SetupRows($("setup-rows"), { ...context, webcam }),
   clip: new ClipPart($("tab-clip"), context),
   pose: new Pose($("tab-pose"), context),
+  recordings: new Recordings($("tab-recordings"), context),
 };
 $("enter").addEventListener("submit", (event) => {
   event.preventDefault();
