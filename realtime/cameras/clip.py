@@ -132,7 +132,7 @@ class ClipReader:
             )
 
     def _measured_rate(self) -> float | None:
-        """Usual frames per second of the first pictures, where the file tells none: browsers' recordings.
+        """Usual frames per second of the first pictures, for browsers' recordings, which tell none.
 
         FFmpeg's guess would be the ticks of their clock, a thousand a second.
         """
