@@ -33,6 +33,7 @@ class Slider:
         most: the highest value.
         usual: the value that changes nothing.
         help: one sentence that says what it does.
+        group: of the sliders that are shown together, `[a-z]+`; empty: no group.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Slider:
     most: float = 2.0
     usual: float = 1.0
     help: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,50 @@ class PersonAnimator(Animator, Protocol):
 def knows_person(animator: Animator) -> TypeGuard[PersonAnimator]:
     """Whether a backend tells the person from the background."""
     return callable(getattr(animator, "render_person", None))
+
+
+class EditorAnimator(Animator, Protocol):
+    """A backend that also poses a photo without a driver, by sliders.
+
+    Called by any thread, as `pose` is: it shares nothing that changes.
+    """
+
+    @property
+    def editor(self) -> Sequence[Slider]:
+        """What can be set, in the order in which the page shows it; 0 changes nothing."""
+        ...
+
+    def edited(self, avatar: Any, values: Mapping[str, float], onto: Pose | None = None) -> Pose:
+        """The pose of a photo with some sliders moved.
+
+        Args:
+            avatar: what `prepare` made.
+            values: of the sliders by their names; what is not there is 0, unknown ones and what
+                is beyond a slider's ends are left out.
+            onto: a pose that this is added to; None: the photo as it is.
+
+        Returns:
+            The pose, for `render`; `avatar.rest` or `onto` itself where nothing is moved.
+        """
+        ...
+
+
+def can_edit(animator: Animator) -> TypeGuard[EditorAnimator]:
+    """Whether a backend poses photos by sliders."""
+    return callable(getattr(animator, "edited", None))
+
+
+def need_editor(animator: Animator) -> EditorAnimator:
+    """The same backend, for posing photos by sliders.
+
+    Raises:
+        UserError: it poses none.
+    """
+    if can_edit(animator):
+        return animator
+    raise UserError(
+        f"The backend {animator.name} cannot pose photos; choose the backend mesh for that."
+    )
 
 
 def need_person(animator: Animator) -> PersonAnimator:

@@ -25,6 +25,23 @@ DEFAULT = "mesh"
 
 
 @dataclass(frozen=True)
+class BackendChoice:
+    """One thing that `--backend` takes.
+
+    Attributes:
+        name: NAME or NAME:CHOICE.
+        label: what people call it.
+        available: it can be had here as things are.
+        why: what it is good for, or what it lacks, as a clause; may be "".
+    """
+
+    name: str
+    label: str
+    available: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Backend:
     """How a backend is made, and what is said about it before it is.
 
@@ -34,11 +51,13 @@ class Backend:
         describe: the lines of `doctor` about it: what it needs, what is there, what it runs on.
         add_commands: adds commands of its own to the command line, given a function that tells
             where the demo photo lies; must be quick. Heeded only for backends that come along.
+        choices: what can be chosen of it; None: only itself. Must be quick.
     """
 
     create: Callable[[str], Animator]
     describe: Callable[[], Iterable[str]] = tuple
     add_commands: Callable[[typer.Typer, Callable[[], Path]], None] | None = None
+    choices: Callable[[], Iterable[BackendChoice]] | None = None
 
 
 _BUILT_IN = {"mesh": "models.mesh.entry_point:BACKEND", "fomm": "models.fomm.entry_point:BACKEND"}
@@ -102,6 +121,19 @@ def describe_backends() -> list[tuple[str, str]]:
         except UserError as error:
             lines = [str(error)]
         found.append((name, "\n".join(lines)))
+    return found
+
+
+def backend_choices() -> list[BackendChoice]:
+    """What can be chosen, the default first; a broken backend says why it is none."""
+    found: list[BackendChoice] = []
+    for name in backend_names():
+        try:
+            choices = find_backend(name).choices
+        except UserError as error:
+            found.append(BackendChoice(name, name, False, str(error)))
+        else:
+            found += [BackendChoice(name, name)] if choices is None else choices()
     return found
 
 

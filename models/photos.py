@@ -17,7 +17,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from models.errors import UserError
 from models.face.face_file import face_path
 from models.face.finder import FaceFinder
-from models.face.orientation import turned
+from models.face.orientation import turned, turned_points
 from models.face.upright import upright
 from models.types import Face, Image, Photo
 
@@ -71,6 +71,10 @@ have less than 113; a larger share would cut the surroundings off more photos.""
 _CROP_SIDE = 3.2
 """Side of the crop around a small face, in its longer sides: room for hair and shoulders, and a
 third of the height for the face."""
+
+
+class NoFaceError(UserError):
+    """A picture shows no face that is found and can be used; its points may be placed by hand."""
 
 
 def load_image(path: Path) -> Image:
@@ -152,12 +156,42 @@ def load_photo(path: Path, finder: FaceFinder, face: int | None = None) -> Photo
         UserError: the file, or that of its face, cannot be read, or it shows no face, too few
             faces or too small a face.
     """
+    image, faces, degrees = read_faces(path, finder)
+    return replace(choose_face(image, faces, path, face), turned=degrees)
+
+
+def read_faces(
+    path: Path, finder: FaceFinder, turn: int | None = None
+) -> tuple[Image, list[Face], int]:
+    """Read a photo and find all its faces.
+
+    Args:
+        path: the picture file.
+        finder: knows its faces; a face that was placed by hand is the only one.
+        turn: degrees clockwise by which it is turned, 0, 90, 180 or 270; None: where its face
+            clearly lies on its side or upside down, until it is upright.
+
+    Returns:
+        The picture, its faces, largest first, and by how many degrees it was turned unasked.
+
+    Raises:
+        UserError: the file, or that of its face, cannot be read.
+    """
     image = load_image(path)
-    faces = finder.faces_of(image, path)
-    if os.path.exists(face_path(path)):  # Path.exists raises where a name is too long.
-        return choose_face(image, faces, path, face)  # They are where somebody has placed them.
-    image, faces, turns = turn_upright(image, faces, finder)
-    return replace(choose_face(image, faces, path, face), turned=turns)
+    placed = os.path.exists(face_path(path))  # Path.exists raises where a name is too long.
+    if placed or turn is None:
+        faces = finder.faces_of(image, path)
+        if turn is None:
+            # What somebody has placed stays as it was placed.
+            return (image, faces, 0) if placed else turn_upright(image, faces, finder)
+    turns = (turn or 0) // 90
+    view = turned(image, turns)
+    if not placed:
+        return view, finder.find_faces(view), 0
+    moved = [
+        replace(one, landmarks=turned_points(one.landmarks, turns, image.shape)) for one in faces
+    ]
+    return view, moved, 0
 
 
 def turn_upright(
@@ -193,12 +227,14 @@ def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = 
         face: which face, from 1 on; None for the largest.
 
     Raises:
-        UserError: it shows no face, too few faces or too small a face.
+        NoFaceError: it shows no face, or too small a one.
+        UserError: it shows too few faces.
     """
     if not faces:
-        raise UserError(
+        raise NoFaceError(
             f"No face was found in {path}; use a photo of one person who looks at the camera, "
-            "well lit, with the whole face in view."
+            "well lit, or place the points of an animal's or a drawing's face on the page that "
+            "`avatarify-like run` opens."
         )
     number = 1 if face is None else face
     if not 1 <= number <= len(faces):
@@ -210,7 +246,7 @@ def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = 
     chosen = faces[number - 1]
     _, top, _, bottom = chosen.box
     if bottom - top < MIN_FACE_HEIGHT:
-        raise UserError(
+        raise NoFaceError(
             f"The face in {path} is only {max(bottom - top, 0):.0f} pixels high; use a photo in "
             f"which it has at least {MIN_FACE_HEIGHT:.0f}, better 200."
         )
@@ -218,7 +254,9 @@ def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = 
     return Photo(image, chosen, path.stem)
 
 
-def crop_to_face(image: Image, face: Face) -> tuple[Image, Face]:
+def crop_to_face(
+    image: Image, face: Face, small: float = _SMALL_FACE, room: float = _CROP_SIDE
+) -> tuple[Image, Face]:
     """Crop a picture around a face that is small in it; else both come back as they are.
 
     The square keeps room for hair and shoulders and stays inside the picture as far as it can.
@@ -226,6 +264,8 @@ def crop_to_face(image: Image, face: Face) -> tuple[Image, Face]:
     Args:
         image: (H, W, 3).
         face: in its pixels.
+        small: share of the picture's height below which it is cropped.
+        room: side of the crop, in longer sides of the face.
 
     Returns:
         The cropped picture, and the same face in its pixels.
@@ -233,14 +273,14 @@ def crop_to_face(image: Image, face: Face) -> tuple[Image, Face]:
     height, width = image.shape[:2]
     left, top, right, bottom = face.box
     face_height = bottom - top
-    if face_height >= _SMALL_FACE * height:
+    if face_height >= small * height:
         return image, face
-    side = _CROP_SIDE * max(face_height, right - left)
+    side = room * max(face_height, right - left)
     # A little lower than the face, because the mesh ends at the chin and shoulders follow.
     x0, x1 = _window((left + right) / 2, side, width)
     y0, y1 = _window((top + bottom) / 2 + 0.15 * face_height, side, height)
     moved = face.landmarks - np.array([x0, y0, 0], np.float32)
-    return np.ascontiguousarray(image[y0:y1, x0:x1]), Face(moved, face.blendshapes, face.score)
+    return np.ascontiguousarray(image[y0:y1, x0:x1]), replace(face, landmarks=moved)
 
 
 def list_photos(folder: Path) -> list[Path]:

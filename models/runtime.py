@@ -308,6 +308,39 @@ def next_runtime(
     return open_runtime(models, samples, available=available, lost=[*before, refusal])
 
 
+def device_choices(available: Sequence[str] | None = None) -> list[tuple[str, str]]:
+    """What `use_device` takes here, with what people call it; the first leaves the choice.
+
+    Args:
+        available: ONNX Runtime's providers; None: those of the installed package.
+    """
+    offered = list(ort.get_available_providers() if available is None else available)
+    here = [(device.key, device.label) for device in DEVICES if device.provider in offered]
+    return [("auto", "Automatic"), *here]
+
+
+def device_wanted() -> str:
+    """The device that is used for what is opened from now on: a key, or "auto"."""
+    return os.environ.get(DEVICE_VARIABLE, "").strip().lower() or "auto"
+
+
+def use_device(key: str) -> None:
+    """Let this program, and those that it starts, open networks on one device from now on.
+
+    Args:
+        key: as `AVATARIFY_DEVICE` takes it, or "auto".
+
+    Raises:
+        UserError: there is no such device.
+    """
+    if key == "auto":
+        os.environ.pop(DEVICE_VARIABLE, None)
+        return
+    if key != "torch":
+        _candidates(key)
+    os.environ[DEVICE_VARIABLE] = key
+
+
 def probe() -> Runtime:
     """What would run here, found with a network of one pixel."""
     pixel = {"x": np.ones((1, 1, 1, 1), np.float32)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,13 @@ Image: TypeAlias = NDArray[np.uint8]
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 """Real numbers; float32 wherever they cross from one stage to the next."""
+
+
+Kind: TypeAlias = Literal["person", "creature", "drawing"]
+"""What kind of face an avatar has; creatures and drawings have their own kind of eyes and mouth."""
+
+KINDS: tuple[Kind, ...] = ("person", "creature", "drawing")
+"""All of them."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +33,14 @@ class Face:
         score: 0..1, the landmark network's own belief that a face is there.
         take: rises in a video when the next face is not the one before in the same place: after a
             cut, or when another person is followed.
+        kind: of a photo's face, as a person says; the networks find persons.
     """
 
     landmarks: Floats
     blendshapes: Floats | None
     score: float
     take: int = 0
+    kind: Kind = "person"
 
     @property
     def surface(self) -> Floats:
@@ -90,6 +99,11 @@ class Photo:
     name: str
     turned: int = 0
 
+    @property
+    def kind(self) -> Kind:
+        """What kind of face it has."""
+        return self.face.kind
+
 
 @dataclass(frozen=True)
 class Avatar:
@@ -101,6 +115,7 @@ class Avatar:
         rest: the pose in which it is as in the photo; the backend's own and opaque to others.
         focus: (x, y) in pixels of `still`, the middle of the face: what a crop must not cut off.
         notes: what its user should know about the photo, a sentence each.
+        kind: what kind of face it has.
     """
 
     name: str
@@ -108,3 +123,4 @@ class Avatar:
     rest: Any
     focus: tuple[float, float]
     notes: tuple[str, ...] = field(default=(), kw_only=True)
+    kind: Kind = field(default="person", kw_only=True)

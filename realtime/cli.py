@@ -48,12 +48,13 @@ class _WithExamples(TyperCommand):
 app = typer.Typer(
     name="avatarify-like",
     help="Animate a photo with your face, live, and show it as a camera.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=(
-        "Start with [bold]avatarify-like doctor[/bold]: it says what was found and what is missing."
+        "Without a command it opens its page, where everything is chosen. "
+        "[bold]avatarify-like doctor[/bold] says what was found and what is missing."
     ),
 )
 
@@ -68,13 +69,27 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _common(
+    context: typer.Context,
     show_version: Annotated[
         bool,
         typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        _start()
+
+
+def _start() -> None:
+    """Open the page, and run with what was chosen last."""
+    from realtime.commands.first_run import say_once
+    from realtime.commands.job_control import never_stopped
+    from realtime.commands.start import start
+
+    console = _console()
+    with never_stopped():
+        say_once(console)
+        start(console)
 
 
 @app.command(
@@ -187,6 +202,21 @@ def setup_camera(
     from realtime.commands import setup_camera as job
 
     job.setup_camera(yes, print)
+
+
+@app.command()
+def install_shortcut(
+    remove: Annotated[bool, typer.Option("--remove", help="Take the entry away again.")] = False,
+) -> None:
+    """Put the program into the system's menu of programs, from where it starts with its page."""
+    from realtime.commands import shortcut
+
+    desktop = shortcut.Desktop()
+    if remove:
+        gone = shortcut.remove(desktop)
+        print("There is no menu entry." if gone is None else f"Removed {gone}.")
+        return
+    print(f"{shortcut.install(desktop)} starts it; look for avatarify-like in your programs.")
 
 
 def _console() -> Console:

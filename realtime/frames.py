@@ -7,6 +7,7 @@ into the other but the animation.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.types import Image
@@ -21,12 +22,15 @@ class CameraFrame:
         captured_at: seconds of `time.perf_counter()`.
         index: counts from 0.
         turned: degrees clockwise by which it was turned after its capture, as `--rotate` asks.
+        take: rises when another camera is chosen or pictures are turned otherwise: what is
+            remembered of earlier frames is of no use then.
     """
 
     image: Image
     captured_at: float
     index: int
     turned: int = 0
+    take: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,12 @@ class AvatarFrame:
         live: it shows the driven avatar; False: the still photo.
         person: (H, W, 4), the person in it alone, RGB premultiplied by the matte, and the matte;
             None where nobody asks for it.
+        alone: of a frame on the canvas whose background was replaced: makes (H, W, 4), the person
+            and the badge without the background, RGB premultiplied; costs nothing uncalled.
     """
 
     image: Image
     captured_at: float | None
     live: bool
     person: Image | None = None
+    alone: Callable[[], Image] | None = None

@@ -38,6 +38,11 @@ def camera_file() -> Path:
     return config_folder() / "camera.json"
 
 
+def expressions_file() -> Path:
+    """Where the user's named expressions are kept."""
+    return config_folder() / "expressions.json"
+
+
 def output_key_file() -> Path:
     """Where the fixed key of the panel's output page is kept, if one was made."""
     return config_folder() / "output-key.json"
@@ -48,9 +53,19 @@ def avatars_folder() -> Path:
     return kept("data") / "avatars"
 
 
+def background_file() -> Path:
+    """Where the last photo is kept that was put behind the person."""
+    return kept("data") / "background.jpg"
+
+
 def clips_folder() -> Path:
     """The folder of clips that were made on the page, and of what they were made of."""
     return kept("data") / "clips"
+
+
+def recorded_file() -> Path:
+    """The list of the videos and stills that this user has recorded."""
+    return kept("data") / "recorded.json"
 
 
 def signing_file() -> Path:
@@ -113,16 +128,17 @@ def beside(path: Path, what: str) -> Path:
     return path.with_name(f".{NAME}-{secrets.token_hex(4)}.{what}{VIDEO_SUFFIX}")
 
 
-def free_video(folder: Path, stem: str, moment: str) -> Path:
+def free_video(folder: Path, stem: str, moment: str, suffix: str = VIDEO_SUFFIX) -> Path:
     """A path for a video that no file has: "STEM MOMENT.mp4", cut and numbered where it must be.
 
     Args:
         folder: where it shall lie.
         stem: how its name begins.
         moment: how it goes on.
+        suffix: how it ends, for other files than videos.
     """
     for number in itertools.count(1):
-        end = f" {moment}{f' ({number})' if number > 1 else ''}{VIDEO_SUFFIX}"
+        end = f" {moment}{f' ({number})' if number > 1 else ''}{suffix}"
         while len(os.fsencode(stem + end)) > _LONGEST_NAME:
             stem = stem[:-1]
         path = folder / (stem + end)

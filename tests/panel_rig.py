@@ -19,9 +19,11 @@ from websockets.typing import Origin, Subprotocol
 
 from models.types import Image
 from realtime.panel.address import Address
+from realtime.panel.avatars import AvatarFeature
+from realtime.panel.points import PointsFeature
 from realtime.panel.preview import Preview
 from realtime.panel.server import Panel
-from tests.session_rig import Rig
+from tests.session_rig import Finder, Rig
 
 
 class Served:
@@ -36,6 +38,8 @@ class Served:
             lambda: rig.session.settings,
         )
         address = options.pop("address", Address())
+        points = PointsFeature(rig.session, Finder())
+        options.setdefault("features", [AvatarFeature(rig.session, points), points])
         self.panel = Panel(rig.session, preview, address, **options)
         self.panel.start()
         self.host = self.panel.url.split("/")[2]

@@ -23,7 +23,8 @@ from realtime.canvas.output_gate import OutputGate
 from realtime.frames import AvatarFrame
 from realtime.pipeline.live import Pipeline
 from realtime.pipeline.output import Output
-from realtime.session.avatar_library import AvatarBuilder, AvatarLibrary
+from realtime.session.avatar_entry import AvatarBuilder, AvatarEntry, AvatarState
+from realtime.session.avatar_library import AvatarLibrary
 from realtime.session.session import Command, Parts, Session
 from scripts.rigs.fakes import FakeAnimator, FakeCamera, FakeSink, FakeTracker, avatar, face
 
@@ -75,8 +76,10 @@ class Finder(FaceFinder):
 class Rig:
     """A session on a running pipeline of fakes."""
 
+    animates: type[StillAnimator] = StillAnimator
+
     def __init__(self, folder: Path, settings: Path | None = None) -> None:
-        self.animator = StillAnimator()
+        self.animator = self.animates()
         self.folder, self.own = folder, folder / "own"
         builder = AvatarBuilder(self.animator, 64, Finder())
         self.library = AvatarLibrary(builder, folder, self.own)
@@ -137,6 +140,23 @@ class Rig:
     def do(self, name: str, value: Any = None) -> dict[str, Any]:
         self.session.do(Command.parse({"do": name, "value": value}))
         return self.session.state()
+
+    def add(self, data: bytes, name: str) -> AvatarEntry:
+        """Send a photo; the entry when it is ready or refused."""
+        file = self.library.inbox()
+        file.write_bytes(data)
+        return self.settled(self.library.receive(file, name).id)
+
+    def settled(self, identity: str) -> AvatarEntry:
+        """An avatar of the list, as soon as it is ready or refused."""
+
+        def done() -> AvatarEntry | None:
+            entry = self.library.find(identity)
+            over = (AvatarState.READY, AvatarState.REFUSED)
+            return entry if entry is not None and entry.state in over else None
+
+        entry: AvatarEntry = wait(done)
+        return entry
 
     def next_frame(self) -> AvatarFrame:
         """The third frame from now: one may be on its way into the sink, and one wait for it."""

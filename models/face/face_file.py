@@ -9,6 +9,12 @@ that the networks do not see. It is JSON:
   will do as well, one of another shape will not.
 - `landmarks`: 478 points in the order of `models.types.Face`, as fractions of the picture: x and z
   of its width, y of its height.
+
+Instead of these it may hold the few points that a person has placed (`models.face.placed`), as
+fractions likewise, and what kind of face it is: person, creature or drawing.
+
+    {"version": 1, "width": 768, "height": 1024,
+     "kind": "creature", "placed": {"nose": [0.5, 0.6], ...}}
 """
 
 from __future__ import annotations
@@ -22,8 +28,9 @@ from typing import Any
 import numpy as np
 
 from models.errors import UserError
+from models.face.placed import Placed
 from models.face.topology import neutral_face
-from models.types import Face, Floats, Image
+from models.types import KINDS, Face, Floats, Image
 
 _VERSION = 1
 """Of the format; another one is refused, as its numbers may mean something else."""
@@ -63,6 +70,28 @@ def read_face(photo: Path, image: Image) -> Face | None:
     Raises:
         UserError: the file cannot be read, or does not hold a face of this picture.
     """
+    content = _read(photo, image)
+    return None if content is None else content[1]
+
+
+def read_placed(photo: Path, image: Image) -> Placed | None:
+    """The few points that a person has placed, or None where the photo has no file of these.
+
+    Args:
+        photo: the photo's file.
+        image: its picture, (H, W, 3), upright.
+
+    Raises:
+        UserError: as of `read_face`.
+    """
+    content = _read(photo, image)
+    if content is None or "placed" not in content[0]:
+        return None
+    return _placed(content[0])
+
+
+def _read(photo: Path, image: Image) -> tuple[dict[str, Any], Face] | None:
+    """What the file beside a photo holds, and the face that this is; None without a file."""
     path = face_path(photo)
     if not os.path.exists(path):
         return None
@@ -70,7 +99,8 @@ def read_face(photo: Path, image: Image) -> Face | None:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
             raise ValueError("it is too large, or no file at all")
-        fractions = _fractions(json.loads(path.read_bytes()), image)
+        content = json.loads(path.read_bytes())
+        return content, _face(content, image)
     # Deeply nested lists are a RecursionError, whole numbers of many digits an OverflowError.
     except (OSError, ValueError, RecursionError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -78,7 +108,6 @@ def read_face(photo: Path, image: Image) -> Face | None:
             f"The face's points in {path} cannot be used ({reason}); place them again, or delete "
             "this file to have the face searched for."
         ) from error
-    return Face((fractions * _scale(image)).astype(np.float32), None, 1.0)
 
 
 def write_face(photo: Path, image: Image, landmarks: Floats) -> Path:
@@ -98,13 +127,24 @@ def write_face(photo: Path, image: Image, landmarks: Floats) -> Path:
     """
     height, width = image.shape[:2]
     fractions = np.round(np.asarray(landmarks, np.float64) / _scale(image), _DIGITS)
-    content = {
-        "version": _VERSION,
-        "width": width,
-        "height": height,
-        "landmarks": fractions.tolist(),
-    }
-    _fractions(content, image)
+    return _write(photo, image, {"landmarks": fractions.tolist()})
+
+
+def write_placed(photo: Path, image: Image, placed: Placed) -> Path:
+    """As `write_face`, of the few points that a person has placed.
+
+    Raises:
+        ValueError: they make no face; a clause that says what is wrong.
+        UserError: the file cannot be written.
+    """
+    return _write(photo, image, placed.content())
+
+
+def _write(photo: Path, image: Image, points: dict[str, Any]) -> Path:
+    """Write the file beside a photo, if it can be read again."""
+    height, width = image.shape[:2]
+    content = {"version": _VERSION, "width": width, "height": height, **points}
+    _face(content, image)
     path = face_path(photo)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -126,33 +166,61 @@ def _scale(image: Image) -> Floats:
     return np.array([width, height, width], np.float64)
 
 
-def _fractions(content: Any, image: Image) -> Floats:
-    """The (478, 3) fractions that a file holds.
+def _face(content: Any, image: Image) -> Face:
+    """The face that a file holds.
 
     Raises:
         ValueError, OverflowError: it holds something else, or was made for another picture.
     """
     if not isinstance(content, dict) or content.get("version") != _VERSION:
         raise ValueError(f"it is not of version {_VERSION}")
+    height, width = image.shape[:2]
+    sides: list[Any] = [content.get("width"), content.get("height")]
+    if not all(type(number) in (int, float) for number in sides):
+        raise ValueError("something in it is not a number")
+    if not min(sides) > 0 or not abs(sides[0] * height / (sides[1] * width) - 1) < _SHAPE:
+        raise ValueError("it was made for a picture of another shape")
+    if "placed" in content:
+        face = _placed(content).face((width, height))
+        _check(face.landmarks / _scale(image))
+        return face
+    kind = content.get("kind", "person")
+    if kind not in KINDS:
+        raise ValueError(f"its kind is none of {', '.join(KINDS)}")
+    landmarks = _fractions(content) * _scale(image)
+    return Face(landmarks.astype(np.float32), None, 1.0, kind=kind)
+
+
+def _placed(content: dict[str, Any]) -> Placed:
+    return Placed.of(content["placed"], content.get("kind", "person"), content.get("snout"))
+
+
+def _fractions(content: dict[str, Any]) -> Floats:
+    """The (478, 3) fractions that a file holds.
+
+    Raises:
+        ValueError, OverflowError: it holds something else.
+    """
     points = content.get("landmarks")
     if not isinstance(points, list) or len(points) != _POINTS:
         raise ValueError(f"it does not hold {_POINTS} points")
     if not all(isinstance(point, list) and len(point) == 3 for point in points):
         raise ValueError("a point has not three numbers")
-    sides: list[Any] = [content.get("width"), content.get("height")]
-    if not all(type(number) in (int, float) for numbers in [*points, sides] for number in numbers):
+    if not all(type(number) in (int, float) for numbers in points for number in numbers):
         raise ValueError("something in it is not a number")
     fractions = np.array(points, np.float64)
+    _check(fractions)
+    return fractions
+
+
+def _check(fractions: Floats) -> None:
+    """Raise ValueError if (478, 3) fractions of a picture are no face in it."""
     if not ((fractions >= _REACH[0]) & (fractions <= _REACH[1])).all():
         raise ValueError("a point lies far outside of the picture")
     if not ((middle := fractions[:, :2].mean(0)) >= 0).all() or not (middle <= 1).all():
         raise ValueError("most of the face lies outside of the picture")
     if not _like_a_face(fractions):
         raise ValueError("its points do not form a face")
-    height, width = image.shape[:2]
-    if not min(sides) > 0 or not abs(sides[0] * height / (sides[1] * width) - 1) < _SHAPE:
-        raise ValueError("it was made for a picture of another shape")
-    return fractions
 
 
 def _like_a_face(points: Floats) -> bool:

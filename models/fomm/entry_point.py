@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.backends import Backend
+from models.backends import Backend, BackendChoice
 from models.fomm.commands import add_commands
 
 if TYPE_CHECKING:
@@ -29,4 +29,16 @@ def _describe() -> list[str]:
     return [describe_imported(), f"would compute on {device}"]
 
 
-BACKEND = Backend(_create, _describe, add_commands)
+def _choices() -> list[BackendChoice]:
+    from models.fomm.manifest import IMPORT_COMMAND, imported
+
+    label = "First Order Motion"
+    found = [
+        BackendChoice(f"fomm:{one.name}", f"{label} ({one.name})", True, "a graphics card helps")
+        for one in imported()
+    ]
+    lacks = f"no model is imported yet; run: {IMPORT_COMMAND}"
+    return found or [BackendChoice("fomm", label, False, lacks)]
+
+
+BACKEND = Backend(_create, _describe, add_commands, _choices)

@@ -12,17 +12,28 @@ import cv2
 import numpy as np
 
 from models.animator import MotionSettings, Slider
+from models.face.drawn import flatness
 from models.face.topology import EYES, IRISES, LIDS, LIPS, Eye
 from models.face.tracker import FaceTracker
 from models.keypoints import KeypointAnimator, Keypoints, check_finite
-from models.mesh import covered, expression, eyes, folds, moustache, mouth
+from models.mesh import (
+    covered,
+    drawn_eyes,
+    editor,
+    expression,
+    eyes,
+    folds,
+    moustache,
+    mouth,
+)
 from models.mesh.cut_out import CutOut
 from models.mesh.eye_network import eye_sources, open_eye_network
 from models.mesh.eye_region import EyeSource
-from models.mesh.motion import Strengths, absolute_motion, relative_motion, strengthen
+from models.mesh.motion import Strengths, absolute_motion, added, relative_motion, strengthen
 from models.mesh.person import Person
 from models.mesh.pose import fit_head
 from models.mesh.tracker_gain import TrackerGain
+from models.mesh.traits import PERSON, Traits
 from models.types import Avatar, Crop, Face, Floats, Image, Photo
 
 _log = logging.getLogger(__name__)
@@ -33,6 +44,9 @@ _FAR = np.float32(4.0)  # half crops; nothing that far from the face's middle is
 
 _LIVE_SIZE = 512
 """Pixels that two cores draw at 30 frames a second beside everything else."""
+
+_SURELY_DRAWN = 0.99
+"""Flatness from which eyes are looked for as areas of one colour; no photo has any."""
 
 _FULL_SIZE = 720
 """Pixels of the longer side beyond which a call shows no more of a face."""
@@ -53,6 +67,7 @@ class MeshAvatar(Avatar):
         known: what the eye network knows of the photo; None without the network.
         still_eyes: closed or hidden ones, which stay as they are.
         gain: by how much it moves more than what was read of the driver.
+        traits: what is different where it is no person.
     """
 
     crop: Crop
@@ -65,6 +80,7 @@ class MeshAvatar(Avatar):
     folds: folds.Folds
     still_eyes: tuple[Eye, ...]
     gain: TrackerGain = TrackerGain()
+    traits: Traits = PERSON
 
     @cached_property
     def cut_out(self) -> CutOut:
@@ -83,6 +99,7 @@ class MeshAnimator(KeypointAnimator):
         Slider("eyes", "Eyes", help="The same for the eyes alone, times the expression."),
         Slider("mouth", "Mouth", help="The same for the mouth alone, times the expression."),
     )
+    editor: Sequence[Slider] = editor.SLIDERS
     quick: Sequence[int] = (*LIPS, *LIDS, *IRISES)
 
     def __init__(self, with_eye_network: bool = True) -> None:
@@ -108,16 +125,24 @@ class MeshAnimator(KeypointAnimator):
         if target != (width, height):
             still = np.asarray(cv2.resize(still, target, interpolation=cv2.INTER_AREA), np.uint8)
         landmarks = photo.face.landmarks * np.append(ratio, ratio.mean()).astype(np.float32)
-        hidden = covered.is_covered(still, landmarks)
-        if not hidden:
+        drawn = photo.kind == "drawing" or (
+            photo.kind == "person" and flatness(still, landmarks) >= _SURELY_DRAWN
+        )
+        if drawn:
+            landmarks = drawn_eyes.on_the_white(still, landmarks)
+        traits = Traits.of(photo.kind, landmarks, drawn)
+        hidden = traits.human and covered.is_covered(still, landmarks)
+        if traits.human and not hidden:
             landmarks = moustache.on_the_lip(still, landmarks)
         crop = Crop.around(Face(landmarks, None, 1.0))
-        person = Person.of(still, landmarks)
+        person = Person.of(still, landmarks, traits.around)
         if hidden:
             person = replace(person, skin=person.skin.of_a_cover())
         shut = tuple(eye for eye in EYES if eyes.is_shut(landmarks, eye))
         behind = tuple(
-            eye for eye in EYES if eye not in shut and eyes.is_hidden(still, landmarks, eye)
+            eye
+            for eye in EYES
+            if traits.human and eye not in shut and eyes.is_hidden(still, landmarks, eye)
         )
         avatar = MeshAvatar(
             name=photo.name,
@@ -127,14 +152,20 @@ class MeshAnimator(KeypointAnimator):
             crop=crop,
             landmarks=landmarks,
             person=person,
-            folds=folds.paint(person.face, landmarks - person.corner),
-            eyes=eyes.cut_eyes(still, landmarks),
-            mouth=mouth.build(still, landmarks, teeth=not hidden),
+            folds=folds.paint(person.face, landmarks - person.corner, float(traits.human)),
+            eyes=eyes.cut_eyes(still, landmarks, traits),
+            mouth=mouth.build(still, landmarks, teeth=not hidden and traits.teeth),
             covered=hidden,
-            known=eye_sources(still, landmarks) if self._eye_network else None,
+            known=eye_sources(still, landmarks)
+            if self._eye_network and traits.lids == "skin"
+            else None,
             still_eyes=shut + behind,
             notes=_notes(hidden, len(shut), len(behind)),
+            kind=photo.kind,
+            traits=traits,
         )
+        if not traits.human:
+            return avatar  # What a tracker of persons reads there is nonsense.
         return replace(avatar, gain=self._look(avatar))
 
     def _look(self, avatar: MeshAvatar) -> TrackerGain:
@@ -186,8 +217,27 @@ class MeshAnimator(KeypointAnimator):
         if strengths != Strengths():
             driving = strengthen(reference.values, driving, strengths)
         return Keypoints(
-            relative_motion(source, reference.values, driving, settings.adapt_scale, avatar.gain)
+            relative_motion(
+                source,
+                reference.values,
+                driving,
+                settings.adapt_scale,
+                avatar.gain,
+                avatar.traits,
+            )
         )
+
+    def edited(
+        self, avatar: MeshAvatar, values: Mapping[str, float], onto: Keypoints | None = None
+    ) -> Keypoints:
+        """The photo's own face with such gestures, or these added to a pose."""
+        moved = editor.moved(values)
+        base: Keypoints = avatar.rest if onto is None else onto
+        if not moved:
+            return base
+        source = avatar.rest.values
+        points = editor.edited(source, moved, avatar.gain, avatar.traits)
+        return Keypoints(points if onto is None else added(source, onto.values, points))
 
     def render(self, avatar: MeshAvatar, pose: Keypoints) -> Image:
         """Warp the person, lay it over the still background, then draw eyes and mouth."""

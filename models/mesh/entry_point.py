@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.backends import Backend
+from models.backends import Backend, BackendChoice
 from models.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,4 +23,8 @@ def _describe() -> list[str]:
     return ["comes along and needs nothing: no GPU, no download"]
 
 
-BACKEND = Backend(_create, _describe)
+def _choices() -> list[BackendChoice]:
+    return [BackendChoice("mesh", "Mesh", True, "needs nothing")]
+
+
+BACKEND = Backend(_create, _describe, choices=_choices)

@@ -18,6 +18,9 @@ _WHITE = 1.15
 """Radii of the iris from its middle to where the white surely begins: nearer, its soft rim would be
 taken for white; further, narrow eyes have none left."""
 
+_FEW = 12
+"""Pixels of a drawn white at least, to know its colour."""
+
 _SPOT = 0.08
 """Share of the iris that a catchlight covers at most; larger is the white or a lid."""
 
@@ -43,7 +46,9 @@ class Eyeball:
     lashes: Image
 
     @classmethod
-    def cut(cls, picture: Image, outline: Floats, corners: Floats, rim: Floats) -> Eyeball:
+    def cut(
+        cls, picture: Image, outline: Floats, corners: Floats, rim: Floats, plain: bool = False
+    ) -> Eyeball:
         """Take an eye apart; all places are pixels of the picture.
 
         Args:
@@ -51,6 +56,7 @@ class Eyeball:
             outline: (N, 2), the lids' edges.
             corners: (2, 2) of the lids.
             rim: (5, 2), the iris: its middle, then four points around.
+            plain: the white has one colour, as in a drawing.
         """
         inside = np.zeros(picture.shape[:2], np.uint8)
         middle = outline.mean(0)
@@ -66,6 +72,8 @@ class Eyeball:
         below = colours[(edge == 0) & (eye.down[..., 0] > 0.1) & (eye.down[..., 0] < 0.35)]
         skin = float(np.median(below)) if len(below) else 0.0
         white = _white(colours, inside > 200, skin, eye)
+        if plain:
+            white = _even(colours, inside > 200, white, eye)
         # Of what is seen beside the iris, lashes and shadows of the lid would stay behind it.
         lightness = _level(colours) / np.maximum(_level(white), 1)
         known = sure * np.clip((eye.away - _WHITE) / 0.1 + 0.5, 0, 1)
@@ -204,6 +212,25 @@ def _white(colours: Floats, inside: NDArray[np.bool_], skin: float, eye: _EyeCoo
     # Of narrow eyes little but lashes is seen; yet no white is much darker than skin.
     dim = np.clip(0.8 * skin / np.maximum(_level(white), 1), 1.0, 1.6)
     return np.asarray(white * dim * shadow, np.float32)
+
+
+def _even(
+    colours: Floats, inside: NDArray[np.bool_], white: Floats, eye: _EyeCoordinates
+) -> Floats:
+    """(h, w, 3): a white of one colour, the commonest light one beside the iris.
+
+    Args:
+        colours: (h, w, 3), 0..255.
+        inside: (h, w), where the eye is seen.
+        white: (h, w, 3), what it is where hardly any is seen.
+        eye: where each pixel lies.
+    """
+    beside = inside & (eye.away[..., 0] > _WHITE)
+    if beside.sum() < _FEW:
+        return white
+    seen = colours[beside]
+    light = seen[seen.sum(1) >= np.median(seen.sum(1))]
+    return np.broadcast_to(np.median(light, axis=0), colours.shape).astype(np.float32)
 
 
 def _belongs(colours: Floats, white: Floats, eye: _EyeCoordinates) -> Floats:

@@ -5,7 +5,7 @@ The eyeball is a layer behind the lids that moves as one piece; a closing lid ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -13,13 +13,23 @@ import numpy as np
 
 from models.face.topology import EYES, Eye
 from models.mesh.eyeball import Eyeball
+from models.mesh.lids import flat_lid, fur_lid, ink, without_eye
 from models.mesh.paint import blend, box, fill, similarity, smooth_line, soft
 from models.mesh.pose import Similarity
+from models.mesh.traits import PERSON, Lids, Traits
 from models.types import Floats, Image
 
 _STIRRED = (0.0006, 0.03)
 """Eye widths by which lids and iris have to move: up to the first the photo's own eye is seen,
 from the second on the drawn one. The first is far less than landmarks tremble."""
+
+_TAPERED, _EVEN = 0.7, 0.1
+"""How the line between closed lids thins toward the corners, as a power of a sine: of lashes, and
+of a drawn line, which is as thick everywhere."""
+
+_MET, _RIM = 0.4, 1.4
+"""Share of the photo's opening from which on lids that meet hide what is left of an eye, and how
+much larger than its opening that is: with the dark rim."""
 
 _TALLEST = 0.6
 """Share of its height by which an eye grows at most when its lids part: without, an eye widened in
@@ -49,6 +59,34 @@ the white of large drawn eyes."""
 
 
 @dataclass(frozen=True)
+class LidStyle:
+    """How a closing lid is drawn, in eye widths.
+
+    Attributes:
+        line: how thick the line between closed lids is.
+        cover: how far above the upper lid's edge it begins: over lashes, or the line around an eye.
+        beyond: how far it reaches past the corners; points that are placed by hand miss these.
+        plain: drawn with even lines and sharp edges, over a white of one colour.
+        soon: share of the opening by which it closes until it is seen wholly.
+    """
+
+    line: float
+    cover: float
+    beyond: float = 0.0
+    plain: bool = False
+    soon: float = 0.25
+
+
+_STYLES: Mapping[Lids, LidStyle] = {
+    "skin": LidStyle(0.04, 0.07),
+    "fur": LidStyle(0.035, 0.1, 0.1),
+    "flat": LidStyle(0.07, 0.16, plain=True, soon=0.03),
+    "dot": LidStyle(0.22, 0.16, plain=True, soon=0.03),
+}
+"""By what lids are made of; by eye, on photos of persons, on cats and dogs, and on drawings."""
+
+
+@dataclass(frozen=True)
 class EyeLayer:
     """One eye of the photo; places are the photo's pixels.
 
@@ -56,6 +94,7 @@ class EyeLayer:
         eye: which points.
         ball: what is behind the lids.
         skin: (h, w, 3), the lid's skin over the whole eye, for when it closes.
+        under: (h, w, 3), what is seen below the closed upper lid; None: as the lower one moves.
         lash: (3,) 0..255, the colour of the line between closed lids.
         origin: (2,) left and top of the pictures.
         corners: (2, 2), of the lids.
@@ -63,11 +102,13 @@ class EyeLayer:
         lower: (7, 2), the lower lid's edge.
         iris: (2,), its middle.
         gap: the lids' distance.
+        style: how its closing lid is drawn.
     """
 
     eye: Eye
     ball: Eyeball
     skin: Image
+    under: Image | None
     lash: Floats
     origin: Floats
     corners: Floats
@@ -75,24 +116,41 @@ class EyeLayer:
     lower: Floats
     iris: Floats
     gap: float
+    style: LidStyle
 
 
-def cut_eyes(photo: Image, landmarks: Floats) -> list[EyeLayer]:
+def cut_eyes(photo: Image, landmarks: Floats, traits: Traits = PERSON) -> list[EyeLayer]:
     """The eyes of a photo; closed and hidden ones give none.
 
     Args:
         photo: (H, W, 3).
         landmarks: (478, 3) in its pixels.
+        traits: of the face.
     """
     layers, face = [], _face_colour(photo, landmarks)
     for eye in EYES:
         outline = landmarks[eye.opening, :2]
         width = float(np.linalg.norm(landmarks[eye.corners[0], :2] - landmarks[eye.corners[1], :2]))
-        if width < 4 or is_shut(landmarks, eye) or is_hidden(photo, landmarks, eye):
+        if width < 4 or is_shut(landmarks, eye):
+            continue
+        if traits.human and is_hidden(photo, landmarks, eye):
             continue
         left, top, right, bottom = box(outline, 0.6 * width, photo)
         picture = np.ascontiguousarray(photo[top:bottom, left:right])
         local = outline - (left, top)
+        origin = np.array([left, top], np.float32)
+        under = None
+        if traits.lids == "fur":
+            under = without_eye(picture, local, width)
+            lid = fur_lid(under, landmarks, eye, origin)
+        elif traits.plain:
+            lid = flat_lid(picture, local, width, face)
+        else:
+            lid = _lid_skin(picture, local, width, face)
+        if traits.plain:
+            lash = ink(picture, local, width)
+        else:
+            lash = _lash_colour(picture, landmarks[eye.upper, :2] - (left, top), width, face)
         layers.append(
             EyeLayer(
                 eye,
@@ -101,15 +159,18 @@ def cut_eyes(photo: Image, landmarks: Floats) -> list[EyeLayer]:
                     local,
                     landmarks[eye.corners, :2] - (left, top),
                     landmarks[eye.iris, :2] - (left, top),
+                    traits.plain,
                 ),
-                _lid_skin(picture, local, width, face),
-                _lash_colour(picture, landmarks[eye.upper, :2] - (left, top), width, face),
-                np.array([left, top], np.float32),
+                lid,
+                under,
+                lash,
+                origin,
                 landmarks[eye.corners, :2],
                 landmarks[eye.upper, :2],
                 landmarks[eye.lower, :2],
                 landmarks[eye.iris[0], :2],
                 _gap(landmarks, eye),
+                _STYLES[traits.lids],
             )
         )
     return layers
@@ -306,6 +367,33 @@ def _taller(move: Floats, corners: Floats, factor: float) -> Floats:
     return np.concatenate([stretch @ move[:, :2], shift[:, None]], 1).astype(np.float32)
 
 
+def _beyond(edge: Floats, reach: float) -> Floats:
+    """A lid's edge (N, 2) that goes on past its corners by some pixels."""
+    if not reach:
+        return edge
+    along = edge[-1] - edge[0]
+    along = along / max(float(np.hypot(*along)), 1e-6)
+    return np.concatenate([edge[:1] - reach * along, edge, edge[-1:] + reach * along])
+
+
+def _above(was_open: Floats, corners: Floats, up: Floats, cover: float, plain: bool) -> Floats:
+    """(N, 2): where a closing lid begins, some pixels beyond the edge of the open one.
+
+    Args:
+        was_open: (7, 2), that edge.
+        corners: (2, 2), of the lids.
+        up: (2,), the unit vector up.
+        cover: so many pixels.
+        plain: the line around the eye is covered on all sides.
+    """
+    if not plain:
+        return np.asarray(was_open + up * cover)
+    edge = np.concatenate([corners[:1], was_open, corners[1:]])
+    away = edge - corners.mean(0)
+    far = np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-6)
+    return np.asarray(edge + away * (cover / far), np.float32)
+
+
 def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     """Draw the skin and the lashes of a closing upper lid.
 
@@ -330,7 +418,13 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     closing = fallen / max(size * layer.gap, 1e-6)
     if closing < 0.05:
         return
-    outline = np.concatenate([edge, (was_open + up * (0.07 * width))[::-1]])
+    # From nothing on, so that no line comes and goes with the landmarks' noise.
+    strength = min((closing - 0.05) / layer.style.soon, 1.0)
+    if layer.under is not None:
+        _clear(out, layer, move, target, closing)
+    edge = _beyond(edge, layer.style.beyond * width)
+    cover = layer.style.cover * width
+    outline = np.concatenate([edge, _above(was_open, corners, up, cover, layer.style.plain)[::-1]])
     left, top, right, bottom = box(outline, 0.12 * width + 2, out)
     if right - left < 2 or bottom - top < 2:
         return
@@ -344,16 +438,52 @@ def draw_lid(out: Image, layer: EyeLayer, target: Floats) -> None:
     )
     mask = np.zeros(skin.shape[:2], np.uint8)
     fill(mask, outline - (left, top))
-    # From nothing on, so that no line comes and goes with the landmarks' noise.
-    strength = min((closing - 0.05) / 0.25, 1.0)
     part = out[top:bottom, left:right]
-    mask = soft(mask, max(0.7, 0.025 * width))
+    plain = layer.style.plain
+    mask = soft(mask, 0.7 if plain else max(0.7, 0.025 * width))
     blend(part, np.asarray(skin, np.uint8), (mask * strength).astype(np.uint8))
     line = np.zeros(part.shape[:2], np.uint8)
     curve = smooth_line(smooth_line(edge)) - (left, top)
     # Thick in the middle, nothing at the corners.
-    thick = np.sin(np.linspace(0, np.pi, len(curve)))[:, None] ** 0.7 * max(0.04 * width, 1.0)
+    taper = _EVEN if plain else _TAPERED
+    thick = np.sin(np.linspace(0, np.pi, len(curve)))[:, None].clip(0) ** taper
+    thick *= max(layer.style.line * width, 1.0)
     fill(line, np.concatenate([curve + up * (0.3 * thick), (curve - up * (0.7 * thick))[::-1]]))
-    line = soft(line, max(0.8, 0.022 * width))
+    line = soft(line, 0.6 if plain else max(0.8, 0.022 * width))
     colour = np.broadcast_to(layer.lash.astype(np.uint8), part.shape)
-    blend(part, colour, (line * (0.85 * strength)).astype(np.uint8))
+    dense = 1.0 if plain else 0.85
+    blend(part, colour, (line * (dense * strength)).astype(np.uint8))
+
+
+def _clear(out: Image, layer: EyeLayer, move: Floats, target: Floats, closing: float) -> None:
+    """Draw what surrounds an eye over what is left of it, as its lids meet.
+
+    Args:
+        out: (H, W, 3), drawn into.
+        layer: the eye.
+        move: (2, 3), brings its corners from the photo.
+        target: (478, 2) landmarks in pixels of `out`.
+        closing: share of the opening by which the upper lid has come down.
+    """
+    assert layer.under is not None
+    gap = _gap(target, layer.eye) / max(float(np.hypot(*move[:, 0])) * layer.gap, 1e-6)
+    strength = min(max((_MET - gap) / _MET, 0.0), 1.0) * min(closing / 0.3, 1.0)
+    if strength <= 0:
+        return
+    width = float(np.linalg.norm(np.subtract(*target[layer.eye.corners])))
+    ring = np.concatenate([layer.corners[:1], layer.upper, layer.corners[1:], layer.lower[::-1]])
+    outline = ring @ move[:, :2].T + move[:, 2]
+    middle = outline.mean(0)
+    outline = middle + (outline - middle) * _RIM
+    left, top, right, bottom = box(outline, 0.2 * width + 2, out)
+    if right - left < 2 or bottom - top < 2:
+        return
+    place = move.copy()
+    place[:, 2] += move[:, :2] @ layer.origin - (left, top)
+    size = (right - left, bottom - top)
+    fur = cv2.warpAffine(layer.under, place, size, borderMode=cv2.BORDER_REPLICATE)
+    mask = np.zeros(fur.shape[:2], np.uint8)
+    fill(mask, outline - (left, top))
+    mask = soft(mask, max(0.7, 0.06 * width))
+    part = out[top:bottom, left:right]
+    blend(part, np.asarray(fur, np.uint8), (mask * strength).astype(np.uint8))

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 
 from models.face import measures
+from models.face.drawn import SKIN, flatness
 from models.face.topology import OUTER_LIPS
-from models.mesh.drawn import SKIN, flatness
 from models.mesh.paint import fill, smooth_loop
 from models.mesh.pose import Similarity, euler
 from models.types import Floats, Image
@@ -285,15 +285,16 @@ class Folds:
         return out
 
 
-def paint(picture: Image, landmarks: Floats) -> Folds:
+def paint(picture: Image, landmarks: Floats, shown: float = 1.0) -> Folds:
     """Paint the folds of a face; on one that is drawn flat soft shadows would be blotches.
 
     Args:
         picture: (H, W, 3) or (H, W, 4), RGB.
         landmarks: (478, 3) in its pixels.
+        shown: 0..1, how much of them at most; fur has none.
     """
     colours = np.ascontiguousarray(picture[..., :3])
-    shown = 1 - flatness(colours, landmarks)
+    shown = min(shown, 1 - flatness(colours, landmarks))
     painter = _Painter(colours, landmarks, shown)
     if shown <= 0:
         return Folds((), painter.tint)

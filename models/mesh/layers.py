@@ -12,7 +12,7 @@ from models.face import measures
 from models.face.measures import CHIN
 from models.face.topology import OVAL
 from models.mesh.far_side import silhouette
-from models.mesh.paint import blurred
+from models.mesh.paint import spread_out
 from models.mesh.rings import NECK
 from models.types import Floats, Image
 
@@ -238,7 +238,7 @@ def _strands(image: Image, behind: Floats, matte: Floats) -> Floats:
     Near the edge a pixel is taken as a mixture of the nearest sure colours of the person and the
     colour behind; its share is trusted as far as the two differ.
     """
-    spread = _spread(image.astype(np.float32), (matte > 0.97).astype(np.float32))
+    spread = spread_out(image.astype(np.float32), (matte > 0.97).astype(np.float32))
     difference = spread - behind
     contrast = (difference**2).sum(2)
     share = ((image - behind) * difference).sum(2) / np.maximum(contrast, 1.0)
@@ -260,7 +260,7 @@ def _keep_far(image: Image, behind: Floats, matte: Floats) -> Floats:
     reach = max(3, round(max(image.shape[:2]) / 90)) | 1
     near = cv2.dilate((matte > 0.02).astype(np.float32), np.ones((reach, reach)))
     light = np.clip(image - behind, -_LIGHT, _LIGHT)
-    behind = np.clip(behind + _spread(light, 1 - near), 0, 255)
+    behind = np.clip(behind + spread_out(light, 1 - near), 0, 255)
     near = cv2.GaussianBlur(near, (0, 0), reach / 4)[..., None]
     return np.asarray(behind * near + image * (1 - near), np.float32)
 
@@ -268,7 +268,7 @@ def _keep_far(image: Image, behind: Floats, matte: Floats) -> Floats:
 def _own_colours(image: Floats, background: Floats, matte: Floats) -> Floats:
     """The person's colours without the background's share, continued outward past the rim."""
     pure = (image - (1 - matte) * background) / np.maximum(matte, 0.35)
-    spread = _spread(np.clip(pure, 0, 255), (matte[..., 0] > 0.6).astype(np.float32))
+    spread = spread_out(np.clip(pure, 0, 255), (matte[..., 0] > 0.6).astype(np.float32))
     certain = np.clip((matte - 0.3) / 0.4, 0, 1)
     return np.asarray(pure * certain + spread * (1 - certain), np.float32)
 
@@ -296,15 +296,6 @@ def _exact(
     # Where the matte is nothing, the person's colours go on past the rim.
     person = np.where(share > 0, np.clip(pure, 0, 255), person)
     return person.astype(np.float32), matte.astype(np.float32), background.astype(np.float32)
-
-
-def _spread(colours: Floats, known: Floats) -> Floats:
-    """Known colours stay near; elsewhere the mean of the known ones around, at growing distance."""
-    both = np.dstack([colours * known[..., None], known])
-    total = np.zeros_like(both)
-    for sigma, trust in ((2.0, 1.0), (8.0, 1e-3), (32.0, 1e-6)):
-        total += trust * blurred(both, sigma)
-    return np.asarray(total[..., :3] / np.maximum(total[..., 3:], 1e-9), np.float32)
 
 
 @dataclass(frozen=True)

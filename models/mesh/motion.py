@@ -16,6 +16,7 @@ import numpy as np
 from models.face import measures
 from models.face.topology import (
     EYES,
+    JAW,
     LOWER_LIP,
     MOUTH_REGION,
     UPPER_LIP,
@@ -26,6 +27,7 @@ from models.face.topology import (
 from models.mesh.expression import emphasise
 from models.mesh.pose import Similarity, euler, fit_head, from_euler, own_yaw, pivot
 from models.mesh.tracker_gain import USUAL_GAZE, TrackerGain
+from models.mesh.traits import PERSON, Traits
 from models.types import Floats
 
 _RIGHT_EYE, _LEFT_EYE = 33, 263  # outer corners
@@ -38,6 +40,9 @@ _UNSEEN = 1.3
 """By how much less a face may turn toward the front for every angle it is turned beyond `_SHOWN`:
 that uncovers the side which the photo does not show. Tuned by eye on paintings at 20 to 35 degrees
 and on a head rendered at 30 and 45."""
+
+_CHIN_REACH = 5.0
+"""Points of the jaw, of 21, over which what drops of a chin is spread on round faces; by eye."""
 
 _SHIFT = 0.45  # of the face's height: further, and the neck would tear
 # How far lids are open that the tracker reads as so far open, both relative to calibration. It
@@ -95,11 +100,12 @@ def relative_motion(
     driving: Floats,
     adapt_scale: bool = True,
     gain: TrackerGain = TrackerGain(),  # noqa: B008  frozen
+    traits: Traits = PERSON,
 ) -> Floats:
     """Where the source's landmarks go when the driver moves from `reference` to `driving`.
 
     All are (478, 3) in crop units. With `adapt_scale` the motion is scaled by the size of the
-    source's face over the size of the reference's. gain: of the source's avatar.
+    source's face over the size of the reference's. gain, traits: of the source's avatar.
     """
     head = fit_head(reference, driving)
     to_source = fit_head(reference, source)
@@ -109,8 +115,10 @@ def relative_motion(
     smiles = emphasise(local, reference, head)
     residual = (local - reference) @ (size * to_source.rotation).T
     shape: Floats = source + _fit_features(source, reference, residual, to_source, gain)
-    shape = _lids(shape, source, reference, local, smiles)
-    shape = _no_wider(_lips(shape, source), source)
+    shape = _lids(shape, source, reference, local, smiles, traits)
+    if not traits.human:
+        shape = _round_jaw(shape, source)
+    shape = _no_wider(_lips(_widened(shape, source, traits), source), source)
     return _move_head(shape, source, reference, head, to_source, size, gain)
 
 
@@ -124,6 +132,38 @@ def absolute_motion(source: Floats, driving: Floats) -> Floats:
     return np.asarray(moved + (source[:468].mean(0) - moved[:468].mean(0)), np.float32)
 
 
+def added(source: Floats, onto: Floats, edited: Floats) -> Floats:
+    """One pose on top of another: expressions and turns add up, within what a face can do.
+
+    Args:
+        source: (478, 3) the photo's landmarks, as the next two.
+        onto: a pose of the photo.
+        edited: what is added to it, as a pose too.
+    """
+    head, turn = fit_head(source, onto), fit_head(source, edited)
+    local, change = head.inverse(onto), turn.inverse(edited)
+    shape: Floats = local + (change - source)
+    for eye in EYES:
+        # Of lids that are half closed, half closed by the other: nothing passes through.
+        span = source[eye.upper] - source[eye.lower]
+        open_yet = ((change[eye.upper] - change[eye.lower]) * span).sum(1)
+        share = np.clip(open_yet / np.maximum((span**2).sum(1), 1e-12), 0.0, None)
+        was = local[eye.upper] - local[eye.lower]
+        shape[eye.upper] = shape[eye.lower] + was * share[:, None]
+        moved = shape[eye.iris[0]] - source[eye.iris[0]]
+        shape[eye.iris] += _keep_in_sight(eye, source, moved)
+    shape = _no_wider(_lips(shape, source), source)
+    yaw, pitch, roll = euler(head.rotation @ turn.rotation)
+    most = max(_most_yaw(source, yaw), abs(euler(head.rotation)[0]))
+    rotation = from_euler(
+        _within(yaw, -most, most), _within(pitch, -_PITCH, _PITCH), _within(roll, -_ROLL, _ROLL)
+    )
+    centre = pivot(source)
+    place = head(centre[None])[0] + turn(centre[None])[0] - centre
+    scale = head.scale * turn.scale
+    return np.asarray((shape - centre) @ (scale * rotation).T + place, np.float32)
+
+
 def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floats:
     """The driving landmarks with more or less of their motion since `reference`.
 
@@ -131,7 +171,7 @@ def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floa
     and scaled each on its own.
     """
     head = fit_head(reference, driving)
-    eyes, mouth = _features()
+    eyes, mouth = features()
     share = 1 + (strengths.eyes - 1) * eyes + (strengths.mouth - 1) * mouth
     shape = reference + (head.inverse(driving) - reference) * (strengths.expression * share)
     for eye in EYES:
@@ -148,7 +188,7 @@ def strengthen(reference: Floats, driving: Floats, strengths: Strengths) -> Floa
 
 
 @cache
-def _features() -> tuple[Floats, Floats]:
+def features() -> tuple[Floats, Floats]:
     """How much each landmark belongs to the eyes and to the mouth: (478, 1), 0..1 each.
 
     Softened over the mesh, so that a strong eye does not tear the cheek beside it.
@@ -232,7 +272,12 @@ def _fit_features(
 
 
 def _lids(
-    shape: Floats, source: Floats, reference: Floats, driving: Floats, smiles: tuple[float, float]
+    shape: Floats,
+    source: Floats,
+    reference: Floats,
+    driving: Floats,
+    smiles: tuple[float, float],
+    traits: Traits,
 ) -> Floats:
     """Open each eye as far as the driver's, relative to calibration; a blink closes it wholly.
 
@@ -243,15 +288,20 @@ def _lids(
     # Eyes blink together; what differs a little is noise, what differs a lot is a wink.
     together = _within(1.5 - 2.5 * abs(ratios[0] - ratios[1]), 0.0, 1.0)
     mean = (ratios[0] + ratios[1]) / 2
-    for eye, ratio, smile in zip(EYES, ratios, smiles, strict=True):
+    for number, (eye, ratio, smile) in enumerate(zip(EYES, ratios, smiles, strict=True)):
         lid_ratio = float(np.interp(ratio + (mean - ratio) * 0.8 * together, _READ, _OPEN))
         span = source[eye.upper] - source[eye.lower]
+        if traits.plain:
+            # The line below a drawn eye is where lids meet: it stays.
+            out[eye.lower], smile = source[eye.lower], 0.0
+        lid_ratio, risen = traits.opened(number, lid_ratio, _OPEN[-1])
+        out[eye.lower] += span * risen
         lifted = smile * _lifted(eye, shape, source, 1 - lid_ratio) if smile > 0 else 0.0
         out[eye.lower] += span * lifted
         out[eye.upper] = out[eye.lower] + span * (lid_ratio - _UNREAD * lifted)
         # A covered iris is a guess of the network: it stays where it was in the source's eye.
         seen = _within((lid_ratio - 0.2) / 0.4, 0.0, 1.0)
-        moved = (out[eye.iris] - source[eye.iris]) * seen
+        moved = (out[eye.iris] - source[eye.iris]) * (seen * traits.gaze)
         out[eye.iris] = source[eye.iris] + moved + _keep_in_sight(eye, source, moved[0])
     return out
 
@@ -320,6 +370,29 @@ def _lips(shape: Floats, source: Floats) -> Floats:
     return out
 
 
+def _round_jaw(shape: Floats, source: Floats) -> Floats:
+    """A jaw that drops as a whole, (478, 3): a round face would come to a point at the chin."""
+    out = shape.copy()
+    moved = shape[JAW] - source[JAW]
+    places = np.arange(len(JAW))
+    weights = np.exp(-(((places[:, None] - places) / _CHIN_REACH) ** 2))
+    out[JAW] = source[JAW] + weights @ moved / weights.sum(1).max()
+    return out
+
+
+def _widened(shape: Floats, source: Floats, traits: Traits) -> Floats:
+    """A mouth that widens as far as such lips do, (478, 3)."""
+    if traits.widening == 1:
+        return shape
+    across = source[_LEFT_EYE] - source[_RIGHT_EYE]
+    across = across / max(float(np.linalg.norm(across)), 1e-6)
+    out = shape.copy()
+    moved = (shape[MOUTH_REGION] - source[MOUTH_REGION]) @ across
+    moved = moved - moved.mean()
+    out[MOUTH_REGION] += (moved * (traits.widening - 1))[:, None] * across
+    return out
+
+
 def _no_wider(shape: Floats, source: Floats) -> Floats:
     """A mouth no wider than mouths become: a photo that smiles takes less of its driver's grin."""
     across = source[_LEFT_EYE] - source[_RIGHT_EYE]
@@ -350,12 +423,7 @@ def _move_head(
     """Turn and shift the source's head as the driver's moved, within graceful limits."""
     turn = to_source.rotation
     yaw, pitch, roll = euler(turn @ head.rotation @ turn.T)
-    # A face that is turned in the photo can turn less in that direction before it folds.
-    left = _YAW - float(np.sign(yaw)) * own_yaw(source)
-    # Turned to the front it shows the side that is hidden in the photo.
-    unseen = max(-float(np.sign(yaw)) * own_yaw(source) - _SHOWN, 0.0)
-    left = float(np.clip(left, _LEAST * _YAW, _YAW - _UNSEEN * unseen))
-    yaw = ease(gain.turn * yaw, left)
+    yaw = ease(gain.turn * yaw, _most_yaw(source, yaw))
     rotation = from_euler(yaw, ease(pitch + gain.nod * yaw, _PITCH), ease(roll, _ROLL))
     scale = 1.0 + ease(head.scale - 1.0, 0.3)
     centre = pivot(source)
@@ -367,6 +435,15 @@ def _move_head(
     )
     shift[2] = 0.0
     return np.asarray((shape - centre) @ (scale * rotation).T + centre + shift, np.float32)
+
+
+def _most_yaw(source: Floats, yaw: float) -> float:
+    """How far a face may turn to the side of `yaw`, radians."""
+    # A face that is turned in the photo can turn less in that direction before it folds.
+    left = _YAW - float(np.sign(yaw)) * own_yaw(source)
+    # Turned to the front it shows the side that is hidden in the photo.
+    unseen = max(-float(np.sign(yaw)) * own_yaw(source) - _SHOWN, 0.0)
+    return float(np.clip(left, _LEAST * _YAW, _YAW - _UNSEEN * unseen))
 
 
 def _width(landmarks: Floats, corners: Indices) -> float:

@@ -116,3 +116,12 @@ def similarity(source: Floats, target: Floats) -> Floats:
     b = (along * tall - across * wide) / norm
     x, y, u, v = (sx + sx2) / 2, (sy + sy2) / 2, (tx + tx2) / 2, (ty + ty2) / 2
     return np.array([[a, -b, u - a * x + b * y], [b, a, v - b * x - a * y]], np.float32)
+
+
+def spread_out(colours: Floats, known: Floats) -> Floats:
+    """Known colours stay near; elsewhere the mean of the known ones around, at growing distance."""
+    both = np.dstack([colours * known[..., None], known])
+    total = np.zeros_like(both)
+    for sigma, trust in ((2.0, 1.0), (8.0, 1e-3), (32.0, 1e-6)):
+        total += trust * blurred(both, sigma)
+    return np.asarray(total[..., :3] / np.maximum(total[..., 3:], 1e-9), np.float32)

@@ -9,11 +9,13 @@ import numpy as np
 
 from models.face.topology import JAW, OVAL, Indices
 from models.mesh import rings
+from models.mesh.back_of_head import BackOfHead
 from models.mesh.far_side import FarSide
 from models.mesh.layers import Layers, separate
 from models.mesh.paint import over
 from models.mesh.pose import Similarity
 from models.mesh.raster import draw
+from models.mesh.rings import Around
 from models.mesh.skin import Skin, complete
 from models.types import Floats, Image
 
@@ -47,6 +49,7 @@ class Person:
         colours: (h, w, 4) the moving box, RGB premultiplied by the matte.
         face: (h, w, 4), the photo in that box, and how far it shows the person alone.
         far_side: what of a face from the side is not drawn with the surroundings.
+        back: the skull and the neck behind the person; None where they would not show.
         still: (H, W, 3), the photo as its layers give it.
         moving: numbers of the vertices of `rings` that are drawn.
         extent: (2, 2), the first column and row of the box that show the person, and those after
@@ -62,6 +65,7 @@ class Person:
     colours: Image
     face: Image
     far_side: FarSide | None
+    back: BackOfHead | None
     still: Image
     moving: Indices
     extent: Floats
@@ -73,29 +77,31 @@ class Person:
         return np.array([*self.layers.box[:2], 0], np.float32)
 
     @classmethod
-    def of(cls, photo: Image, landmarks: Floats) -> Person:
+    def of(cls, photo: Image, landmarks: Floats, around: Around = "neck") -> Person:
         """Take a photo apart.
 
         Args:
             photo: (H, W, 3).
             landmarks: (478, 3) of the face in its pixels.
+            around: what the face goes on in.
         """
         layers = separate(photo, landmarks)
         left, top, right, bottom = layers.box
         colours = _premultiplied(layers.person, layers.matte)
         still = layers.background.copy()
         still[top:bottom, left:right] = over(colours, still[top:bottom, left:right])
-        around = rings.build(landmarks, layers.matte, np.array([left, top], np.float32))
+        rows = rings.build(landmarks, layers.matte, np.array([left, top], np.float32), around)
         return cls(
             landmarks=landmarks,
             layers=layers,
-            rings=around,
-            skin=complete(layers, landmarks),
+            rings=rows,
+            skin=complete(layers, landmarks, around),
             colours=colours,
             face=_face(photo[top:bottom, left:right], layers.matte),
             far_side=FarSide.of(colours, landmarks - np.array([left, top, 0], np.float32)),
+            back=None if around != "neck" else _back(layers, landmarks, rows),
             still=still,
-            moving=np.unique(around.triangles),
+            moving=np.unique(rows.triangles),
             extent=_extent(layers.matte),
             coarse=_identity((bottom - top, right - left)),
         )
@@ -153,9 +159,14 @@ class Person:
             borderMode=cv2.BORDER_REPLICATE,
         )
         where = slice(top + y0, top + y1), slice(left + x0, left + x1)
-        out[where] = over(warped, self.layers.background[where])
+        behind = self.layers.background[where].copy()
+        back = None
+        if self.back is not None:
+            back = self.back.lay(behind, head, np.array([left + x0, top + y0], np.float32))
+        out[where] = over(warped, behind)
         if matte is not None:
-            matte[where] = cv2.extractChannel(warped, 3)
+            own = cv2.extractChannel(warped, 3)
+            matte[where] = own if back is None else np.maximum(own, back)
 
     def _lay_face(
         self, out: Image, head: Similarity, target: Floats, face: Image, matte: Image | None
@@ -296,6 +307,11 @@ def _enlarge(field: Floats, factor: int, size: tuple[int, int]) -> Floats:
     height, width = field.shape[:2]
     large = cv2.resize(field, (width * factor, height * factor), interpolation=cv2.INTER_LINEAR)
     return np.asarray(large[: size[1], : size[0]], np.float32)
+
+
+def _back(layers: Layers, landmarks: Floats, around: rings.Rings) -> BackOfHead | None:
+    corner = np.array(layers.box[:2], np.float32)
+    return BackOfHead.of(layers.person, layers.matte, landmarks, corner, around.hair_beside)
 
 
 def _face(photo: Image, matte: Image) -> Image:

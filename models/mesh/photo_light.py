@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from models.face.drawn import flatness
 from models.face.topology import EYES, INNER_LIPS, OUTER_LIPS, Indices
-from models.mesh.drawn import flatness
 from models.mesh.moustache import lip_colour
 from models.mesh.paint import fill
 from models.types import Floats, Image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -42,7 +43,7 @@ it less and less, and how much further back than hair and jaw beside it it is. O
 turned by 15 and 30 degrees the error falls up to 0.2; from 0.15 on, skin beside ears that hair
 hides stands out as a flap."""
 
-_SKULL = (0.14, 0.12)
+_SKULL = (0.17, 0.09)
 """Face heights by which the middle of the skull lies behind the ears, and by which its length is
 more than its width. On a rendered head turned by 15 and 30 degrees the error is least."""
 
@@ -60,6 +61,11 @@ _JAW_SPOKES = np.flatnonzero(np.isin(OVAL, JAW))
 NECK = 0.75  # face heights below the chin where the body no longer moves
 
 
+Around = Literal["neck", "fur", "sheet"]
+"""What a face goes on in: skin below the jaw and a round head, fur all around, or the same sheet of
+paper, whose lines must not be torn."""
+
+
 @dataclass(frozen=True)
 class Rings:
     """The vertices of R rings, spoke by spoke around the face oval.
@@ -74,6 +80,8 @@ class Rings:
         skin: (R * 36,) how much of the oval's expression (a dropped jaw) it takes, 0..1.
         round: (R * 36,) how much it is outline, 0..1: that of a round head stays where it is.
         triangles: (T, 3), outermost first, without those that never move.
+        hair_beside: (2,) how far out the person goes beside the left and the right ear, the face's
+            oval being 1.
     """
 
     points: Floats
@@ -83,6 +91,7 @@ class Rings:
     skin: Floats
     round: Floats
     triangles: Indices
+    hair_beside: Floats
 
     def move(self, head: Similarity, oval: Floats) -> Floats:
         """The vertices' new places (R * 36, 2), given the head's motion and the oval's (36, 3)."""
@@ -101,10 +110,11 @@ class Rings:
         return np.asarray((self.points + shift)[:, :2], np.float32)
 
 
-def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
+def build(landmarks: Floats, matte: Image, corner: Floats, around: Around = "neck") -> Rings:
     """Rings around the face of (478, 3) landmarks in pixels.
 
-    matte: (h, w), 255 where the person is; corner: left, top of it in the photo.
+    matte: (h, w), 255 where the person is; corner: left, top of it in the photo; around:
+    what the face goes on in.
     """
     oval = landmarks[OVAL]
     spokes = len(OVAL)
@@ -114,15 +124,17 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
     down = down / tall
     side = np.array([-down[1], down[0]])
     wide = max(float(np.abs((oval[:, :2] - centre[:2]) @ side).max()), 1.0)
-    ears = _ears(landmarks) + _EARS * tall
+    sheet = around == "sheet"
+    ears = _ears(landmarks) + (0.0 if sheet else _EARS * tall)
     base = oval.copy()
-    base[_JAW_SPOKES] = behind_jaw(landmarks)
+    base[_JAW_SPOKES] = behind_jaw(landmarks, around)
 
     rise = (landmarks[[234, 454], :2].mean(0) - oval[:, :2]) @ down / tall
     upper = _smooth((rise - 0.1) / 0.35)  # 0 at the ears and below, 1 at the forehead
     crown = _smooth((rise - _CROWN[0]) / (_CROWN[1] - _CROWN[0]))  # 1 where no ear is
     beside = _smooth((rise + 0.35) / 0.35)  # 0 at the chin, 1 from the ears on
     hair = _outline(oval[:, :2] - corner, centre[:2] - corner, matte)
+    beside_ears = _beside_ears(hair, oval)
     hair = np.maximum(hair, _LEAST_HAIR + 0.35 * upper**2)  # There is a skull above the forehead.
     above = np.setdiff1d(np.arange(spokes), _JAW_SPOKES)
 
@@ -143,7 +155,8 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
         ring[:, 2] = base[:, 2] * (1 - back) + np.maximum(ears, base[:, 2]) * back
         level = (landmarks[[234, 454], :2].mean(0) - ring[:, :2]) @ down / tall
         at_ear = 1.0 - _smooth((np.abs(level) - _EAR[0]) / _EAR[1])
-        ring[:, 2] += _EAR_BACK * tall * at_ear * _smooth((reach - 1.0) / 0.08)
+        if not sheet:
+            ring[:, 2] += _EAR_BACK * tall * at_ear * _smooth((reach - 1.0) / 0.08)
         below = (ring[:, :2] - landmarks[CHIN, :2]) @ down / tall
         neck = 1.0 - _smooth((below + 0.12) / (NECK + 0.12))
         # Beside the neck are collar and shoulders, which stay; beside the face are ears and hair.
@@ -157,7 +170,8 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
         round_ = _ROUND * np.maximum(crown * share**2, beside * _smooth((reach - 1.2) / 0.3))
         # A neck is round too, and begins below the ears.
         below_ear = _smooth((-level - _NECK_TOP[0]) / _NECK_TOP[1])
-        outline.append(np.maximum(round_, _ROUND_NECK * below_ear * _smooth((reach - 1.0) / 0.12)))
+        round_ = np.maximum(round_, _ROUND_NECK * below_ear * _smooth((reach - 1.0) / 0.12))
+        outline.append(round_ * (not sheet))
     # The oval is the face mesh's own border and moves exactly as that does.
     head[0][:] = head[1][:] = 1.0
 
@@ -171,7 +185,14 @@ def build(landmarks: Floats, matte: Image, corner: Floats) -> Rings:
         np.concatenate(skin).astype(np.float32),
         np.concatenate(outline).astype(np.float32),
         triangles[moves[triangles].any(1)],
+        beside_ears,
     )
+
+
+def _beside_ears(hair: Floats, oval: Floats) -> Floats:
+    """(2,): how far the person goes out beside the left and the right ear of the picture."""
+    ears = np.array([_LEFT_EAR, _RIGHT_EAR])
+    return np.asarray(hair[ears[np.argsort(oval[ears, 0])]], np.float32)
 
 
 def _triangles(spokes: int) -> Indices:
@@ -186,12 +207,15 @@ def _triangles(spokes: int) -> Indices:
     return np.array(triangles)
 
 
-def behind_jaw(landmarks: Floats) -> Floats:
+def behind_jaw(landmarks: Floats, around: Around = "neck") -> Floats:
     """(K, 3): where the skin that starts at the points of `JAW` ends, straight behind them.
 
-    Beside the face that is at the ears, under the chin at the front of the neck.
+    Beside the face that is at the ears, under the chin at the front of the neck. Where the
+    face does not go on in a neck, it ends where it starts.
     """
     jaw: Floats = landmarks[JAW].astype(np.float32)
+    if around != "neck":
+        return jaw
     below = np.sin(np.linspace(0, np.pi, len(JAW), dtype=np.float32)) ** 2
     depth = np.maximum(_ears(landmarks) - jaw[:, 2], 0) * (_STRIP[0] - _STRIP[1] * below)
     jaw[:, 2] += depth

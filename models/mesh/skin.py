@@ -31,7 +31,7 @@ from models.mesh.layers import Layers
 from models.mesh.paint import blurred
 from models.mesh.pose import Similarity, fit
 from models.mesh.raster import draw
-from models.mesh.rings import behind_jaw
+from models.mesh.rings import Around, behind_jaw
 from models.types import Floats, Image
 
 _STEEP = np.radians(45.0)
@@ -137,9 +137,12 @@ class Skin:
         return np.concatenate([target[:_FACE], back]).astype(np.float32)
 
 
-def complete(layers: Layers, landmarks: Floats) -> Skin:
-    """The skin of a photo's person with (478, 3) landmarks in pixels of the photo."""
-    back = behind_jaw(landmarks)
+def complete(layers: Layers, landmarks: Floats, around: Around = "neck") -> Skin:
+    """The skin of a photo's person with (478, 3) landmarks in pixels of the photo.
+
+    around: what the face goes on in.
+    """
+    back = behind_jaw(landmarks, around)
     points = np.concatenate([landmarks[:_FACE], back]).astype(np.float32)
     faces = _with_strip()
     spread = _spread_out(*_from_front(points, landmarks))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -22,6 +22,7 @@ from models.animator import (
     Pose,
     Slider,
     Smoother,
+    can_edit,
     knows_person,
     need_person,
 )
@@ -29,6 +30,7 @@ from models.face.hidden_mouth import HiddenMouth
 from models.face.orientation import quarters
 from models.types import Avatar, Face, Image
 from realtime.animation.calibration import Calibration, CalibrationState, Search
+from realtime.animation.expression import Expression
 from realtime.animation.frame_repair import (
     Fault,
     SteadyClock,
@@ -101,8 +103,14 @@ class _Scene:
     """What belongs to one avatar: replaced as a whole when the avatar changes.
 
     `presence` is for the thread that follows the driver, the rest for the one that draws.
+
+    Attributes:
+        animator: the backend that has made the avatar.
+        cut_out: the person of each frame is wanted alone, too.
     """
 
+    animator: Animator
+    cut_out: bool
     avatar: Avatar
     presence: Presence
     still: Drawn
@@ -135,6 +143,7 @@ class Animation:
 
     Attributes:
         tuning: how motion is applied; may be replaced at any time, by any thread.
+        expression: what is added to the driver's own; likewise.
         times: how long the stages take.
         face_found: the driver's face was in the last frame that was followed.
         turn: degrees clockwise by which the camera's picture should be turned, so that the face in
@@ -171,22 +180,23 @@ class Animation:
             UserError: the backend cannot tell the person from the background.
         """
         self._animator = need_person(animator) if cut_out else animator
-        self._cut_out = cut_out
         self.faults = 0
         self.last_fault: str | None = None
         self._tracker = tracker
         self.tuning = Tuning(MotionSettings(motion, adapt_scale))
         self._tuned = self.tuning
+        self.expression = Expression()
         self._search: Search | None = None
         self._smoother: Smoother = animator.smoother()
         self._calibration = calibration or Calibration()
         if motion == "absolute":
             self._calibration.request(at_once=True)  # Any face will do.
         self._asked = threading.Lock()  # For what other threads ask for: the next two.
-        self._wanted: Literal["no", "good", "now"] = "no"
+        self._wanted: Literal["no", "good", "now", "undo"] = "no"
         self._anew = False
-        self._next: Avatar | None = None
-        self._scene = self._scene_of(avatar)
+        self._next: tuple[Animator, Avatar, bool] | None = None
+        self._newest = animator, cut_out
+        self._scene = self._scene_of(animator, avatar, cut_out)
         self._clock = SteadyClock()
         self._plausibility = Plausibility()
         self._mouth = HiddenMouth()
@@ -220,10 +230,42 @@ class Animation:
         """Whether the reference is known."""
         return self._calibration.state
 
-    def set_avatar(self, avatar: Avatar) -> None:
-        """Animate another avatar from the next frame on; the calibration stays."""
+    def set_avatar(
+        self, avatar: Avatar, animator: Animator | None = None, cut_out: bool | None = None
+    ) -> None:
+        """Animate another avatar from the next frame on; the calibration stays.
+
+        Args:
+            avatar: what the backend prepared; the one that is animated keeps its pose.
+            animator: another backend, which must be calibrated anew; None: the present one.
+            cut_out: also give the person of each frame alone; None: as now.
+
+        Raises:
+            UserError: the backend cannot tell the person from the background.
+        """
         with self._asked:
-            self._next = avatar
+            known, cut = self._newest
+            animator, cut_out = animator or known, cut if cut_out is None else cut_out
+            if cut_out:
+                need_person(animator)
+            self._newest = animator, cut_out
+            self._next = animator, avatar, cut_out
+
+    def start_over(self) -> None:
+        """Forget the driver: what comes is of another camera, or turned otherwise.
+
+        The avatar rests until the next calibration. For the thread that calls `follow`.
+        """
+        try:
+            self._tracker.lock(False)
+            self._tracker.reset()
+        except Exception as fault:
+            self.count_fault(fault)
+        self._plausibility, self._mouth, self._size = Plausibility(), HiddenMouth(), SteadySize()
+        self._calibration.start_over()
+        if self.tuning.settings.motion == "absolute":
+            self._calibration.request(at_once=True)  # Any face will do.
+        self.face_found, self.turn = False, 0
 
     def recalibrate(self, at_once: bool = False) -> None:
         """Look for the driver's face anew, unless it is locked, and take a new reference.
@@ -233,6 +275,21 @@ class Animation:
         """
         with self._asked:
             self._wanted, self._anew = "now" if at_once else "good", True
+
+    def undo_calibration(self) -> None:
+        """Go back to the reference before the one that was asked for last, if there is one."""
+        with self._asked:
+            self._wanted = "undo"
+
+    @property
+    def calibrations(self) -> int:
+        """How many references were taken because somebody asked for one."""
+        return self._calibration.taken
+
+    @property
+    def can_undo_calibration(self) -> bool:
+        """Whether there is a reference to go back to."""
+        return self._calibration.can_undo
 
     @property
     def reference_face(self) -> Face | None:
@@ -297,9 +354,11 @@ class Animation:
             None when nothing changes any more.
         """
         scene, new = self._present()
-        if scene.presence.settled and not new:
+        if scene.presence.settled and not new and not self.expression.moving:
             return None
-        return Followed(scene, scene.presence.step(None, self._clock(now)), None)
+        seconds = self._clock(now)
+        pose = scene.presence.step(None, seconds)
+        return Followed(scene, self._expressed(scene, pose, seconds), None)
 
     def draw(self, followed: Followed) -> AvatarFrame:
         """Render the avatar in its pose, at the size of its still.
@@ -324,22 +383,36 @@ class Animation:
         """The present avatar at rest."""
         return _frame(self._scene.still, None, False)
 
-    def _scene_of(self, avatar: Avatar) -> _Scene:
-        still = Drawn(avatar.still)
-        if self._cut_out:
+    def _scene_of(self, animator: Animator, avatar: Avatar, cut_out: bool) -> _Scene:
+        still = self._still_of(animator, avatar, cut_out)
+        presence = Presence(animator, avatar.rest)
+        return _Scene(animator, cut_out, avatar, presence, still, still, None)
+
+    def _still_of(self, animator: Animator, avatar: Avatar, cut_out: bool) -> Drawn:
+        if cut_out:
             try:
-                person = draw(self._animator, avatar, avatar.rest, True).person
-                still = Drawn(avatar.still, person)
+                return Drawn(avatar.still, draw(animator, avatar, avatar.rest, True).person)
             except Exception as fault:
                 self.count_fault(fault)
-        return _Scene(avatar, Presence(self._animator, avatar.rest), still, still, None)
+        return Drawn(avatar.still)
 
     def _present(self) -> tuple[_Scene, bool]:
         """The scene to animate, and whether it has just become another one."""
         with self._asked:
             following, self._next = self._next, None
         if following is not None:
-            self._scene = self._scene_of(following)
+            animator, avatar, cut_out = following
+            before = self._scene
+            if animator is not self._animator:
+                self._animator = animator
+                self._smoother = animator.smoother(self.tuning.smoothing or 1.0)
+                self._calibration.start_over()
+            if avatar is before.avatar and animator is before.animator:
+                # Drawn anew, since its last picture may lack the person, and from the same pose.
+                still = self._still_of(animator, avatar, cut_out)
+                self._scene = replace(before, cut_out=cut_out, still=still, posed=None)
+            else:
+                self._scene = self._scene_of(animator, avatar, cut_out)
         return self._scene, following is not None
 
     def _pose(self, scene: _Scene, frame: CameraFrame) -> Pose:
@@ -350,13 +423,14 @@ class Animation:
         if anew and not self._tracker.locked:
             self._tracker.reset()
             self._plausibility.start_anew()
-        if wanted != "no":
+        undone = wanted == "undo" and self._calibration.undo()
+        if wanted in ("good", "now"):
             self._calibration.request(wanted == "now")
         with self.times.measure("track"):
             driving, renewed = self._observe(self._size(as_rgb(frame.image)), seconds)
         with self.times.measure("motion"):
             tuning = self._tune(scene, seconds)
-            if renewed:
+            if renewed or undone:
                 self._smoother.reset()
                 scene.presence.restart(seconds)
             target = None
@@ -365,7 +439,21 @@ class Animation:
                     driving = self._smoother(driving, seconds)
                 reference = self._calibration.reference
                 target = move(self._animator, scene.avatar, reference, driving, tuning.settings)
-            return scene.presence.step(target, seconds)
+            return self._expressed(scene, scene.presence.step(target, seconds), seconds)
+
+    def _expressed(self, scene: _Scene, pose: Pose, seconds: float) -> Pose:
+        """The pose with the expression that is wanted besides; without it where that fails."""
+        values = self.expression.step(seconds)
+        if not values or not can_edit(scene.animator):
+            return pose
+        try:
+            onto = None if pose is scene.avatar.rest else pose
+            expressed = scene.animator.edited(scene.avatar, values, onto)
+            check_numbers(expressed, "the expression")
+        except Exception as fault:
+            self.count_fault(fault)
+            return pose
+        return expressed
 
     def _observe(self, image: Image, seconds: float) -> tuple[Observation | None, bool]:
         """The driver's observation, and whether the reference has just been renewed."""
@@ -413,8 +501,8 @@ class Animation:
 
     def _render(self, scene: _Scene, pose: Pose) -> Drawn:
         with self.times.measure("render"):
-            drawn = draw(self._animator, scene.avatar, pose, self._cut_out)
-        for part, seconds in self._animator.stages().items():
+            drawn = draw(scene.animator, scene.avatar, pose, scene.cut_out)
+        for part, seconds in scene.animator.stages().items():
             self.times.add(part, seconds)
         return drawn
 

@@ -67,6 +67,7 @@ class Calibration:
         reference: the observation that motion is measured against; None before the first.
         face: the driver's face in the same frame, in pixels of the camera's picture.
         state: how far it is.
+        taken: how many references were taken at once, because that was asked for.
     """
 
     def __init__(self, steady: float = 0.5, patience: float = 1.5) -> None:
@@ -82,6 +83,8 @@ class Calibration:
         self._best: tuple[float, Face, Observation] | None = None
         self._since: float | None = None
         self._at_once = False
+        self._former: tuple[Face, Observation] | None = None
+        self.taken = 0
         self.reference: Observation | None = None
         self.face: Face | None = None
         self.state = CalibrationState.WAITING
@@ -102,7 +105,20 @@ class Calibration:
     def start_over(self) -> None:
         """Calibrate again, and have no reference until then: the driver is somebody else."""
         self.request()
-        self.reference = self.face = None
+        self.reference = self.face = self._former = None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a former reference to go back to."""
+        return self._former is not None
+
+    def undo(self) -> bool:
+        """Go back to the reference before the one that was asked for; whether there was one."""
+        if self._former is None:
+            return False
+        (self.face, self.reference), self._former = self._former, None
+        self.state, self._at_once = CalibrationState.CALIBRATED, False
+        return True
 
     def offer(self, face: Face, seconds: float, observe: Callable[[], Observation | None]) -> bool:
         """Look at one frame's face and decide whether it becomes the reference.
@@ -146,6 +162,10 @@ class Calibration:
         observation = observe()
         if observation is None:
             return False
+        if self._at_once:
+            self.taken += 1
+            if self.face is not None and self.reference is not None:
+                self._former = self.face, self.reference
         self.reference, self.face = observation, face
         self.state, self._at_once = CalibrationState.CALIBRATED, False
         return True

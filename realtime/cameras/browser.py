@@ -53,6 +53,7 @@ class BrowserFeed:
         self._owner: str | None = None
         self._closed = threading.Event()
         self._latest = 0.0
+        self._waiting: object = None
         self.refused = 0
 
     @property
@@ -99,18 +100,23 @@ class BrowserFeed:
             self._newest.put((data, self._latest))
         return now - at
 
+    def release(self) -> None:
+        """Let whoever waits in `open` give up: another camera was chosen."""
+        self._waiting = None
+
     def close(self) -> None:
         """End all waiting."""
         self._closed.set()
         self._newest.close()
 
     def open(self) -> BrowserCamera:
-        """The camera, as soon as a page sends.
+        """The camera, as soon as a page sends. One waits at a time: the last to begin.
 
         Raises:
-            CameraLost: the run has ended before.
+            CameraLost: the run has ended before, or another one waits now.
         """
-        while not self._closed.is_set():
+        mine = self._waiting = object()
+        while not self._closed.is_set() and self._waiting is mine:
             first = self.take(0.5)
             if first is not None:
                 return BrowserCamera(self, first)

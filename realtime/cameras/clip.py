@@ -132,7 +132,7 @@ class ClipReader:
             )
 
     def _measured_rate(self) -> float | None:
-        """Usual frames per second of the first pictures, for browsers' recordings, which tell none.
+        """Usual rate of the first pictures where the file tells none, as recordings of browsers do.
 
         FFmpeg's guess would be the ticks of their clock, a thousand a second.
         """

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 
 from models.types import Image
-from realtime.cameras.base import Camera
 from realtime.cameras.clip import ClipReader
-from realtime.closing import Closing
-from realtime.frames import CameraFrame
 
 _CODES = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 """OpenCV's names for turning clockwise by so many degrees."""
@@ -27,33 +23,6 @@ def turn(image: Image, degrees: int) -> Image:
     """
     code = _CODES.get(degrees)
     return image if code is None else np.asarray(cv2.rotate(image, code), np.uint8)
-
-
-class TurnedCamera(Closing):
-    """A camera whose pictures are turned.
-
-    Attributes:
-        name: for the status line.
-    """
-
-    def __init__(self, camera: Camera, degrees: int) -> None:
-        """Turn the pictures of `camera` clockwise; it belongs to this object now."""
-        self._camera = camera
-        self._degrees = degrees
-        self.name = f"{camera.name}, turned by {degrees} degrees"
-
-    def read(self) -> CameraFrame:
-        """The newest frame, turned.
-
-        Raises:
-            CameraLost: as the camera.
-        """
-        frame = self._camera.read()
-        return replace(frame, image=turn(frame.image, self._degrees), turned=self._degrees)
-
-    def close(self) -> None:
-        """Close the camera."""
-        self._camera.close()
 
 
 class TurnedClip:
@@ -75,14 +44,3 @@ class TurnedClip:
         """As the clip's, turned."""
         for image, moment in self._clip.frames():
             yield turn(image, self._degrees), moment
-
-
-def turned(open_camera: Callable[[], Camera], degrees: int) -> Callable[[], Camera]:
-    """What opens the same camera with its pictures turned clockwise by 0, 90, 180 or 270 degrees.
-
-    Raises:
-        UserError: when it is called, as `open_camera`.
-    """
-    if degrees == 0:
-        return open_camera
-    return lambda: TurnedCamera(open_camera(), degrees)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -38,10 +39,32 @@ class _Badge:
 
 
 @dataclass(frozen=True)
+class Canvas:
+    """What the picture is put on; replaced as a whole.
+
+    Attributes:
+        size: (width, height) in pixels, both even.
+        fit: how a picture of another shape goes on it.
+        background: what is shown behind the person; None: the picture's own.
+    """
+
+    size: tuple[int, int] = (1280, 720)
+    fit: Fit = Fit.BLUR
+    background: Background | None = None
+
+    @property
+    def even(self) -> Canvas:
+        """The same with odd sides rounded down to even, as video needs."""
+        width, height = self.size
+        return replace(self, size=(max(width // 2 * 2, 2), max(height // 2 * 2, 2)))
+
+
+@dataclass(frozen=True)
 class _Layout:
     """Where pictures of one shape go; made once for each avatar and then only read.
 
     Attributes:
+        canvas: what they go on.
         shape: (H, W) of the pictures.
         source: left, top, right, bottom of the part that is shown.
         target: where that goes on the canvas, likewise.
@@ -49,6 +72,7 @@ class _Layout:
         badge: the label, or None where it has no room.
     """
 
+    canvas: Canvas
     shape: tuple[int, int]
     source: tuple[int, int, int, int]
     target: tuple[int, int, int, int]
@@ -58,6 +82,11 @@ class _Layout:
 
 class Composer(Protocol):
     """Puts the avatar on the canvas that the sinks expect."""
+
+    @property
+    def look(self) -> object:
+        """Another object when earlier pictures would look different now."""
+        ...
 
     def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
         """Prepare for the frames of an avatar.
@@ -80,7 +109,6 @@ class Compositor:
     flicker. `compose` returns a new image each time and changes nothing that it was given.
 
     Attributes:
-        size: (width, height) of the canvas in pixels, both even.
         mirror: flip the avatar's picture; may be changed at any time, by any thread.
     """
 
@@ -101,13 +129,34 @@ class Compositor:
             mirror: flip the avatar's picture left to right, but not the badge.
             background: what is shown behind the person; None: the picture's own.
         """
-        self.size = (max(canvas[0] // 2 * 2, 2), max(canvas[1] // 2 * 2, 2))
         self.mirror = mirror
-        self._fit = fit
+        self._canvas = Canvas(canvas, fit, background).even
         self._layout: _Layout | None = None
+        self._avatar: tuple[Image, tuple[float, float] | None] | None = None
         self._shows_badge = badge
-        self._background = background
         self._backdrop: _Backdrop | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the canvas in pixels, both even."""
+        return self._canvas.size
+
+    @property
+    def canvas(self) -> Canvas:
+        """What pictures are put on; another one counts from the next picture on, by any thread."""
+        return self._canvas
+
+    @canvas.setter
+    def canvas(self, canvas: Canvas) -> None:
+        canvas = canvas.even
+        if self._avatar is not None:  # Here, so that the thread that composes need not.
+            self._layout = _laid_out(canvas, *self._avatar)
+        self._canvas = canvas
+
+    @property
+    def look(self) -> object:
+        """Another object when earlier pictures would look different now."""
+        return self._canvas
 
     def show_badge(self, shown: bool) -> None:
         """Put the label on or take it off, from the next picture on; from any thread."""
@@ -121,42 +170,40 @@ class Compositor:
             focus: (x, y) in pixels of what `cover` must not cut off, such as the face's centre;
                 None: the middle, somewhat above half the height, where faces are.
         """
-        height, width = still.shape[:2]
-        x, y = focus if focus is not None else (0.5 * width, 0.38 * height)
-        source, target = _place((width, height), self.size, self._fit, (x, y))
-        background = np.zeros((self.size[1], self.size[0], 3), np.uint8)
-        if self._fit is Fit.BLUR and target != (0, 0, *self.size):
-            background = _blurred_fill(still, self.size)
-        room = (target[2] - target[0], target[3] - target[1])
-        badge = _render_badge(_LABEL, self.size[1], room)
-        flipped = np.ascontiguousarray(background[:, ::-1])
-        self._layout = _Layout((height, width), source, target, (background, flipped), badge)
+        self._avatar = still, focus
+        self._layout = _laid_out(self._canvas, still, focus)
 
     def compose(self, frame: AvatarFrame) -> AvatarFrame:
         """The frame's picture on the canvas, of exactly `size`."""
         picture = frame.image
-        layout = self._layout
-        if layout is None or layout.shape != picture.shape[:2]:
-            self.set_avatar(picture)
-            layout = self._layout
-        assert layout is not None
-        if self._background is None or frame.person is None:
+        canvas, layout = self._canvas, self._layout
+        known = self._avatar
+        if known is None or known[0].shape[:2] != picture.shape[:2]:
+            known = self._avatar = picture, None
+        if layout is None or layout.canvas is not canvas or layout.shape != picture.shape[:2]:
+            layout = self._layout = _laid_out(canvas, *known)
+        badge = layout.badge if self._shows_badge else None
+        cut = None
+        if canvas.background is None or frame.person is None:
             image = _draw(picture, layout, self.mirror)
         else:
-            image = self._replaced(self._background, picture, frame.person, layout)
-        if self._shows_badge and layout.badge is not None:
-            _blend_badge(image, layout.badge, layout.target)
-        return AvatarFrame(image, frame.captured_at, frame.live)
+            image, cut = self._replaced(canvas.background, picture, frame.person, layout)
+        if badge is not None:
+            _blend_badge(image, badge, layout.target)
+        alone = None if cut is None else partial(_alone, cut, canvas.size, layout.target, badge)
+        return AvatarFrame(image, frame.captured_at, frame.live, alone=alone)
 
     def _replaced(
         self, background: Background, picture: Image, person: Image, layout: _Layout
-    ) -> Image:
-        """The person alone on another background."""
+    ) -> tuple[Image, Image]:
+        """The person on another background, and alone as large as there."""
         known = self._backdrop
         left, top, right, bottom = layout.source
         part = slice(top, bottom), slice(left, right)
         if known is None or known.layout is not layout:
-            canvas = background.canvas(self.size, picture[part], person[part], layout.target)
+            canvas = background.canvas(
+                layout.canvas.size, picture[part], person[part], layout.target
+            )
             # A photo is not turned around with the person: it may show words.
             flips = background.kind == "blur"
             flipped = np.ascontiguousarray(canvas[:, ::-1]) if flips else canvas
@@ -168,7 +215,21 @@ class Compositor:
         rest = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(cut, 3)), cv2.COLOR_GRAY2RGB)
         behind = cv2.multiply(place, rest, scale=1 / 255)
         cv2.add(cv2.cvtColor(cut, cv2.COLOR_RGBA2RGB), behind, dst=place)
-        return image
+        return image, cut
+
+
+def _laid_out(canvas: Canvas, still: Image, focus: tuple[float, float] | None) -> _Layout:
+    """Where an avatar's pictures go on a canvas, and what is around them."""
+    height, width = still.shape[:2]
+    place = focus if focus is not None else (0.5 * width, 0.38 * height)
+    source, target = _place((width, height), canvas.size, canvas.fit, place)
+    background = np.zeros((canvas.size[1], canvas.size[0], 3), np.uint8)
+    if canvas.fit is Fit.BLUR and target != (0, 0, *canvas.size):
+        background = _blurred_fill(still, canvas.size)
+    room = (target[2] - target[0], target[3] - target[1])
+    badge = _render_badge(_LABEL, canvas.size[1], room)
+    flipped = np.ascontiguousarray(background[:, ::-1])
+    return _Layout(canvas, (height, width), source, target, (background, flipped), badge)
 
 
 @dataclass(frozen=True)
@@ -293,15 +354,48 @@ def _shrunk(mask: NDArray[np.uint8], times: int) -> Floats:
     return np.asarray(small, dtype=np.float32) / 255
 
 
+def _alone(
+    cut: Image,
+    size: tuple[int, int],
+    target: tuple[int, int, int, int],
+    badge: _Badge | None,
+) -> Image:
+    """The person on a canvas of nothing.
+
+    Args:
+        cut: (h, w, 4), the person, premultiplied.
+        size: (width, height) of the canvas.
+        target: left, top, right, bottom of `cut` on it.
+        badge: the label, which stays: what is shown alone is made too.
+
+    Returns:
+        (H, W, 4), premultiplied.
+    """
+    canvas = np.zeros((size[1], size[0], 4), np.uint8)
+    left, top, right, bottom = target
+    canvas[top:bottom, left:right] = cut
+    place = None if badge is None else _badge_place(canvas, badge, target)
+    if badge is not None and place is not None:
+        place[..., :3] = place[..., :3] * badge.rest + badge.colour
+        place[..., 3] = 255 - (255 - place[..., 3]) * badge.rest[..., 0]
+    return canvas
+
+
 def _blend_badge(image: Image, badge: _Badge, shown: tuple[int, int, int, int]) -> None:
     """Blend the badge into the lower right corner of what is shown of the picture.
 
     Not the canvas's corner: there, a square tile of a meeting's gallery would cut it off.
     """
+    place = _badge_place(image, badge, shown)
+    if place is not None:
+        place[:] = place * badge.rest + badge.colour
+
+
+def _badge_place(image: Image, badge: _Badge, shown: tuple[int, int, int, int]) -> Image | None:
+    """The part of a canvas that the badge covers; None where it has no room."""
     height, width = badge.rest.shape[:2]
     gap = height // 3
     bottom, right = max(shown[3] - gap, height), max(shown[2] - gap, width)
     if bottom > image.shape[0] or right > image.shape[1]:
-        return
-    place = image[bottom - height : bottom, right - width : right]
-    place[:] = place * badge.rest + badge.colour
+        return None
+    return image[bottom - height : bottom, right - width : right]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -76,7 +76,7 @@ class OutputGate:
         """Let everything through.
 
         Args:
-            size: (width, height) of the frames.
+            size: (width, height) of the first frames.
             camera: the newest camera frame, or None.
             clock: the time in seconds.
         """
@@ -85,7 +85,6 @@ class OutputGate:
         self._camera = camera
         self._clock = clock
         self._card = _render_card(size)
-        self._size = size
         self._lock = threading.Lock()
         self._consent: Consent | None = None
         self._frozen = False
@@ -113,7 +112,7 @@ class OutputGate:
         """Let the avatar's picture stand still, or go on."""
         with self._lock:
             self._frozen, newest = wanted, self._newest
-            self._kept = newest and AvatarFrame(newest.image, None, newest.live)
+            self._kept = newest and replace(newest, captured_at=None)
 
     def ask(self) -> Question:
         """Ask whether the real face may be shown."""
@@ -137,17 +136,22 @@ class OutputGate:
         """What goes out in place of `frame`."""
         with self._lock:
             consent, self._newest = self._consent, frame
+            high, wide = frame.image.shape[:2]
             if self._frozen:
-                self._kept = self._kept or AvatarFrame(frame.image, None, frame.live)
-                frame = self._kept
+                kept = self._kept or replace(frame, captured_at=None)
+                if kept.image.shape[:2] != (high, wide):  # The canvas has become another one.
+                    kept = AvatarFrame(_cover(kept.image, (wide, high), False), None, kept.live)
+                frame = self._kept = kept
         if self.hidden:
+            if self._card.shape[:2] != (high, wide):
+                self._card = _render_card((wide, high))
             frame = AvatarFrame(self._card, None, False)
         elif consent is not None:
-            frame = self._real(consent) or frame
+            frame = self._real(consent, (wide, high)) or frame
         self._out = frame
         return frame
 
-    def _real(self, consent: Consent) -> AvatarFrame | None:
+    def _real(self, consent: Consent, size: tuple[int, int]) -> AvatarFrame | None:
         """The camera's newest picture on the canvas, or None if it is lost or stands still."""
         assert isinstance(consent, Consent)
         newest = self._camera()
@@ -158,7 +162,7 @@ class OutputGate:
             self._number, self._since = newest.number, now
         if now - self._since > _STALE:
             return None
-        return AvatarFrame(_cover(newest.image, self._size, self.mirror), None, False)
+        return AvatarFrame(_cover(newest.image, size, self.mirror), None, False)
 
 
 def _cover(image: Image, size: tuple[int, int], mirror: bool) -> Image:

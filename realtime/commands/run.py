@@ -8,9 +8,9 @@ import stat
 import sys
 import time
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +23,21 @@ from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.photos import load_photo, turned_line
+from models.runtime import device_wanted
 from models.types import Photo
 from realtime.animation.animation import Animation
 from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera, chosen_device
 from realtime.cameras.browser import BrowserFeed
 from realtime.cameras.chosen import ChosenCamera, Wish
-from realtime.cameras.turned import turned
-from realtime.canvas.background import KEEP
+from realtime.cameras.viewfinder import Viewfinder
+from realtime.cameras.webcam import Webcam
+from realtime.canvas.background import KEEP, Background
 from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
 from realtime.commands.options import RunChoices
+from realtime.commands.posing import PictureSigner, pose_feature
 from realtime.commands.status_line import StatusLine, summary
 from realtime.commands.terminal import terminal_keys, terminal_press
 from realtime.panel.address import (
@@ -48,12 +51,15 @@ from realtime.panel.address import (
 from realtime.panel.certificate import Certificate, given, self_made
 from realtime.panel.preview import Preview
 from realtime.paths import (
+    VIDEO_SUFFIX,
     avatars_folder,
+    background_file,
     check_writable,
     clips_folder,
     config_folder,
     free_video,
     output_key_file,
+    recorded_file,
     settings_file,
     videos_folder,
 )
@@ -62,18 +68,23 @@ from realtime.pipeline.output import Output
 from realtime.pipeline.threads import limit_threads, switch_quickly
 from realtime.provenance.signer import Signer, prepare
 from realtime.provenance.signing import LIVE, PARTLY_REAL, Claim
-from realtime.session.avatar_library import AvatarBuilder, AvatarEntry, AvatarLibrary
+from realtime.session.avatar_entry import AvatarBuilder, AvatarEntry
+from realtime.session.avatar_library import AvatarLibrary
+from realtime.session.background_photo import BackgroundPhoto
+from realtime.session.camera_choice import BROWSER
+from realtime.session.chosen import NOWHERE, Chosen
+from realtime.session.recorded import STILL_SUFFIX, RecordedList, write_still
 from realtime.session.session import Command, Parts, Session
+from realtime.session.settings import load
+from realtime.session.setup import Begun, Openers, Setup
 from realtime.session.source import photo_paths
 from realtime.sinks.base import SinkError
 from realtime.sinks.null import NullSink
 from realtime.sinks.registry import SinkChoice
 
 if TYPE_CHECKING:
+    from realtime.panel.feature import Feature
     from realtime.panel.server import Panel
-
-BROWSER = "browser"
-"""What `--camera` says for the webcam of the panel's page."""
 
 CAMERA_SIZE = (640, 480)
 """What a webcam is asked for: every one has it, and the landmark network sees no more than 256
@@ -88,13 +99,23 @@ class Live:
         pipeline: the run.
         session: what is chosen and set in it.
         preview: the pictures of the panel.
-        feed: where a page's webcam arrives, if that is the camera.
+        feed: where a page's webcam arrives, when that is the camera.
+        backdrop: the photo behind the person.
+        viewfinder: what cameras see before one is chosen.
+        library: the avatars.
+        recorded: what this user has recorded.
+        take_still: keeps what goes out now as a picture.
     """
 
     pipeline: Pipeline
     session: Session
     preview: Preview
-    feed: BrowserFeed | None
+    feed: BrowserFeed
+    backdrop: BackgroundPhoto
+    viewfinder: Viewfinder
+    library: AvatarLibrary
+    recorded: RecordedList
+    take_still: Callable[[], None]
 
 
 def build(
@@ -104,6 +125,7 @@ def build(
     *,
     settings: Path | None = None,
     panel_shows: bool = False,
+    remembered: Path | None = None,
     avatar_size: int | None = None,
     full_pace: bool = False,
 ) -> Live:
@@ -114,7 +136,9 @@ def build(
         notify: called with one line for the user.
         signer: signs the recordings; None: they stay unsigned.
         settings: the file in which settings are kept; None: nowhere.
-        panel_shows: the panel is enough of an output.
+        panel_shows: the panel is enough of an output, and a camera can be chosen on it.
+        remembered: the photo to begin with, where the choices are those of an earlier run: what of
+            them cannot be had any more is left out.
         avatar_size: longer side of the avatars in pixels; None: what this computer can do.
         full_pace: read the next camera frame when the last one was taken, not before.
 
@@ -124,17 +148,20 @@ def build(
     limit_threads()
     switch_quickly()
     _check_record(choices)
-    background = parse_background(choices.background)
-    view, animation, library, first = _avatars(choices, avatar_size, notify)
+    backdrop = BackgroundPhoto(None if settings is None else background_file())
+    background, choices = _background(choices, backdrop, remembered is not None, notify)
+    view, animation, library, first = _avatars(choices, avatar_size, notify, settings, remembered)
     composer = Compositor(choices.canvas, choices.fit, choices.badge, background=background)
     gate = OutputGate(composer.size, lambda: view.seen)
-    recordings = _Recordings(choices, signer)
-    outputs = _outputs(choices, notify, recordings.finished, panel_shows)
+    recordings = _Recordings(choices, signer, RecordedList(settings and recorded_file()))
+    troubles: list[str] = []
+    outputs = _outputs(choices, notify, recordings.finished, panel_shows, troubles.append)
     if choices.camera == BROWSER and choices.webcam != (None, None):
         notify("--camera-size and --camera-fps are not for the webcam of a page.")
-    open_camera, feed = _camera(choices, full_pace, lambda line: pipeline.tell(line))
+    feed, viewfinder = BrowserFeed(), Viewfinder()
+    cameras = _cameras(choices, full_pace, feed, viewfinder, lambda line: pipeline.tell(line))
     pipeline = Pipeline(
-        open_camera,
+        cameras(choices.camera),
         animation,
         composer,
         outputs,
@@ -143,7 +170,21 @@ def build(
         notify=lambda line: session.hear(line),
         last_step=gate,
         delay=None if choices.delay is None else choices.delay / 1e3,
+        turn=choices.turn,
+        patient=panel_shows,
     )
+    recordings.shape = lambda: (composer.size, pipeline.fps)
+
+    def output(choice: str, size: tuple[int, int], fps: float) -> Output:
+        capture = pipeline.capture
+        camera = None if capture is None else capture.device
+        reads = camera.device if isinstance(camera, Webcam) else None
+        show = SinkChoice(choice, size, fps, session.say, reads=reads)
+        return Output(show, retry=show.reopens, size=size)
+
+    virtual = next((one for one in outputs if one.retry), None)
+    begun = Begun(_chosen(choices), virtual, " ".join(troubles), choices.face)
+    openers = Openers(cameras, output, _nowhere, feed.release, backdrop)
     parts = Parts(
         pipeline,
         library,
@@ -155,11 +196,60 @@ def build(
         new_recording=recordings.new,
         new_nowhere=_nowhere,
         recording=outputs[-1] if choices.record is not None else None,
+        setup=Setup(pipeline, composer, library, openers, begun),
     )
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
-    return Live(pipeline, session, preview, feed)
+    return Live(
+        pipeline,
+        session,
+        preview,
+        feed,
+        backdrop,
+        viewfinder,
+        library,
+        recordings.written,
+        lambda: recordings.still(gate),
+    )
+
+
+def _background(
+    choices: RunChoices,
+    backdrop: BackgroundPhoto,
+    lenient: bool,
+    notify: Callable[[str], None],
+) -> tuple[Background | None, RunChoices]:
+    """What is behind the person, and the choices without one that cannot be had."""
+    try:
+        if lenient and choices.background == "photo":
+            return backdrop(), choices
+        background = parse_background(choices.background)
+        if background is not None and background.kind == "photo":
+            backdrop.begin_with(background)
+        return background, choices
+    except UserError as error:
+        if not lenient:
+            raise
+        notify(f"{error} Going on with the photo's own background.")
+        return None, replace(choices, background=KEEP)
+
+
+def _chosen(choices: RunChoices) -> Chosen:
+    """What is chosen as the run begins, as it would be remembered."""
+    wide, high = choices.canvas
+    word = choices.background.strip().lower()
+    return Chosen(
+        camera=choices.camera,
+        output=NOWHERE if choices.output.startswith("recorder") else choices.output,
+        backend=choices.backend,
+        device=device_wanted(),
+        size=f"{wide}x{high}",
+        fps=choices.fps,
+        fit=choices.fit.value,
+        rotate=choices.turn,
+        background=word if word in (KEEP, "blur", "green") else "photo",
+    )
 
 
 def _check_record(choices: RunChoices) -> None:
@@ -182,33 +272,75 @@ def _begin_with(session: Session, choices: RunChoices) -> None:
 
 
 class _Recordings:
-    """Makes the recordings that begin during a run, and has all of them signed."""
+    """Makes the recordings that begin during a run, and has all of them signed and listed."""
 
-    def __init__(self, choices: RunChoices, signer: Signer | None) -> None:
-        self._choices, self._signer = choices, signer
+    def __init__(self, choices: RunChoices, signer: Signer | None, written: RecordedList) -> None:
+        self._choices, self._signer, self.written = choices, signer, written
+        if signer is not None:
+            signer.done = written.add
         self.session: Session | None = None
         """Given as soon as there is one; no recording begins before."""
+        self.shape: Callable[[], tuple[tuple[int, int], float]]
+        self.shape = lambda: (choices.canvas, choices.fps)
+        """Size and rate of the frames, as they are now."""
 
     def finished(self, path: Path) -> None:
-        if self._signer is not None and self.session is not None:
-            made = PARTLY_REAL if self.session.was_real else LIVE
-            self._signer.add(path, Claim(made, self.session.always_badged))
+        if self.session is not None:
+            self._sign(path, self.session.always_badged)
 
     def new(self) -> Output:
         assert self.session is not None
-        choices, signer, say = self._choices, self._signer, self.session.say
-        if signer is not None and signer.credentials is None:
-            signer.credentials = prepare(choices.sign_key, choices.sign_cert, say)
-        return _recording(_free_path(choices.record), choices, say, self.finished)
+        choices, say = self._choices, self.session.say
+        self._prepare()
+        return _recording(_free_path(choices.record), *self.shape(), say, self.finished)
+
+    def still(self, gate: OutputGate) -> None:
+        """Keep what goes out now as a picture.
+
+        Raises:
+            UserError: nothing goes out yet, or it cannot be written.
+        """
+        assert self.session is not None
+        shown = self.session.state()
+        frame = gate.last
+        if frame is None:
+            raise UserError("There is no picture yet; wait until the camera is open.")
+        path = _free_path(self._choices.record, STILL_SUFFIX)
+        write_still(path, frame.image)
+        self._prepare()
+        badge = shown["badge"] and not shown["hidden"] and not shown["pass_through"]
+        self._sign(path, badge)
+
+    def _prepare(self) -> None:
+        choices, signer = self._choices, self._signer
+        if signer is not None and signer.credentials is None and self.session is not None:
+            signer.credentials = prepare(choices.sign_key, choices.sign_cert, self.session.say)
+
+    def _sign(self, path: Path, badge: bool) -> None:
+        assert self.session is not None
+        if self._signer is None:
+            self.written.add(path)
+            return
+        made = PARTLY_REAL if self.session.was_real else LIVE
+        self._signer.add(path, Claim(made, badge))
 
 
 def _avatars(
-    choices: RunChoices, size: int | None, notify: Callable[[str], None]
+    choices: RunChoices,
+    size: int | None,
+    notify: Callable[[str], None],
+    settings: Path | None,
+    remembered: Path | None,
 ) -> tuple[FramedTracker, Animation, AvatarLibrary, AvatarEntry]:
     """Who follows the driver, the animation, the avatars, and the one that the run begins with."""
     finder = FaceFinder()
     view = FramedTracker(FaceTracker())
-    photo, path = _first_photo(choices, finder)
+    kept = None if settings is None else load(settings)
+
+    def face_of(path: Path) -> int | None:
+        return (kept and kept.of(path.name).face) or choices.face
+
+    photo, path = _first_photo(choices, finder, remembered, face_of)
     if photo.turned:
         notify(turned_line(path.name, photo.turned))
     animator = create_animator(choices.backend)
@@ -224,38 +356,58 @@ def _avatars(
     return view, animation, library, first
 
 
-def _camera(
-    choices: RunChoices, full_pace: bool, notify: Callable[[str], None]
-) -> tuple[Callable[[], Camera], BrowserFeed | None]:
-    """What opens the camera, and where a page's webcam arrives if that is the camera."""
+def _cameras(
+    choices: RunChoices,
+    full_pace: bool,
+    feed: BrowserFeed,
+    viewfinder: Viewfinder,
+    notify: Callable[[str], None],
+) -> Callable[[str], Callable[[], Camera] | None]:
+    """What opens each camera that can be chosen; None for none."""
     size, fps = choices.webcam
-    if choices.camera == BROWSER:
-        feed = BrowserFeed()
-        return turned(feed.open, choices.turn), feed
-    choice = ChosenCamera(
-        choices.camera,
-        size=size or CAMERA_SIZE,
-        fps=fps or choices.fps,
-        full_pace=full_pace,
-        wish=Wish(size, fps),
-        notify=notify,
-    )
-    return turned(choice, choices.turn), None
+
+    def opener(choice: str) -> Callable[[], Camera] | None:
+        if choice == NOWHERE:
+            return None
+        if choice == BROWSER:
+            return feed.open
+        chosen = ChosenCamera(
+            choice,
+            size=size or CAMERA_SIZE,
+            fps=fps or choices.fps,
+            full_pace=full_pace,
+            wish=Wish(size, fps),
+            notify=notify,
+        )
+
+        def opened() -> Camera:
+            viewfinder.release()  # A page may be looking at this very camera.
+            return chosen()
+
+        return opened
+
+    return opener
 
 
-def _first_photo(choices: RunChoices, finder: FaceFinder) -> tuple[Photo, Path]:
+def _first_photo(
+    choices: RunChoices,
+    finder: FaceFinder,
+    remembered: Path | None,
+    face_of: Callable[[Path], int | None],
+) -> tuple[Photo, Path]:
     """The first photo that can be animated, and where it lies."""
     trouble: UserError | None = None
-    for path in photo_paths(choices.photo):
+    before = [] if remembered is None else [remembered]
+    for path in (*before, *photo_paths(choices.photo)):
         try:
-            return load_photo(path, finder, choices.face), path
+            return load_photo(path, finder, face_of(path)), path
         except UserError as error:
             trouble = trouble or error
     assert trouble is not None
     raise trouble
 
 
-def _free_path(record: Path | None) -> Path:
+def _free_path(record: Path | None, suffix: str = VIDEO_SUFFIX) -> Path:
     """Where the next recording goes: beside the one of the command line, or to the videos."""
     folder = record.parent if record else videos_folder()
     try:
@@ -266,8 +418,9 @@ def _free_path(record: Path | None) -> Path:
             "--record FILE.mp4 to choose another one."
         ) from error
     stem = record.stem if record else "avatarify-like"
-    path = free_video(folder, stem, time.strftime("%Y-%m-%d %H.%M.%S"))
-    check_writable(path)
+    path = free_video(folder, stem, time.strftime("%Y-%m-%d %H.%M.%S"), suffix)
+    if suffix == VIDEO_SUFFIX:
+        check_writable(path)
     return path
 
 
@@ -276,6 +429,7 @@ def _outputs(
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None = None,
     panel_shows: bool = False,
+    trouble: Callable[[str], None] = lambda why: None,
 ) -> list[Output]:
     """What the run begins with: the virtual camera, the recording, or both."""
     outputs: list[Output] = []
@@ -284,16 +438,19 @@ def _outputs(
         show = SinkChoice(choices.output, choices.canvas, choices.fps, notify, finished, reads)
         try:
             sink = show()
-            outputs.append(Output(show, retry=show.reopens, sink=sink, name=sink.name))
+            size = choices.canvas if show.reopens else None
+            outputs.append(Output(show, show.reopens, sink, sink.name, size=size))
         except SinkError as error:
             if choices.record is None and not panel_shows:
                 raise
+            trouble(str(error))
             alone = "panel" if choices.record is None else "recording"
             notify(f"{error} Going on with the {alone} alone.")
             if choices.record is None:
                 outputs.append(_nowhere())
     if choices.record is not None:
-        outputs.append(_recording(choices.record, choices, notify, finished))
+        recording = _recording(choices.record, choices.canvas, choices.fps, notify, finished)
+        outputs.append(recording)
     return outputs
 
 
@@ -304,21 +461,24 @@ def _nowhere() -> Output:
 
 def _recording(
     path: Path,
-    choices: RunChoices,
+    size: tuple[int, int],
+    fps: float,
     notify: Callable[[str], None],
     finished: Callable[[Path], None] | None,
 ) -> Output:
     """The output that records into a file."""
-    recorder = SinkChoice(f"recorder:{path}", choices.canvas, choices.fps, notify, finished)
+    recorder = SinkChoice(f"recorder:{path}", size, fps, notify, finished)
     return Output(recorder, name=str(path))
 
 
-def run_live(choices: RunChoices, console: Console) -> None:
+def run_live(choices: RunChoices, console: Console, remembered: Path | None = None) -> None:
     """Run until the user stops it or its time is over, with a status line on `console`.
 
     Args:
         choices: what the user chose.
         console: where it is said what goes on.
+        remembered: the photo to begin with, where the choices are those of an earlier run and
+            everything else is chosen on the page.
 
     Raises:
         UserError: it cannot start, or every output has failed.
@@ -332,12 +492,22 @@ def run_live(choices: RunChoices, console: Console) -> None:
         signer = Signer(None, Claim(LIVE, choices.badge), line.note)
         if choices.record is not None or choices.output.startswith("recorder:"):
             signer.credentials = prepare(choices.sign_key, choices.sign_cert, line.note)
-        shows = address is not None and (address.chosen or has_screen())
-        live = build(choices, line.note, signer, settings=settings_file(), panel_shows=shows)
+        seen = remembered is not None or has_screen()
+        shows = address is not None and (address.chosen or seen)
+        live = build(
+            choices,
+            line.note,
+            signer,
+            settings=settings_file(),
+            panel_shows=shows,
+            remembered=remembered,
+        )
         pipeline, session = live.pipeline, live.session
         stack.callback(session.close)
         if address is not None:
-            stack.callback(_serve(live, address, certificate, named, console, line.note))
+            sign = PictureSigner(signer, choices.sign_key, choices.sign_cert, line.note)
+            features = [pose_feature(pipeline, live.library, session, sign)]
+            stack.callback(_serve(live, address, certificate, named, features, console, line.note))
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
             line.note("Press x to calibrate again, ? for all keys, Ctrl-C to stop.")
             stack.enter_context(terminal_keys(sys.stdin, terminal_press(session)))
@@ -367,11 +537,16 @@ def _serve(
     address: Address,
     certificate: Certificate | None,
     named: list[HostName],
+    features: Sequence[Feature],
     console: Console,
     notify: Callable[[str], None],
 ) -> Callable[[], None]:
     """Serve the panel, open it where there is a screen, and return what ends it."""
+    from realtime.commands.page_parts import setup_parts
+    from realtime.panel.avatars import AvatarFeature
     from realtime.panel.clips import ClipsFeature
+    from realtime.panel.points import PointsFeature
+    from realtime.panel.recordings import Recordings
     from realtime.panel.server import Panel
 
     if certificate is None and not address.loopback:
@@ -380,6 +555,7 @@ def _serve(
     def tell_address() -> None:
         notify(f"Panel: {panel.url if _own_eyes(console) else shown.keep(panel)}")
 
+    points = PointsFeature(live.session)
     panel = Panel(
         live.session,
         live.preview,
@@ -389,7 +565,14 @@ def _serve(
         named=named,
         output_key=output_key_file(),
         renewed=tell_address,
-        features=[ClipsFeature(clips_folder(), live.session.photo_file)],
+        features=[
+            AvatarFeature(live.session, points),
+            points,
+            *setup_parts(live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder),
+            ClipsFeature(clips_folder(), live.session.photo_file),
+            Recordings(live.recorded, live.take_still),
+            *features,
+        ],
     )
     shown = _AddressFile()
     panel.start()
@@ -401,8 +584,7 @@ def _serve(
         webbrowser.open(panel.url_for_one_use())
 
     def close() -> None:
-        if live.feed is not None:
-            live.feed.close()
+        live.feed.close()
         panel.close()
         shown.close()
 

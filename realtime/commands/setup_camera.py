@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from models.errors import UserError
 from models.types import Image
+from realtime.commands.itself import this_command
 from realtime.devices.discovery import (
     VideoDevice,
     capture_backend,
@@ -272,6 +274,23 @@ def setup_camera(yes: bool, notify: Callable[[str], None]) -> None:
             "The commands ran, but no virtual camera came; restart the computer and run "
             "`avatarify-like setup-camera --yes` again."
         )
+
+
+def for_page() -> dict[str, Any]:
+    """How this computer gets a virtual camera, for the panel: only JSON.
+
+    Returns:
+        command: the one that does it all; does: what it runs, and why, of each command; by_hand:
+        sentences; blocked: why something must be done by hand first, or "".
+    """
+    as_root = os.name != "posix" or os.geteuid() == 0
+    todo = plan(Host.this(), list_devices(), as_root=as_root)
+    return {
+        "command": this_command("setup-camera", "--yes"),
+        "does": [{"what": step.what, "line": step.line} for step in todo.steps],
+        "by_hand": list(todo.by_hand),
+        "blocked": todo.blocked,
+    }
 
 
 def _linux(host: Host, devices: Sequence[VideoDevice], root: Path, sudo: tuple[str, ...]) -> Plan:

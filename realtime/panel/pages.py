@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.websockets import WebSocket
 
 from models.errors import UserError
+from realtime.cameras.browser import MAX_FRAME, BrowserFeed
 
-OUTPUT, CAMERA = 1, 2
-"""The kinds of pictures; the first byte of each, which static/socket.js reads."""
+OUTPUT, CAMERA, PERSON = 1, 2, 3
+"""The kinds of pictures; the first byte of each, which static/socket.js reads. The person is the
+output without its background, where that was replaced."""
 
-_WIDTHS = (320, 640, 1280, 1920, 3840)
-"""Pixels: thumbnails, half, 720p, 1080p, 4K."""
+_CAPTURED = struct.Struct(">d")
+"""Before the JPEG of a page's webcam: when it was captured, in seconds of our own clock."""
+
+MAX_MESSAGE = MAX_FRAME + _CAPTURED.size + 1
+"""Bytes of a message of a page: its longest is a picture of its webcam."""
+
+_WIDTHS = (320, 640, 960, 1280, 1920, 3840)
+"""Pixels: thumbnails, half, three quarters, 720p, 1080p, 4K."""
 
 _MOST_ANSWERS = 100
 """Answers that wait for a page; one that sends so much and reads nothing is none of ours."""
@@ -78,6 +88,18 @@ class Page:
             self._taken.append(age)
         self._to_answer.set()
 
+    def hand_over(self, data: bytes, feed: BrowserFeed) -> None:
+        """Take a picture of the page's webcam, and tell the page that it is here.
+
+        Args:
+            data: when it was captured, and the JPEG file.
+            feed: where it goes.
+        """
+        now = time.perf_counter()
+        if len(data) > _CAPTURED.size:
+            captured_at = _CAPTURED.unpack_from(data)[0]
+            self.took(feed.put(self.name, data[_CAPTURED.size :], captured_at, now))
+
     async def answer(self) -> None:
         """Send what was left by `pong` and `took`: whoever listens to a page never waits for it."""
         while True:
@@ -95,7 +117,7 @@ def wishes(asked: object) -> dict[int, tuple[int, float]]:
         UserError: that is not what it says.
     """
     shows: dict[int, tuple[int, float]] = {}
-    known = {"output": OUTPUT, "camera": CAMERA}
+    known = {"output": OUTPUT, "camera": CAMERA, "person": PERSON}
     if not isinstance(asked, dict):
         raise UserError("That is not a list of pictures.")
     for name, wish in asked.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from models.face.topology import OUTLINES
 from models.types import Face, Floats, Image
 from realtime.animation.framing import FramedTracker, Seen
 from realtime.canvas.output_gate import OutputGate
+from realtime.frames import AvatarFrame
 from realtime.session.settings import Settings
 
 CAMERA_WIDTH = 320
@@ -52,6 +54,7 @@ class Preview:
         self._settings = settings
         self._lock = threading.Lock()
         self._outputs: dict[int, tuple[Image, bytes]] = {}
+        self._persons: dict[int, tuple[Image, bytes]] = {}
         self._camera: tuple[int, Settings, bytes] | None = None
 
     def output(self, width: int, before: bytes | None) -> bytes | None:
@@ -67,12 +70,40 @@ class Preview:
         frame = self._gate.last
         if frame is None:
             return None
+        made = self._once(self._outputs, frame, width, lambda: _jpeg(_shrunk(frame.image, width)))
+        return None if made is before else made
+
+    def person(self, width: int, before: bytes | None) -> bytes | None:
+        """What the call sees without the background, where that was replaced.
+
+        Args:
+            width: pixels, at most.
+            before: what was given last, if anything.
+
+        Returns:
+            Bytes of the matte (4, the highest first), the matte and the straight colours, both as
+            JPEG files; the matte has no bytes where all of the picture is shown. Or None, as
+            `output`.
+        """
+        frame = self._gate.last
+        if frame is None:
+            return None
+        made = self._once(self._persons, frame, width, lambda: _cut_out(frame, width))
+        return None if made is before else made
+
+    def _once(
+        self,
+        known: dict[int, tuple[Image, bytes]],
+        frame: AvatarFrame,
+        width: int,
+        make: Callable[[], bytes],
+    ) -> bytes:
+        """What is known of a frame at this width, or is made now."""
         with self._lock:
-            known = self._outputs.get(width)
-            if known is None or known[0] is not frame.image:
-                known = frame.image, _jpeg(_shrunk(frame.image, width))
-                self._outputs[width] = known
-        return None if known[1] is before else known[1]
+            found = known.get(width)
+            if found is None or found[0] is not frame.image:
+                found = known[width] = frame.image, make()
+        return found[1]
 
     def camera(self, before: bytes | None) -> bytes | None:
         """What the camera sees, with what was found drawn in, as a JPEG file.
@@ -164,8 +195,22 @@ def _shrunk(image: Image, width: int) -> Image:
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
+def _cut_out(frame: AvatarFrame, width: int) -> bytes:
+    """The matte and the colours of a frame, as `Preview.person` gives them."""
+    if frame.alone is None:
+        return struct.pack(">I", 0) + _jpeg(_shrunk(frame.image, width))
+    person = _shrunk(frame.alone(), width)
+    matte = cv2.extractChannel(person, 3)
+    # Straight colours: a page multiplies them by the matte again.
+    spread = cv2.cvtColor(matte, cv2.COLOR_GRAY2RGB)
+    colours = cv2.divide(cv2.cvtColor(person, cv2.COLOR_RGBA2RGB), spread, scale=255)
+    coded = _jpeg(np.asarray(matte, np.uint8))
+    return struct.pack(">I", len(coded)) + coded + _jpeg(np.asarray(colours, np.uint8))
+
+
 def _jpeg(image: Image) -> bytes:
-    swapped = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    """A picture (H, W, 3) or (H, W) as a JPEG file."""
+    swapped = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     done, data = cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert done, "OpenCV writes JPEG everywhere"
     return bytes(data)

@@ -12,14 +12,12 @@ import logging
 import math
 import secrets
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import uvicorn
 from starlette.applications import Starlette
@@ -30,13 +28,13 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from models.errors import UserError
-from realtime.cameras.browser import MAX_FRAME, BrowserFeed
+from realtime.cameras.browser import BrowserFeed
 from realtime.panel.accounts import Accounts
 from realtime.panel.address import Address, HostName, bind, names_of, with_port
 from realtime.panel.certificate import Certificate
 from realtime.panel.feature import Feature
 from realtime.panel.output_key import OutputKey
-from realtime.panel.pages import CAMERA, OUTPUT, Page, wishes
+from realtime.panel.pages import CAMERA, MAX_MESSAGE, OUTPUT, PERSON, Page, wishes
 from realtime.panel.preview import Preview
 from realtime.panel.security import (
     AccessKey,
@@ -51,11 +49,12 @@ from realtime.session.avatar_library import MAX_UPLOAD
 from realtime.session.keys import KEYS
 from realtime.session.session import Command, Session
 
-_CAPTURED = struct.Struct(">d")
-"""Before the JPEG of a page's webcam: when it was captured, in seconds of our own clock."""
-
 _IN_FLIGHT = 2
 """Pictures on their way: one that the page shows, and one that travels meanwhile."""
+
+_LOOK = 0.004
+"""Seconds after which it is looked again for a picture that is due: little beside a frame's time at
+30 a second, and four looks for each at the most cost nothing."""
 
 _FIGURES_EVERY = 0.5
 """Seconds; faster figures cannot be read."""
@@ -142,7 +141,6 @@ class Panel:
                 Route("/key", self._check, methods=["GET"]),
                 Route("/enter", self._enter, methods=["POST"]),
                 Route("/thumbnails/{identity:str}", self._thumbnail, methods=["GET"]),
-                Route("/avatars", self._add, methods=["POST"]),
                 WebSocketRoute("/live", self._live),
                 *(route for feature in self._features for route in feature.routes(self._opened)),
             ],
@@ -167,7 +165,7 @@ class Panel:
                 proxy_headers=False,  # Anybody can say from where a request comes.
                 lifespan="off",
                 ws="websockets-sansio",
-                ws_max_size=MAX_FRAME + _CAPTURED.size + 1,
+                ws_max_size=MAX_MESSAGE,
                 ws_per_message_deflate=False,  # JPEG does not become smaller.
                 timeout_graceful_shutdown=1,
                 limit_concurrency=16 * _MAX_PAGES,
@@ -288,25 +286,6 @@ class Panel:
             return Response(status_code=404)
         return Response(picture, media_type="image/jpeg")
 
-    async def _add(self, request: Request) -> Response:
-        if not self._opened(request.scope):
-            return Response(status_code=401)
-        name = unquote(request.headers.get("x-name", ""))[:200]
-        too_large = f"Photos of up to {MAX_UPLOAD // 1_000_000} MB can be added; use a smaller one."
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length) > MAX_UPLOAD:
-            return JSONResponse({"refused": too_large}, 413)
-        data = bytearray()
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > MAX_UPLOAD:
-                return JSONResponse({"refused": too_large}, 413)
-        try:
-            entry = await asyncio.to_thread(self._session.add, bytes(data), name)
-        except UserError as error:
-            return JSONResponse({"refused": str(error)}, 422)
-        return JSONResponse({"id": entry.id}, 201)
-
     async def _live(self, web: WebSocket) -> None:
         if not self._shown(web.scope):
             await web.close(4401)
@@ -317,6 +296,7 @@ class Panel:
             return
         page = Page(web, secrets.token_hex(8), self._opened(web.scope))
         self._pages.add(page)
+        self._count_viewers()
         try:
             await self._attend(page)
         except (WebSocketDisconnect, RuntimeError) as error:
@@ -326,13 +306,21 @@ class Panel:
             raise
         finally:
             self._pages.discard(page)
+            self._count_viewers()
             if self._feed is not None:
                 self._feed.end(page.name)
                 self._session.touch()
 
+    def _count_viewers(self) -> None:
+        """Tell the session whether a page that sees the output alone is open."""
+        watched = any(not page.everything for page in self._pages)
+        if watched != self._session.watched:
+            self._session.watched = watched
+            self._session.touch()
+
     async def _attend(self, page: Page) -> None:
         """Show a page what it may see, and do what it asks for, until it is gone."""
-        work = [self._show(page, OUTPUT), page.answer()]
+        work = [self._show(page, OUTPUT), self._show(page, PERSON), page.answer()]
         if page.everything:
             await self._greet(page)
             work += [self._tell(page), self._show(page, CAMERA)]
@@ -391,19 +379,25 @@ class Panel:
                 await asyncio.sleep(0.1)
                 continue
             width, fps = wanted
-            due = max(due + 1 / fps, time.monotonic() - 1 / fps)
             await asyncio.sleep(max(due - time.monotonic(), 0))
-            if page.in_flight.get(kind, 0) >= _IN_FLIGHT:
-                continue
-            # A millisecond of OpenCV, which holds up no other thread; handing it to one costs more.
-            if kind == OUTPUT:
-                picture = self._preview.output(width, before)
-            else:
-                picture = self._preview.camera(before)
+            # A few milliseconds of OpenCV, which hold up no other thread.
+            full = page.in_flight.get(kind, 0) >= _IN_FLIGHT
+            picture = None if full else self._picture(kind, width, before)
             if picture is None:
+                await asyncio.sleep(_LOOK)
                 continue
+            # One that came late takes none of the time of the next.
+            due = max(due + 1 / fps, time.monotonic() - 1 / fps)
             before = picture
             await page.send_picture(kind, picture)
+
+    def _picture(self, kind: int, width: int, before: bytes | None) -> bytes | None:
+        """The newest picture of a kind, if it is not the one before."""
+        if kind == OUTPUT:
+            return self._preview.output(width, before)
+        if kind == PERSON:
+            return self._preview.person(width, before)
+        return self._preview.camera(before)
 
     async def _listen(self, page: Page) -> None:
         """Do what a page asks for until it is gone."""
@@ -422,12 +416,8 @@ class Panel:
 
     def _take(self, page: Page, data: bytes) -> None:
         """Take a picture of a page's webcam, and tell the page that it is here."""
-        now = time.perf_counter()
-        if self._feed is None or not page.everything or len(data) <= _CAPTURED.size:
-            return
-        captured_at = _CAPTURED.unpack_from(data)[0]
-        age = self._feed.put(page.name, data[_CAPTURED.size :], captured_at, now)
-        page.took(age)
+        if self._feed is not None and page.everything:
+            page.hand_over(data, self._feed)
 
     async def _obey(self, page: Page, text: str) -> None:
         try:
@@ -436,7 +426,7 @@ class Panel:
             asked = None
         if isinstance(asked, dict) and "seen" in asked:
             kind = asked["seen"]
-            if kind in (OUTPUT, CAMERA):
+            if kind in (OUTPUT, CAMERA, PERSON):
                 page.in_flight[kind] = max(page.in_flight.get(kind, 0) - 1, 0)
         elif isinstance(asked, dict) and "show" in asked:
             page.shows = wishes(asked["show"])

@@ -11,6 +11,7 @@ import numpy as np
 
 from realtime.frames import CameraFrame
 from realtime.latency import Series
+from realtime.lines import Line
 
 _BLACK = 12
 """Brightest of the pixels looked at, 0..255, of a picture that counts as black: more would call a
@@ -21,6 +22,10 @@ _SMALLEST = 16
 
 _DARK = 30
 """Mean, 0..255, of a picture in which a face is hardly found; told only where none was found."""
+
+_DIM = 16
+"""Mean, 0..255, of a picture that is too dark whatever was found in it: without a camera's noise a
+face is followed down to 5, but nobody would call such a picture good."""
 
 _SLOW = 12.0
 """Frames per second below which the avatar visibly stutters; cameras in the dark give 5, 7.5 or 10,
@@ -97,7 +102,7 @@ class Alerts:
             alert = self._known.setdefault(name, _Alert())
             if not wrong:
                 if alert.told:
-                    self._say(ends)
+                    self._say(Line(ends, name, over=True))
                     alert.quiet_until = now + self._quiet
                 alert.since, alert.told = None, False
                 return
@@ -105,15 +110,20 @@ class Alerts:
                 alert.since = now
             if not alert.told and now >= max(alert.since + lasts, alert.quiet_until):
                 alert.told = True
-                self._say(begins)
+                self._say(Line(begins, name, alarm=True))
 
 
 class PictureAlerts:
-    """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow."""
+    """Looks at the camera's frames for what a user can mend: covered, dark, frozen, slow.
+
+    Attributes:
+        dark: the last frame was black, or too dark.
+    """
 
     def __init__(self, alerts: Alerts) -> None:
         """Tell by `alerts`."""
         self._alerts = alerts
+        self.dark = False
         self._sample: bytes = b""
         self._shape: tuple[int, ...] = ()
         self._interval = 0.0
@@ -138,6 +148,9 @@ class PictureAlerts:
             self._interval += 0.2 * (interval - self._interval)
         self._seen = now, frame.index
         black = int(sample.max(initial=0)) <= _BLACK
+        mean = float(sample.mean())
+        dim = not face and mean < _DARK
+        self.dark = black or dim or mean < _DIM
         tell = self._alerts.update
         tell(
             "black", black, now, 1.0,
@@ -145,7 +158,7 @@ class PictureAlerts:
             "The camera shows a picture again.",
         )  # fmt: skip
         tell(
-            "dark", not black and not face and float(sample.mean()) < _DARK, now, 2.0,
+            "dark", not black and dim, now, 2.0,
             "It is too dark for the camera to see a face; turn on a light.",
             "The camera sees enough again.",
         )  # fmt: skip
@@ -172,6 +185,9 @@ class TurnAlert:
     """Tells once that the face in the camera's picture is turned, as by a camera that hangs askew.
 
     A head that somebody lays on a pillow is not turned for long, or soon once more.
+
+    Attributes:
+        turned: degrees clockwise by which the picture should be turned, for a while; 0: by none.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -179,6 +195,11 @@ class TurnAlert:
         self._say = say
         self._since: tuple[int, float] | None = None
         self._told = False
+        self.turned = 0
+
+    def start_over(self) -> None:
+        """Know of nothing: the pictures are of another camera, or turned otherwise."""
+        self._since, self._told, self.turned = None, False, 0
 
     def look(self, now: float, turn: int, before: int = 0) -> None:
         """Look at one frame.
@@ -188,12 +209,13 @@ class TurnAlert:
             turn: degrees clockwise by which it should be turned; 0 without a face.
             before: degrees by which it was turned already.
         """
-        if self._told or not turn:
-            self._since = None
+        if not turn:
+            self._since, self.turned = None, 0
             return
         if self._since is None or self._since[0] != turn:
             self._since = turn, now
-        if now - self._since[1] >= _TURNED:
+        self.turned = turn if now - self._since[1] >= _TURNED else 0
+        if self.turned and not self._told:
             self._told = True
             lies = "is upside down" if turn == 180 else "lies on its side"
             whole = (turn + before) % 360

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from models.errors import UserError
 from models.types import Avatar, Image
@@ -31,6 +31,7 @@ from realtime.pipeline.alerts import (
     StageAlerts,
     TurnAlert,
 )
+from realtime.pipeline.capture import CameraState, Capture, CaptureTools, Stamp
 from realtime.pipeline.delay import Delay, DueBox
 from realtime.pipeline.output import Output, OutputThread
 from realtime.pipeline.output_clock import OutputClock
@@ -59,10 +60,6 @@ camera in the dark takes for a frame."""
 
 _EASING = 1 / 30
 """Seconds between two steps toward the neutral pose: as smooth as a camera."""
-
-_BACKOFF = (0.25, 0.5, 1.0)
-"""Seconds before a lost camera is opened again, the first, the second and every later time: one
-that starts anew is back soon, one that is unplugged is not worth more."""
 
 _PATIENCE_STAGES = 2.0
 """Seconds that are waited at the end for threads that may hang in a driver."""
@@ -94,6 +91,12 @@ class Status:
         seconds: since the start.
         dropped: camera frames that were replaced by newer ones before they were used.
         delay: the latency that was asked for, in milliseconds; None: as little as can be.
+        camera_state: how far the camera is: none, opening, open or lost.
+        camera_problem: why it is lost, as a sentence; "" while it is not.
+        dark: the camera's pictures are black, or too dark for a face.
+        turned: degrees clockwise by which the camera's pictures should still be turned, because the
+            face in them has not been upright for a while: 0, 90, 180 or 270.
+        reading: whether a program reads an output now; None where no output can tell.
     """
 
     camera: str
@@ -112,6 +115,11 @@ class Status:
     seconds: float
     dropped: int = 0
     delay: float | None = None
+    camera_state: str = CameraState.NONE.value
+    camera_problem: str = ""
+    dark: bool = False
+    turned: int = 0
+    reading: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -138,29 +146,6 @@ class _Rendered:
     due: float
 
 
-@dataclass
-class _Camera:
-    """What the capture thread tells the others.
-
-    Attributes:
-        name: of the camera.
-        lost: it gives no pictures.
-        attempt: how often it was lost or not opened since the last frame.
-        device: the camera itself, while it is open.
-        error: why it could not be opened at the start.
-        opened_at: when it was opened first, seconds of `time.perf_counter()`.
-        opened: set from then on.
-    """
-
-    name: str = "opening"
-    lost: bool = False
-    attempt: int = 0
-    device: Camera | None = None
-    error: UserError | None = None
-    opened_at: float | None = None
-    opened: threading.Event = field(default_factory=threading.Event)
-
-
 class Pipeline:
     """One run from a camera to the outputs; `run` may be called once.
 
@@ -173,7 +158,7 @@ class Pipeline:
 
     def __init__(
         self,
-        open_camera: Callable[[], Camera],
+        open_camera: Callable[[], Camera] | None,
         animation: Animation,
         composer: Composer,
         outputs: Sequence[Output],
@@ -183,11 +168,14 @@ class Pipeline:
         notify: Callable[[str], None] | None = None,
         last_step: Callable[[AvatarFrame], AvatarFrame] | None = None,
         delay: float | None = None,
+        turn: int = 0,
+        patient: bool = False,
     ) -> None:
         """Prepare a run; nothing is opened yet.
 
         Args:
             open_camera: opens the camera, again after it was lost; called in the capture thread.
+                None: there is none yet.
             animation: turns camera frames into avatar frames.
             composer: puts them on the canvas.
             outputs: where they go; at least one. Those with a `sink` are open already.
@@ -198,12 +186,13 @@ class Pipeline:
             last_step: given every frame that is about to go out, repeats too, and gives back what
                 goes out instead; must be quick.
             delay: seconds after its capture at which every frame is to go out; None: at once.
+            turn: degrees clockwise by which the camera's pictures are turned.
+            patient: a camera that cannot be opened at the start ends nothing; it is tried again.
         """
         if not outputs:
             raise ValueError("a pipeline needs an output")
         self.animation = animation
         self.times = animation.times
-        self._open_camera = open_camera
         self._composer = composer
         self._outputs = list(outputs)
         self._fps = fps
@@ -224,13 +213,28 @@ class Pipeline:
         self._turned = TurnAlert(self.tell)
         self._busy: dict[str, float | None] = {}
         self._device = animation.device
-        self._camera = _Camera()
         self._captured: Mailbox[CameraFrame] = Mailbox()
         self._followed: Mailbox[_Posed] = Mailbox()
         self._rendered: Mailbox[_Rendered] | DueBox[_Rendered] = (
             Mailbox() if delay is None else DueBox()
         )
         self._error: BaseException | None = None
+        self._tools = CaptureTools(
+            self._captured,
+            self.times,
+            self.tell,
+            lambda: self._works("The camera"),
+            self._fail,
+            full_pace,
+            patient,
+        )
+        self._stamp = Stamp(0, turn)
+        self._captures: list[Capture] = []
+        self._capture: Capture | None = None
+        if open_camera is not None:
+            self._capture = Capture(open_camera, self._tools, self._stamp)
+            self._captures.append(self._capture)
+        self._running = False
         self._started = time.perf_counter()
         self.first_animated: float | None = None
 
@@ -242,6 +246,61 @@ class Pipeline:
     def set_avatar(self, avatar: Avatar) -> None:
         """Show another avatar from the next frame on; at rest while the camera is lost."""
         self.animation.set_avatar(avatar)
+
+    def set_camera(
+        self, open_camera: Callable[[], Camera] | None, opened: Camera | None = None
+    ) -> None:
+        """Take another camera from now on; no frame of the one before is used any more.
+
+        The avatar rests until the calibration with the new one. Callable from any thread.
+
+        Args:
+            open_camera: opens it, again after it was lost; None: there is none.
+            opened: the camera itself, where it is open already; it belongs to the run now.
+        """
+        with self._changing:
+            before = self._capture
+            if before is not None:
+                before.end()
+            self._stamp = Stamp(self._stamp.take + 1, self._stamp.degrees)
+            self._capture = None
+            if open_camera is not None and not self._stop.is_set():
+                self._capture = capture = Capture(
+                    open_camera, self._tools, self._stamp, opened=opened, before=before
+                )
+                self._captures = [one for one in self._captures if not one.join(0)]
+                self._captures.append(capture)
+                if self._running:
+                    capture.start()
+                return
+        if opened is not None:
+            opened.close()
+
+    def set_turn(self, degrees: int) -> None:
+        """Turn the camera's pictures clockwise from now on, and calibrate anew."""
+        with self._changing:
+            self._stamp = Stamp(self._stamp.take + 1, degrees)
+            if self._capture is not None:
+                self._capture.stamp = self._stamp
+
+    @property
+    def capture(self) -> Capture | None:
+        """What reads the camera; only for looking at."""
+        return self._capture
+
+    @property
+    def outputs(self) -> Sequence[Output]:
+        """The places for frames that there are now; only for looking at."""
+        return self._outputs
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the output."""
+        return self._fps
+
+    @fps.setter
+    def fps(self, fps: float) -> None:
+        self._fps = fps
 
     def run(self, seconds: float | None = None, tick: Callable[[], None] | None = None) -> None:
         """Run until `stop` is called or `seconds` are over, then close everything.
@@ -256,7 +315,7 @@ class Pipeline:
         """
         threads = [
             threading.Thread(target=self._guard, args=(work,), name=work.__name__, daemon=True)
-            for work in (self._capture, self._follow, self._draw, self._output)
+            for work in (self._follow, self._draw, self._output)
         ]
         late: UserError | None = None
         ticked = -_TICK
@@ -266,13 +325,14 @@ class Pipeline:
             self._started = time.perf_counter()
             for thread in threads:
                 thread.start()
+            self._start_capture()
             while not self._asked_to_stop and not self._stop.is_set():
                 left = _POLL
                 if seconds is not None:
-                    begun = self._camera.opened_at or self._started
+                    begun = self._opened_at() or self._started
                     left = min(left, begun + seconds - time.perf_counter())
                 if left <= 0:
-                    if self._camera.opened_at is None:
+                    if self._opened_at() is None and not self._tools.patient:
                         late = UserError(
                             f"The camera did not open within {seconds:g} seconds; give the run "
                             "more time or choose another camera."
@@ -280,7 +340,7 @@ class Pipeline:
                     break
                 self._stop.wait(left)
                 # A recording starts when the camera has opened.
-                if later and self._camera.opened.is_set():
+                if later and self._opened_at() is not None:
                     self._feed([output for output in later if output in self._outputs])
                     later = []
                 self._look()
@@ -294,7 +354,7 @@ class Pipeline:
                     break
         finally:
             self._finish([thread for thread in threads if thread.ident is not None])
-        error = self._camera.error or self._error or late or self._incomplete()
+        error = self._error or late or self._incomplete()
         if error is not None:
             raise error
 
@@ -302,12 +362,16 @@ class Pipeline:
         """How the run is doing; callable from any thread."""
         latency, written = self.times["latency"], self.times["output"]
         p50, p99 = latency.recent(50), latency.recent(99)
+        camera = self._capture
+        state = CameraState.NONE if camera is None else camera.state
+        gives = state is CameraState.OPEN
+        known = [watched for feed in self._feeds if (watched := feed.output.watched) is not None]
         return Status(
-            camera=self._camera.name,
-            camera_lost=self._camera.lost,
+            camera="none" if camera is None else camera.name,
+            camera_lost=state is CameraState.LOST,
             backend=self.animation.backend,
             device=self.animation.device,
-            face_found=self.animation.face_found and not self._camera.lost,
+            face_found=self.animation.face_found and gives,
             calibration=self.animation.calibration_state.value,
             fps=latency.rate(),
             fps_output=written.rate(),
@@ -319,6 +383,11 @@ class Pipeline:
             seconds=time.perf_counter() - self._started,
             dropped=self._captured.replaced + self._followed.replaced + self._rendered.replaced,
             delay=None if self._delay is None else self._delay.seconds * 1e3,
+            camera_state=state.value,
+            camera_problem="" if camera is None else camera.problem,
+            dark=self._pictures.dark and gives,
+            turned=self._turned.turned if gives else 0,
+            reading=any(known) if known else None,
         )
 
     def add_output(self, output: Output) -> None:
@@ -360,15 +429,35 @@ class Pipeline:
             with self._changing:
                 self._feeds = [*self._feeds, OutputThread(output, self.tell, self._written)]
 
+    def _start_capture(self) -> None:
+        with self._changing:
+            self._running = True
+            if self._capture is not None:
+                self._capture.start()
+
+    def _opened_at(self) -> float | None:
+        """When a camera was opened first; from the start where none is chosen."""
+        camera = self._capture
+        return self._started if camera is None else camera.opened_at
+
+    def _fail(self, error: BaseException) -> None:
+        """End the run with an error, which `run` raises."""
+        self._error = self._error or error
+        self._stop.set()
+
     def _finish(self, threads: list[threading.Thread]) -> None:
         with self._changing:
             self._stop.set()
+            for capture in self._captures:
+                capture.end()
         for box in (self._captured, self._followed, self._rendered):
             box.close()
         until = time.perf_counter() + _PATIENCE_STAGES
         for thread in threads:
             # A camera driver may hang in `read`; nobody waits for it longer than this.
             thread.join(max(0.0, until - time.perf_counter()))
+        for capture in self._captures:
+            capture.join(until - time.perf_counter())
         fed = {id(feed.output) for feed in self._feeds}
         for feed in self._feeds:
             feed.end()
@@ -424,52 +513,7 @@ class Pipeline:
         try:
             work()
         except BaseException as error:
-            self._error = error
-            self._stop.set()
-
-    def _capture(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with self._open_camera() as camera:
-                    if self._camera.lost:
-                        self.tell(f"The camera is back: {camera.name}.")
-                    self._camera.name, self._camera.lost = camera.name, False
-                    self._camera.opened_at = self._camera.opened_at or time.perf_counter()
-                    self._camera.opened.set()
-                    self._read(camera)
-            except UserError as error:
-                _log.debug("the camera is lost", exc_info=error)
-                if not self._camera.opened.is_set():
-                    self._camera.error = error
-                    self._stop.set()
-                    return
-                self._lost(str(error))
-            except Exception as error:
-                if not self._camera.opened.is_set():
-                    raise
-                _log.debug("the camera failed", exc_info=error)
-                self._lost(f"The camera failed ({type(error).__name__}: {error}).")
-            self._stop.wait(_BACKOFF[min(self._camera.attempt, len(_BACKOFF) - 1)])
-            self._camera.attempt += 1
-
-    def _read(self, camera: Camera) -> None:
-        while not self._stop.is_set():
-            asked = time.perf_counter()
-            with self._works("The camera"):
-                frame = camera.read()
-            self._camera.attempt = 0
-            # A paced camera mostly waits; what counts is the time since the picture was taken.
-            since = asked if self._full_pace else frame.captured_at
-            self.times.add("capture", time.perf_counter() - since)
-            self._captured.put(frame)
-            while self._full_pace and not self._stop.is_set():
-                if self._captured.wait_empty(_WAIT):
-                    break
-
-    def _lost(self, why: str) -> None:
-        if not self._camera.lost:
-            self._camera.lost = True
-            self.tell(f"{why} The avatar rests; trying to open it again.")
+            self._fail(error)
 
     @contextmanager
     def _works(self, stage: str) -> Iterator[None]:
@@ -483,11 +527,16 @@ class Pipeline:
     def _follow(self) -> None:
         self.animation.warm_up()
         heard, easing = time.perf_counter(), False
+        take = self._stamp.take
         while not self._stop.is_set():
             self._followed.wait_empty(_BEHIND)
             captured = self._captured.take(_EASING if easing else _WAIT)
             now = time.perf_counter()
-            if captured is None:
+            if take != self._stamp.take:
+                take = self._stamp.take
+                self.animation.start_over()
+                self._turned.start_over()
+            if captured is None or captured.take != take:
                 if now - heard >= _ABSENT:
                     rest = self.animation.idle(now)
                     easing = rest is not None
@@ -526,10 +575,13 @@ class Pipeline:
     def _output(self) -> None:
         avatar = self.animation.avatar
         self._composer.set_avatar(avatar.still, avatar.focus)
-        current = self._composer.compose(self.animation.still())
-        clock = OutputClock(self._fps, time.perf_counter())
+        drawn, look = self.animation.still(), self._composer.look
+        current = self._composer.compose(drawn)
+        clock, fps = OutputClock(self._fps, time.perf_counter()), self._fps
         sent: Image | None = None
         while not self._stop.is_set():
+            if fps != self._fps:
+                clock, fps = OutputClock(self._fps, time.perf_counter()), self._fps
             self._stop.wait(max(0.0, clock.opens - time.perf_counter()))
             item = self._rendered.take(max(0.0, clock.closes() - time.perf_counter()))
             if item is None and self._comes(clock.closes(True)):
@@ -540,24 +592,31 @@ class Pipeline:
             composed = current
             if item is not None:
                 self.times.add("wait", taken - item.due)
+                drawn = item.frame
+            if item is not None or look is not self._composer.look:
+                look = self._composer.look
                 try:
                     with self.times.measure("composite"):
-                        if item.avatar is not avatar:
+                        if item is not None and item.avatar is not avatar:
                             self._composer.set_avatar(item.avatar.still, item.avatar.focus)
                             avatar = item.avatar
-                        composed = self._composer.compose(item.frame)
+                        composed = self._composer.compose(drawn)
                 except Exception as fault:
                     self.animation.count_fault(fault)
                 else:
-                    current = AvatarFrame(composed.image, None, composed.live)
+                    current = replace(composed, captured_at=None)
+                    composed = composed if item is not None else current
             out = composed
             try:
                 out = self._last_step(composed)
             except Exception as fault:
                 self.animation.count_fault(fault)
+            height, width = out.image.shape[:2]
             for feed in self._feeds:
-                # What was hidden in the meantime must not wait in a slow output.
-                feed.put(out, repeat=out.captured_at is None and out.image is sent)
+                # An output of another size is of a canvas that comes or goes just now.
+                if feed.output.size in (None, (width, height)):
+                    # What was hidden in the meantime must not wait in a slow output.
+                    feed.put(out, repeat=out.captured_at is None and out.image is sent)
             sent = out.image
             now = time.perf_counter()
             clock.served(now, None if item is None else taken - item.due)

@@ -37,6 +37,7 @@ class Output:
         name: what to call it.
         gone: it has failed and is not tried again.
         failure: why, as a sentence, until it is back.
+        size: (width, height) of the only frames that it takes; None: any.
     """
 
     open: Callable[[], Sink]
@@ -45,6 +46,13 @@ class Output:
     name: str = ""
     gone: bool = False
     failure: str = ""
+    size: tuple[int, int] | None = None
+
+    @property
+    def watched(self) -> bool | None:
+        """Whether a program reads it now; None where that cannot be told."""
+        watched = getattr(self.sink, "watched", None)
+        return watched if isinstance(watched, bool) else None
 
     def open_now(self) -> None:
         """Open it in the calling thread, if it is not open yet.

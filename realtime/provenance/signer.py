@@ -28,10 +28,15 @@ class Signer(Closing):
 
     Attributes:
         credentials: what signs; may be given later, before the first video is handed in.
+        done: called with every path that was handed in, once nothing more is written to it,
+            signed or not; may be replaced before the first video is handed in.
     """
 
     def __init__(
-        self, credentials: Credentials | None, claim: Claim, notify: Callable[[str], None]
+        self,
+        credentials: Credentials | None,
+        claim: Claim,
+        notify: Callable[[str], None],
     ) -> None:
         """Prepare; the thread starts with the first video.
 
@@ -41,6 +46,7 @@ class Signer(Closing):
             notify: called with one line for the user.
         """
         self.credentials = credentials
+        self.done: Callable[[Path], object] = lambda path: None
         self._claim = claim
         self._notify = notify
         self._waiting: queue.SimpleQueue[tuple[Path, Claim] | None] = queue.SimpleQueue()
@@ -55,6 +61,7 @@ class Signer(Closing):
             claim: what its manifest says; None: what those of the others say.
         """
         if self.credentials is None:
+            self.done(path)
             return
         with self._lock:
             self._waiting.put((path, claim or self._claim))
@@ -80,6 +87,7 @@ class Signer(Closing):
                 self._notify(str(error))
             else:
                 self._notify(_signed(path, self.credentials))
+            self.done(path)
 
 
 def prepare(

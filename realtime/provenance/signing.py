@@ -24,8 +24,8 @@ SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrain
 networks decide (the motion) or draw (all pixels, with some backends). "trainedAlgorithmicMedia"
 would say that no photo is in it, "algorithmicMedia" that nothing was trained."""
 
-MEDIA_TYPE = "video/mp4"
-"""What is signed."""
+MEDIA_TYPES = {".mp4": "video/mp4", ".png": "image/png"}
+"""What is signed, by the ending of its name in lower case."""
 
 _SPOOL_MEGABYTES = 8
 """What the library keeps in memory of what it writes; the rest goes to a temporary file. Short
@@ -56,6 +56,7 @@ class Claim:
 LIVE = "A photo was animated live with the face in front of a webcam."
 PARTLY_REAL = f"{LIVE} In parts the camera's own picture may be shown."
 RECOVERED = "A photo was animated; signed later, from a recording that was left unsigned."
+POSED = "A photo was given another pose and expression with sliders."
 CLIP = "A photo was animated with the face in a video."
 
 
@@ -65,13 +66,13 @@ def available() -> bool:
 
 
 def sign(path: Path, credentials: Credentials, claim: Claim) -> None:
-    """Replace an MP4 by a copy with a signed manifest.
+    """Replace an MP4 or a PNG by a copy with a signed manifest.
 
     The copy grows beside it and takes its name only when it is whole, so that an interruption, a
     full disk or any other fault leaves the file as it was. Memory does not grow with the file.
 
     Args:
-        path: the finished MP4.
+        path: the finished file.
         credentials: what to sign with.
         claim: what the manifest says.
 
@@ -113,6 +114,30 @@ def sign(path: Path, credentials: Credentials, claim: Claim) -> None:
             part.unlink(missing_ok=True)
 
 
+def signed_picture(data: bytes, title: str, credentials: Credentials, claim: Claim) -> bytes:
+    """A PNG file with a signed manifest.
+
+    Args:
+        data: the file.
+        title: what it will be called.
+        credentials: what to sign with.
+        claim: what the manifest says.
+
+    Raises:
+        SigningError: it cannot be signed; one sentence says why.
+    """
+    import io
+
+    signed = io.BytesIO()
+    try:
+        _builder(title, "image/png", claim).sign(
+            _signer(credentials), "image/png", io.BytesIO(data), signed
+        )
+    except Exception as error:  # The library has errors of its own for nearly everything.
+        raise SigningError(f"{title} was not signed: {_short(error)}.") from error
+    return signed.getvalue()
+
+
 def check(credentials: Credentials) -> None:
     """Sign a tiny picture in memory, so that a certificate that cannot sign is found at the start.
 
@@ -143,10 +168,12 @@ def _embed(
 ) -> None:
     # The library hashes piece by piece only where all media data is in one box: not in the
     # fragments of a killed recording, which therefore take up to half a gigabyte of memory.
-    one = [kind for kind, _ in top_boxes(source)].count("mdat") == 1
+    media_type = MEDIA_TYPES.get(Path(title).suffix.lower(), MEDIA_TYPES[".mp4"])
+    video = media_type == MEDIA_TYPES[".mp4"]
+    one = video and [kind for kind, _ in top_boxes(source)].count("mdat") == 1
     source.seek(0)
-    builder = _builder(title, MEDIA_TYPE, claim, by_pieces=one)
-    builder.sign(_signer(credentials), MEDIA_TYPE, source, target)
+    builder = _builder(title, media_type, claim, by_pieces=one)
+    builder.sign(_signer(credentials), media_type, source, target)
 
 
 def _signer(credentials: Credentials) -> Any:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,15 +12,29 @@ from typing import Any
 
 from models.animator import Slider
 from models.errors import UserError
+from models.face.placed import Placed
 from models.folders import not_kept
 from models.photos import turned_line
+from models.types import Image
+from realtime.animation.calibration import CalibrationState
 from realtime.animation.framing import FramedTracker, Framing
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate, Question
+from realtime.lines import Line
 from realtime.pipeline.live import Pipeline, Status
 from realtime.pipeline.output import Output
-from realtime.session.avatar_library import AvatarEntry, AvatarLibrary, AvatarState
-from realtime.session.settings import Settings, load, save
+from realtime.session import values
+from realtime.session.avatar_entry import AvatarEntry, AvatarState
+from realtime.session.avatar_library import AvatarLibrary
+from realtime.session.notices import Notices
+from realtime.session.remaking import Made
+from realtime.session.settings import AvatarSettings, Settings, load, save
+from realtime.session.setup import Setup
+from realtime.session.situation import Facts, Situation, situation
+from realtime.sinks.null import NullSink
+
+_NO_CAMERA = ("none", "opening")
+"""States of the camera in which nothing is known of its pictures."""
 
 SMOOTHING = Slider("smoothing", "Smoothing", help="Less tremble, or less delay.")
 """The slider that is the live tool's own."""
@@ -35,6 +47,9 @@ _PAN = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 
 _STEP = 0.02
 """Of the picture's sides that one key moves the framing: ten are a fifth."""
+
+_REAL = "real face"
+"""What lines about the camera's own picture are about."""
 
 _SAVE_EVERY = 1.0
 """Seconds between two writes while a slider is dragged: no write for each of its steps, and hardly
@@ -80,6 +95,7 @@ class Parts:
         new_recording: makes the output of the next recording, not yet open.
         new_nowhere: makes one that shows its frames to nobody.
         recording: the output of the recording that the run begins with, if any.
+        setup: camera, output and the like, where they can be switched.
     """
 
     pipeline: Pipeline
@@ -92,6 +108,7 @@ class Parts:
     new_recording: Callable[[], Output]
     new_nowhere: Callable[[], Output]
     recording: Output | None = None
+    setup: Setup | None = None
 
 
 class Session:
@@ -101,6 +118,7 @@ class Session:
         settings: what is set now.
         always_badged: every picture of this run had the badge.
         was_real: the camera's own picture was let through in this run.
+        watched: somebody has the output's own page open.
         revision: rises with every change that a page should show.
         over: set when somebody has asked to end the run.
     """
@@ -125,6 +143,8 @@ class Session:
         self._notify = notify
         self._lock = threading.RLock()
         self.settings = self._kept = load(file) if file is not None else Settings()
+        if parts.setup is not None:
+            self.settings = replace(self.settings, chosen=parts.setup.begins_with)
         self._unsaved: float | None = None
         self._current = current
         self._told_turned = {current.id}
@@ -134,52 +154,80 @@ class Session:
         self.always_badged = parts.badge
         self.was_real = False
         self._recording = parts.recording
-        self._said: deque[tuple[int, str]] = deque(maxlen=12)
+        self._notices = Notices()
+        self._shown: object = None
+        self.watched = False
         self.revision = 0
         self.over = threading.Event()
         self._actions: dict[str, tuple[Callable[[Any], Any], Callable[[Any], None]]] = {
-            "avatar": (_word, self._choose),
-            "number": (_whole, self._number),
-            "next": (_nothing, lambda _: self._step(1)),
-            "previous": (_nothing, lambda _: self._step(-1)),
-            "random": (_nothing, self._random),
-            "reload": (_nothing, lambda _: parts.library.reload()),
-            "remove": (_word, self._remove),
-            "calibrate": (_nothing, lambda _: self._calibrate(True)),
-            "reset": (_nothing, lambda _: self._calibrate(False)),
-            "lock": (_switch, self._lock_face),
-            "search": (_switch, self._search),
-            "relative": (_switch, self._relative),
-            "zoom": (_number(-1, 1), lambda by: self._frame(self.settings.framing.zoomed(by))),
-            "pan": (_choice(_PAN), lambda way: self._pan(way, None)),
-            "nudge": (_choice(_PAN), lambda way: self._pan(way, 1)),
-            "auto_framing": (_switch, self._auto_framing),
-            "overlay": (_number(0, 1), lambda value: self._change(overlay=value)),
-            "overlay_by": (_number(-1, 1), self._overlay_by),
-            "badge": (_switch, self._show_badge),
-            "freeze": (_switch, self._freeze),
-            "hide": (_switch, self._hide),
-            "record": (_switch, self._record),
-            "pass_through": (_switch, self._pass_through),
-            "confirm": (_switch, self._confirm),
-            "quit": (_nothing, self._quit),
+            "avatar": (values.word, self._choose),
+            "number": (values.whole, self._number),
+            "next": (values.nothing, lambda _: self._step(1)),
+            "previous": (values.nothing, lambda _: self._step(-1)),
+            "random": (values.nothing, self._random),
+            "reload": (values.nothing, lambda _: parts.library.reload()),
+            "remove": (values.word, self._remove),
+            "calibrate": (values.nothing, lambda _: self._calibrate(True)),
+            "undo_calibration": (values.nothing, self._undo_calibration),
+            "reset": (values.nothing, lambda _: self._calibrate(False)),
+            "lock": (values.switch, self._lock_face),
+            "search": (values.switch, self._search),
+            "relative": (values.switch, self._relative),
+            "zoom": (
+                values.number(-1, 1),
+                lambda by: self._frame(self.settings.framing.zoomed(by)),
+            ),
+            "pan": (values.choice(_PAN), lambda way: self._pan(way, None)),
+            "nudge": (values.choice(_PAN), lambda way: self._pan(way, 1)),
+            "auto_framing": (values.switch, self._auto_framing),
+            "overlay": (values.number(0, 1), lambda value: self._change(overlay=value)),
+            "overlay_by": (values.number(-1, 1), self._overlay_by),
+            "badge": (values.switch, self._show_badge),
+            "freeze": (values.switch, self._freeze),
+            "hide": (values.switch, self._hide),
+            "record": (values.switch, self._record),
+            "pass_through": (values.switch, self._pass_through),
+            "confirm": (values.switch, self._confirm),
+            "quit": (values.nothing, self._quit),
         }
-        self._sliders = tuple(parts.pipeline.animation.sliders)
-        for slider in (*self._sliders, SMOOTHING):
-            check = _number(slider.least, slider.most)
-            self._actions[slider.name] = (check, self._slider(slider))
+        self._sliders: tuple[Slider, ...] = ()
+        self._know_sliders(parts.pipeline.animation.sliders)
         for name in _SWITCHES:
-            self._actions[name] = (_switch, self._setting(name))
+            self._actions[name] = (values.switch, self._setting(name))
         parts.library.changed = self.touch
+        parts.library.arrived = self._tell_turned
+        parts.library.face_of = lambda key: self.settings.of(key).face or None
+        if parts.setup is not None:
+            parts.setup.begin(self)
         self._apply()
         assert current.ready is not None
         for line in current.ready.notes:
             self.hear(line)
 
+    def _know_sliders(self, sliders: Sequence[Slider]) -> None:
+        """Have a command for each slider of the backend, and none for those of the one before."""
+        for gone in self._sliders:
+            del self._actions[gone.name]
+        self._sliders = tuple(sliders)
+        for slider in (*self._sliders, SMOOTHING):
+            check = values.number(slider.least, slider.most)
+            self._actions[slider.name] = (check, self._slider(slider))
+
     @property
     def commands(self) -> Sequence[str]:
         """The names of all commands."""
-        return tuple(self._actions)
+        setup = self._parts.setup
+        return (*self._actions, *(() if setup is None else setup.actions))
+
+    @property
+    def current(self) -> AvatarEntry:
+        """The avatar that is shown."""
+        return self._current
+
+    @property
+    def recording(self) -> bool:
+        """Whether the picture is being recorded."""
+        return self._recording is not None and not self._recording.gone
 
     def do(self, command: Command, keep: bool = True) -> None:
         """Carry out a command.
@@ -191,6 +239,11 @@ class Session:
         Raises:
             UserError: there is no such command, its value makes no sense, or it cannot be done.
         """
+        setup = self._parts.setup
+        if setup is not None and command.name in setup.actions:
+            # Opening a device takes a while, in which the picture can still be hidden.
+            setup.do(command.name, command.value, keep)
+            return
         action = self._actions.get(command.name)
         if action is None:
             raise UserError(f"There is no command {command.name[:40]!r}.")
@@ -206,20 +259,56 @@ class Session:
                 self._kept = kept
             self.touch()
 
-    def add(self, data: bytes, name: str) -> AvatarEntry:
-        """Add a photo to the avatars, without switching to it.
+    @property
+    def library(self) -> AvatarLibrary:
+        """The avatars to choose from."""
+        return self._parts.library
+
+    @property
+    def wanted(self) -> str | None:
+        """The `id` of the avatar that is shown as soon as it is ready, if there is one."""
+        return self._wanted
+
+    def keep_settings(self, avatar: str, settings: AvatarSettings) -> None:
+        """Set everything for an avatar, by the name of the photo's file."""
+        with self._lock:
+            self.settings = replace(
+                self.settings, avatars={**self.settings.avatars, avatar: settings}
+            )
+            self._kept = replace(self._kept, avatars={**self._kept.avatars, avatar: settings})
+            self._unsaved = self._unsaved or time.monotonic()
+            self._apply()
+            self.touch()
+
+    def add_placed(self, image: Image, placed: Placed, name: str) -> str:
+        """Add a picture on which a person has placed a face's points; its `id` in the list.
 
         Args:
-            data: the file.
+            image: (H, W, 3), upright.
+            placed: the points.
             name: what the user calls it.
 
         Raises:
-            UserError: it cannot be used; the sentence says why.
+            UserError: it cannot be used or kept; the sentence says why.
         """
-        entry = self._parts.library.add(data, name)
-        self._tell_turned(entry)
+        entry = self._parts.library.add_placed(image, placed, name)
         self.touch()
-        return entry
+        return entry.id
+
+    def place(self, identity: str, placed: Placed) -> str:
+        """Give an avatar of the list new points; on show, it is drawn by them from then on.
+
+        Returns:
+            Its `id`, or that of another one that was made (`AvatarLibrary.place`).
+
+        Raises:
+            UserError: there is no such avatar, or its points cannot be kept.
+        """
+        kept = self._parts.library.place(identity, placed)
+        if kept == self._current.id:
+            self._choose(kept)
+        self.touch()
+        return kept
 
     def say(self, line: str) -> None:
         """Tell the user one line, in the terminal and on every page; never waits."""
@@ -228,9 +317,55 @@ class Session:
     def hear(self, line: str) -> None:
         """Pass on a line of the pipeline: to every page, and to `notify`."""
         with self._lock:
-            self._said.append((self._said[-1][0] + 1 if self._said else 1, line))
+            self._notices.hear(line)
+            if not self._parts.gate.open:
+                self._notices.withdraw(_REAL)  # It was taken back before this was heard.
             self.revision += 1
         self._notify(line)
+
+    def choose(self, keep: bool = True, **chosen: Any) -> None:
+        """Note what was chosen.
+
+        Args:
+            keep: for the next start without arguments, too.
+            **chosen: fields of `Chosen`.
+        """
+        with self._lock:
+            self.settings = _with_chosen(self.settings, chosen)
+            if keep:
+                self._kept = _with_chosen(self._kept, chosen)
+                self._unsaved = self._unsaved or time.monotonic()
+            self.touch()
+
+    def show_made(self, made: Made) -> bool:
+        """Show the current avatar as it was made anew; False if it is no longer the current one."""
+        parts = self._parts
+        with self._lock:
+            if self._current.id != made.identity:
+                return False
+            builder, ready = made.builder, made.ready
+            entry = parts.library.rebuild(builder, made.identity, ready, made.thumbnail)
+            if entry is None:
+                return False
+            self._current = entry
+            if made.face is not None:
+                self._tune(face=made.face)
+            self._know_sliders(builder.animator.sliders)
+            parts.pipeline.animation.set_avatar(ready.avatar, builder.animator, builder.cut_out)
+            if parts.pipeline.animation.search is not None:
+                parts.pipeline.animation.look_for(ready.face)
+            self._apply()
+            self.touch()
+            return True
+
+    def no_real_face(self) -> None:
+        """Show the avatar, whatever was agreed to before: the camera is another one now."""
+        with self._lock:
+            self._question = None
+            if self._parts.gate.open:
+                self._parts.gate.pass_through(None)
+                self._notices.withdraw(_REAL)
+                self.say("The avatar is shown again, since the camera has changed.")
 
     def touch(self) -> None:
         """Something has changed that pages should show."""
@@ -238,7 +373,16 @@ class Session:
             self.revision += 1
 
     def tick(self) -> None:
-        """Keep changed settings, at most once a second; to be called now and then."""
+        """Look at what changes by itself, and keep changed settings, at most once a second.
+
+        To be called a few times a second.
+        """
+        if self._parts.setup is not None:
+            self._parts.setup.look()
+        shown = self._situation(), self._calibration()
+        if shown != self._shown:
+            self._shown = shown
+            self.touch()
         if self._unsaved is not None and time.monotonic() - self._unsaved >= _SAVE_EVERY:
             self.save()
 
@@ -264,6 +408,11 @@ class Session:
         self.save()
 
     @property
+    def badged(self) -> bool:
+        """Whether pictures have the mark now."""
+        return self._badge
+
+    @property
     def status(self) -> Status:
         """How the run is doing."""
         return self._parts.pipeline.status()
@@ -283,7 +432,8 @@ class Session:
         with self._lock:
             settings, gate = self.settings, self._parts.gate
             plain = asdict(settings)
-            del plain["avatars"]
+            del plain["avatars"], plain["chosen"]
+            setup = self._parts.setup
             recording = self._recording
             tuning = settings.of(self._current.key)
             return {
@@ -307,8 +457,43 @@ class Session:
                 ),
                 "locked": self._parts.view.locked,
                 "searching": self._parts.pipeline.animation.search is not None,
-                "said": [{"number": number, "line": line} for number, line in self._said],
+                "situation": asdict(self._situation()),
+                "calibration": self._calibration(),
+                "said": self._notices.shown(),
+                "setup": None if setup is None else setup.state(),
             }
+
+    def _situation(self) -> Situation:
+        """What is said about the run as it is now."""
+        gate, status = self._parts.gate, self.status
+        waiting = status.calibration == CalibrationState.WAITING.value
+        # What is recorded reaches no call.
+        nobody = {NullSink.name, self._recording.name if self._recording is not None else ""}
+        return situation(
+            Facts(
+                real_face=gate.open,
+                hidden=gate.hidden,
+                frozen=gate.frozen,
+                camera_lost=status.camera_lost,
+                no_camera=status.camera_state in _NO_CAMERA,
+                dark=status.dark,
+                face=status.face_found,
+                turned=bool(status.turned),
+                calibrated=not waiting,
+                receivers=[name for name in status.outputs if name not in nobody],
+                read=status.reading,
+                page=self.watched,
+            )
+        )
+
+    def _calibration(self) -> dict[str, Any]:
+        """What pages are told about the calibration."""
+        animation = self._parts.pipeline.animation
+        return {
+            "state": animation.calibration_state.name.lower(),
+            "taken": animation.calibrations,
+            "undo": animation.can_undo_calibration,
+        }
 
     def figures(self) -> dict[str, Any]:
         """How the run is doing, for pages; milliseconds. Stages only where they are shown."""
@@ -335,16 +520,23 @@ class Session:
             if self._wanted != entry.id:
                 return
             self._wanted = None
+            entry = self._parts.library.find(entry.id) or entry
+            if entry.state is AvatarState.WAITING:  # It is to be made otherwise by now.
+                self._choose(entry.id)
+                return
             if entry.ready is None:
                 self.say(entry.reason)
                 return
             known, self._current = self._current, entry
             self._apply()
+            if known.id != entry.id:
+                self.choose(photo=str(entry.path))
             self._parts.pipeline.set_avatar(entry.ready.avatar)
             # A photo that was just added may be chosen by a key at the same time.
             for line in entry.ready.notes if known.id != entry.id else ():
                 self.say(line)
             self._tell_turned(entry)
+            self._note_chosen()
             animation = self._parts.pipeline.animation
             if animation.search is not None:
                 animation.look_for(entry.ready.face)
@@ -355,6 +547,13 @@ class Session:
         if entry.ready is not None and entry.ready.turned and entry.id not in self._told_turned:
             self._told_turned.add(entry.id)
             self.say(turned_line(entry.name, entry.ready.turned))
+
+    def _note_chosen(self) -> None:
+        """Keep that an avatar was chosen by hand: from then on none goes live by itself."""
+        try:
+            self._parts.library.note_chosen()
+        except UserError as error:
+            self.say(str(error))
 
     def _number(self, number: int) -> None:
         entries = self._parts.library.entries
@@ -395,6 +594,12 @@ class Session:
 
     def _calibrate(self, at_once: bool) -> None:
         self._parts.pipeline.animation.recalibrate(at_once)
+
+    def _undo_calibration(self, _: None) -> None:
+        animation = self._parts.pipeline.animation
+        if not animation.can_undo_calibration:
+            raise UserError("There is no former calibration to go back to.")
+        animation.undo_calibration()
 
     def _lock_face(self, wanted: bool | None) -> None:
         view = self._parts.view
@@ -524,6 +729,7 @@ class Session:
         else:
             self._question = None
             gate.pass_through(None)
+            self._notices.withdraw(_REAL)
 
     def _confirm(self, agreed: bool | None) -> None:
         question, self._question = self._question, None
@@ -531,13 +737,18 @@ class Session:
             return
         if self._parts.gate.pass_through(question):
             self.was_real, self.always_badged = True, False
-            self.say("Your real face is shown; press 0 to show the avatar again.")
+            shown = "Your real face is shown; press 0 to show the avatar again."
+            self.say(Line(shown, _REAL, alarm=True))
         else:
             raise UserError("The question is too old; ask again.")
 
     def _quit(self, _: None) -> None:
         self.over.set()
         self._parts.pipeline.stop()
+
+
+def _with_chosen(settings: Settings, chosen: dict[str, Any]) -> Settings:
+    return replace(settings, chosen=replace(settings.chosen, **chosen))
 
 
 def _shown(slider: Slider, value: float, usable: bool) -> dict[str, Any]:
@@ -559,48 +770,7 @@ def _described(entry: AvatarEntry) -> dict[str, Any]:
         "state": entry.state.value,
         "reason": entry.reason,
         "picture": 0 if not entry.thumbnail else len(entry.thumbnail),
+        "faces": entry.faces or [],
+        "face": entry.chosen,
+        "no_face": entry.no_face,
     }
-
-
-def _nothing(value: Any) -> None:
-    if value is not None:
-        raise ValueError("takes no value")
-
-
-def _switch(value: Any) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise ValueError("takes true, false or nothing")
-    return value
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > 40:
-        raise ValueError("takes the id of an avatar")
-    return value
-
-
-def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError("takes a whole number")
-    return value
-
-
-def _choice(words: Any) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise ValueError(f"takes one of: {', '.join(words)}")
-        return value
-
-    return check
-
-
-def _number(least: float, most: float) -> Callable[[Any], float]:
-    def check(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ValueError(f"takes a number from {least:g} to {most:g}")
-        number = float(value) if abs(value) < 1e6 else math.inf
-        if not least <= number <= most:
-            raise ValueError(f"takes a number from {least:g} to {most:g}")
-        return number
-
-    return check

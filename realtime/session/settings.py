@@ -16,6 +16,7 @@ import tomli_w
 from models.animator import Motion, MotionSettings, Slider
 from realtime.animation.animation import Tuning
 from realtime.animation.framing import Framing
+from realtime.session.chosen import Chosen
 
 _HEADER = "# Written by avatarify-like when something is changed in its panel.\n"
 _SLIDER = re.compile(r"[a-z_]{1,40}")
@@ -31,12 +32,15 @@ class AvatarSettings:
     Attributes:
         relative: motion is relative to the calibration, not absolute.
         smoothing: 0..2, 1 is the usual.
+        face: which face of the photo, from 1 on, largest first; 0: as the command line says, or the
+            largest.
         strengths: values of backends' sliders by their names; what is not there is as usual. Names
             that the present backend does not know are kept for the one that does.
     """
 
     relative: bool = True
     smoothing: float = 1.0
+    face: int = 0
     strengths: dict[str, float] = field(default_factory=dict)
 
     def strength(self, slider: Slider) -> float:
@@ -62,6 +66,7 @@ class Settings:
         stages: show the milliseconds of each.
         overlay: how strongly the pose of the calibration is drawn, 0..1.
         framing: what part of the camera's picture is looked at.
+        chosen: what a start without arguments begins with.
         avatars: what is set for each, by the name of the photo's file.
     """
 
@@ -72,6 +77,7 @@ class Settings:
     stages: bool = False
     overlay: float = 0.0
     framing: Framing = field(default_factory=Framing)
+    chosen: Chosen = field(default_factory=Chosen)
     avatars: dict[str, AvatarSettings] = field(default_factory=dict)
 
     def of(self, avatar: str) -> AvatarSettings:
@@ -112,8 +118,9 @@ def load(path: Path) -> Settings:
         plain,
         overlay=min(plain.overlay, 1.0),
         framing=_fill(Framing(), framing if isinstance(framing, dict) else {}).sane(),
+        chosen=Chosen.read(data.get("chosen")),
         avatars={
-            name: _avatar(table)
+            name: read_avatar(table)
             for name, table in (avatars if isinstance(avatars, dict) else {}).items()
             if isinstance(table, dict)
         },
@@ -128,9 +135,10 @@ def save(settings: Settings, path: Path) -> None:
     """
     tables = asdict(settings)
     # Names of files may hold bytes that are no text.
-    tables["avatars"] = {
-        name.encode("utf-8", "replace").decode("utf-8"): _flat(table)
-        for name, table in tables["avatars"].items()
+    tables["avatars"] = {_text(name): _flat(table) for name, table in tables["avatars"].items()}
+    tables["chosen"] = {
+        name: _text(value) if isinstance(value, str) else value
+        for name, value in tables["chosen"].items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -138,7 +146,11 @@ def save(settings: Settings, path: Path) -> None:
     beside.replace(path)
 
 
-def _avatar(table: dict[str, Any]) -> AvatarSettings:
+def _text(name: str) -> str:
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+def read_avatar(table: dict[str, Any]) -> AvatarSettings:
     """The settings of one avatar; every number that is none of our own is a slider's."""
     own = {one.name for one in fields(AvatarSettings)}
     strengths = {
@@ -150,18 +162,26 @@ def _avatar(table: dict[str, Any]) -> AvatarSettings:
     return replace(_fill(AvatarSettings(), table), strengths=strengths)
 
 
+def avatar_table(settings: AvatarSettings) -> dict[str, Any]:
+    """The settings of one avatar as one table, which `read_avatar` reads."""
+    return _flat(asdict(settings))
+
+
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
     """An avatar's settings as one table, as people edit it."""
     return {**settings.pop("strengths"), **settings}
 
 
 def _fill(start: T, data: dict[str, Any]) -> T:
-    """`start` with the booleans and the numbers from 0 to 2 that `data` has for its fields."""
+    """`start` with what `data` has for its fields: booleans, numbers from 0 to 2, counts to 99."""
     found: dict[str, Any] = {}
     for one in fields(start):  # type: ignore[arg-type]
         value, usual = data.get(one.name), getattr(start, one.name)
         if isinstance(usual, bool):
             if isinstance(value, bool):
+                found[one.name] = value
+        elif isinstance(usual, int):
+            if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 99:
                 found[one.name] = value
         elif isinstance(usual, float) and isinstance(value, (int, float)):
             if not isinstance(value, bool) and math.isfinite(value):

@@ -52,6 +52,8 @@ class Keeper:
 class NoCanvas:
     """The avatar as it is, without a badge."""
 
+    look = None
+
     def set_avatar(self, still: Image, focus: tuple[float, float]) -> None:
         """Nothing to prepare."""
 
@@ -168,11 +170,12 @@ def _row(
     if options.face:
         ratio = avatar.still.shape[1] / photo.image.shape[1]
         crop = Crop(*avatar.focus, Crop.around(photo.face).half * ratio)
-        row = [_around_face(image, crop) for image in row]
+        row = [around_face(image, crop) for image in row]
     return row
 
 
-def _around_face(image: Image, crop: Crop) -> Image:
+def around_face(image: Image, crop: Crop) -> Image:
+    """The part of a picture that shows the face of a crop."""
     height, width = image.shape[:2]
     reach = 0.75 * crop.half
     top, bottom = max(0, int(crop.cy - reach)), min(height, int(crop.cy + reach))

@@ -49,11 +49,11 @@ def judge(pictures: Mapping[int, Image], animator: MeshAnimator, size: int) -> F
             continue
         observed = animator.observe(truth, faces[angle], anchor)
         assert observed is not None
-        drawn = animator.render(
+        drawn, person = animator.render_person(
             avatar, animator.pose(avatar, observed, reference, MotionSettings())
         )
         landmarks = faces[angle].landmarks
-        left, right = _outline(drawn, truth, landmarks)
+        left, right = _outline(person[..., 3] > 128, truth, landmarks)
         # The nose goes toward the far side.
         to_right = landmarks[4, 0] > landmarks[[234, 454], 0].mean()
         near, far = (left, right) if to_right else (right, left)
@@ -76,9 +76,12 @@ def _error(drawn: Image, truth: Image, landmarks: Floats) -> float:
     return float(np.abs(drawn.astype(int) - truth)[near].mean())
 
 
-def _outline(drawn: Image, truth: Image, landmarks: Floats) -> tuple[float, float]:
-    """How far the left and the right outline are off, mean over rows, of the face's height."""
-    ours, theirs = (_person(picture, landmarks) for picture in (drawn, truth))
+def _outline(ours: NDArray[np.bool_], truth: Image, landmarks: Floats) -> tuple[float, float]:
+    """How far the left and the right outline are off, mean over rows, of the face's height.
+
+    ours: (H, W), where the person is drawn; in the true picture the person is told apart by colour.
+    """
+    theirs = _person(truth, landmarks)
     off = []
     for row in range(int(landmarks[FOREHEAD, 1]), int(landmarks[CHIN, 1]), 3):
         a, b = np.flatnonzero(ours[row]), np.flatnonzero(theirs[row])

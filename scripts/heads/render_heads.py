@@ -112,6 +112,16 @@ class PlanRenderer:
         light = Lighting((key, fill, rim), exposure=plan.exposure, **plan.light)
         return head, Looks(**plan.looks), light, camera
 
+    def closing(self, head: Any) -> tuple[float, float]:
+        """The units at which a head's lids meet (`HeadLandmarks.closing`).
+
+        Raises:
+            ValueError: this renderer was made without landmarks.
+        """
+        if self._landmarks is None:
+            raise ValueError("This renderer was made without landmarks.")
+        return self._landmarks.closing(head)
+
     def frames(self, plan: Plan) -> Iterator[tuple[ByteArray, dict[str, Any]]]:
         """Yield each moment's picture (S, S, 3) RGB and what belongs beside it.
 
@@ -122,7 +132,7 @@ class PlanRenderer:
             raise ValueError("This renderer was made without landmarks.")
         head, looks, light, camera = self.scene(plan)
         behind = paint_background(plan.background, self.size)
-        closing = self._landmarks.closing(head)
+        closing = self.closing(head)
         for index, moment in enumerate(plan.moments):
             posed_head = at_moment(head, moment, closing)
             posed = self.library.pose(posed_head)

@@ -228,6 +228,8 @@ class FakeSink(_Noted):
 class PlainComposer:
     """The avatar as it is."""
 
+    look = None
+
     def __init__(self) -> None:
         self.stills: list[Image] = []
         self.fails = False

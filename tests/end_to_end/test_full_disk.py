@@ -72,6 +72,8 @@ def kinds(path: Path) -> list[str]:
 class Noise:
     """A canvas of noise, which fills a disk soon."""
 
+    look = None
+
     def __init__(self) -> None:
         self._random = np.random.default_rng(0)
 

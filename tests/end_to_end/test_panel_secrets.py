@@ -146,7 +146,7 @@ def test_the_address_for_obs_outlives_the_run(served: Served, kept: Path, tmp_pa
         browser.wait("document.getElementById('output').width === 320")
         # The program ends and is started again: OBS goes on without a hand.
         served.panel.close()
-        browser.wait("!document.getElementById('banner').hidden")
+        browser.wait("document.body.dataset.status === 'lost'")
         again = Served(served.rig, output_key=kept)
         try:
             browser.wait(OPEN)

@@ -1,12 +1,14 @@
-// Buttons, switches and sliders: what they send, and what the program says they are set to.
+// Buttons and switches: what they send, and what the program says they are set to.
+
+import { h } from "/dom.js";
+import { onLanguage, t } from "/i18n.js";
 
 const $ = (id) => document.getElementById(id);
 
 export class Controls {
-  constructor(link) {
+  constructor(link, { stopping }) {
     this.link = link;
-    this.asked = false;
-    this.held = new Map();
+    this.state = null;
     for (const button of document.querySelectorAll("[data-do]")) {
       const value = button.dataset.value;
       button.addEventListener("click", () => {
@@ -16,94 +18,25 @@ export class Controls {
     for (const button of document.querySelectorAll("[data-switch]")) {
       button.addEventListener("click", () => link.do(button.dataset.switch));
     }
-    for (const button of document.querySelectorAll("[data-hold]")) this.hold(button);
-    for (const slider of document.querySelectorAll("[data-slider]")) this.slide(slider);
-    for (const button of document.querySelectorAll("[data-key]")) {
-      const key = document.createElement("kbd");
-      key.textContent = shown(button.dataset.key);
-      key.ariaHidden = "true";
-      button.append(key);
-      button.setAttribute("aria-keyshortcuts", shown(button.dataset.key));
-    }
     $("ask").addEventListener("close", () => {
       link.do("confirm", $("ask").returnValue === "yes");
       $("ask").returnValue = "";
     });
+    const hide = document.querySelector("[data-toggle=hide]");
+    hide.addEventListener("click", () => link.do("hide", !this.state?.hidden));
     $("quit-button").addEventListener("click", () => $("quit").showModal());
     $("quit").addEventListener("close", () => {
-      if ($("quit").returnValue === "yes") link.do("quit");
+      if ($("quit").returnValue === "yes") {
+        stopping();
+        link.do("quit");
+      }
       $("quit").returnValue = "";
     });
-  }
-
-  // Held down with pointer or keyboard; let go in any way, it ends.
-  hold(button) {
-    const name = button.dataset.hold;
-    const set = (on) => {
-      if (this.held.get(name) === on) return;
-      this.held.set(name, on);
-      this.link.do(name, on);
-    };
-    button.addEventListener("pointerdown", (event) => {
-      button.setPointerCapture(event.pointerId);
-      set(true);
-    });
-    for (const end of ["pointerup", "pointercancel", "blur"]) {
-      button.addEventListener(end, () => this.held.get(name) && set(false));
-    }
-    button.addEventListener("keydown", (event) => {
-      if ((event.key === " " || event.key === "Enter") && !event.repeat) set(true);
-    });
-    button.addEventListener("keyup", (event) => {
-      if (event.key === " " || event.key === "Enter") set(false);
-    });
-  }
-
-  slide(slider) {
-    const name = slider.dataset.slider;
-    slider.addEventListener("input", () => {
-      mark(slider, Number(slider.value));
-      this.link.do(name, Number(slider.value));
-    });
-    slider.addEventListener("dblclick", () => {
-      if (slider.dataset.usual !== undefined) this.link.do(name, Number(slider.dataset.usual));
-    });
-    // While it is held, what the program says is older than where it stands.
-    slider.addEventListener("pointerdown", () => (slider.dataset.held = ""));
-    for (const end of ["pointerup", "pointercancel", "blur"]) {
-      slider.addEventListener(end, () => delete slider.dataset.held);
-    }
-  }
-
-  // The strengths that this backend has; made when the list is another one than before.
-  showSliders(sliders) {
-    const names = JSON.stringify(sliders.map((one) => one.name));
-    if (names !== this.names) {
-      this.names = names;
-      $("sliders").replaceChildren(...sliders.map((one) => this.makeSlider(one)));
-    }
-    for (const one of sliders) {
-      const slider = document.querySelector(`[data-slider="${one.name}"]`);
-      slider.disabled = !one.usable;
-      slider.closest("label").classList.toggle("off", !one.usable);
-      place(slider, one.value);
-    }
-    $("slider-note").hidden = sliders.every((one) => one.usable);
-  }
-
-  makeSlider({ name, label, least, most, usual, help }) {
-    const row = document.createElement("label");
-    row.className = "slider";
-    row.title = help;
-    const slider = document.createElement("input");
-    Object.assign(slider, { type: "range", min: least, max: most, step: (most - least) / 40 });
-    Object.assign(slider.dataset, { slider: name, usual });
-    row.append(`${label} `, document.createElement("output"), slider);
-    this.slide(slider);
-    return row;
+    onLanguage(() => this.state && this.showWords());
   }
 
   show(state) {
+    this.state = state;
     const { settings } = state;
     const on = {
       ...settings,
@@ -114,31 +47,25 @@ export class Controls {
     for (const button of document.querySelectorAll("[data-switch]")) {
       button.ariaPressed = String(Boolean(on[button.dataset.switch]));
     }
-    document.querySelector("[data-hold=hide]").ariaPressed = String(state.hidden);
-    place(document.querySelector("[data-slider=overlay]"), settings.overlay);
-    this.showSliders(state.sliders);
-    const current = state.avatars.find((avatar) => avatar.id === state.current);
-    $("motion-of").textContent = current ? `kept for ${current.name}` : "";
-    this.showChips(state);
+    document.querySelector("[data-toggle=hide]").ariaPressed = String(state.hidden);
+    this.showWords();
     this.ask(state.asking);
   }
 
-  showChips(state) {
+  showWords() {
+    const { state } = this;
+    const current = state.avatars.find((avatar) => avatar.id === state.current);
+    $("motion-of").textContent = current ? t("motion.of", { name: current.name }) : "";
     const chips = [];
-    if (state.pass_through) chips.push(["Your real face is shown", true]);
-    if (state.hidden) chips.push(["Hidden: back soon", false]);
-    if (state.frozen) chips.push(["Frozen", false]);
-    if (state.recording) chips.push([`Recording ${state.recording}`, true]);
+    if (state.pass_through) chips.push([t("chip.real"), true]);
+    if (state.hidden) chips.push([t("chip.hidden"), false]);
+    if (state.frozen) chips.push([t("chip.frozen"), false]);
+    if (state.recording) chips.push([t("chip.recording", { name: state.recording }), true]);
     const text = JSON.stringify(chips);
     if (text === this.chips) return;
     this.chips = text;
     $("chips").replaceChildren(
-      ...chips.map(([words, alarm]) => {
-        const chip = document.createElement("li");
-        chip.textContent = words;
-        chip.classList.toggle("alarm", alarm);
-        return chip;
-      }),
+      ...chips.map(([words, alarm]) => h("li", { class: alarm ? "alarm" : null }, words)),
     );
   }
 
@@ -146,22 +73,4 @@ export class Controls {
     if (asking && !$("ask").open) $("ask").showModal();
     if (!asking && $("ask").open) $("ask").close();
   }
-}
-
-function place(slider, value) {
-  if (slider.dataset.held !== undefined) return;
-  slider.value = value;
-  mark(slider, value);
-}
-
-function mark(slider, value) {
-  const text = `${Math.round(value * 100)} %`;
-  slider.closest("label").querySelector("output").textContent = text;
-  slider.setAttribute("aria-valuetext", text);
-}
-
-export function shown(key) {
-  if (key === "Escape") return "Esc";
-  if (/^[A-Z]$/.test(key)) return `Shift+${key}`;
-  return key.length === 1 ? key.toUpperCase() : key;
 }

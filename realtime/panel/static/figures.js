@@ -1,28 +1,39 @@
 // How the run is doing: figures, stages, and a small moving plot of the added latency.
 
+import { onLanguage, t } from "/i18n.js";
+
 const $ = (id) => document.getElementById(id);
 const POINTS = 120; // One minute, two a second.
 
 export class Figures {
   constructor() {
     this.history = [];
-    this.spoken = "";
+    this.newest = null;
+    addEventListener("resize", () => this.newest && this.plot());
+    $("details").addEventListener("toggle", () => this.newest && this.render());
+    onLanguage(() => this.newest && this.render());
   }
 
   show(figures) {
+    this.newest = figures;
+    this.history.push([figures.latency_p50, figures.latency_p99]);
+    if (this.history.length > POINTS) this.history.shift();
+    this.render();
+  }
+
+  render() {
+    const figures = this.newest;
     const { latency_p50: p50, latency_p99: p99 } = figures;
-    $("fps").textContent = `${figures.fps.toFixed(0)} fps`;
-    $("fps").title = `The output runs at ${figures.fps_output.toFixed(0)} fps`;
+    $("fps").textContent = t("details.per_second", { fps: figures.fps.toFixed(0) });
+    $("fps").title = t("details.output_rate", { fps: figures.fps_output.toFixed(0) });
     $("latency").textContent = p50 === null ? "-" : `${p50.toFixed(0)} / ${p99.toFixed(0)} ms`;
     this.showMicrophone(p50, figures.delay);
     $("dropped").textContent = figures.dropped;
-    $("outputs").textContent = figures.outputs.join(" + ") || "nowhere";
+    $("outputs").textContent = figures.outputs.join(" + ") || t("details.nowhere");
     $("device").textContent = `${figures.backend}: ${figures.device}`;
-    $("camera-name").textContent = figures.camera + (figures.camera_lost ? " (lost)" : "");
-    this.showFace(figures);
+    $("camera-name").textContent =
+      figures.camera + (figures.camera_lost ? ` (${t("details.lost")})` : "");
     this.showStages(figures.stages);
-    this.history.push([p50, p99]);
-    if (this.history.length > POINTS) this.history.shift();
     this.plot();
   }
 
@@ -31,32 +42,11 @@ export class Figures {
     if (p50 === null) return;
     const wanted = Math.round(Math.max(p50, delay ?? 0) / 5) * 5;
     // What changes with every glance cannot be set.
-    if (this.advised !== undefined && Math.abs(wanted - this.advised) < 10) return;
-    this.advised = wanted;
-    $("microphone").textContent =
-      `delay it by ${wanted} ms (OBS: Advanced Audio Properties, Sync Offset)`;
+    const near = this.advised !== undefined && Math.abs(wanted - this.advised) < 10;
+    if (!near) this.advised = wanted;
+    $("microphone").textContent = t("details.delay_by", { ms: this.advised });
     $("microphone").title =
-      "What this program adds; what camera and call add comes on top, mostly for the sound too." +
-      (delay === null ? " Start with --delay to have it constant." : "");
-  }
-
-  showFace(figures) {
-    let text = "no face in view";
-    if (figures.camera_lost) text = "camera lost, trying again";
-    else if (figures.face_found) text = figures.calibration;
-    const good = figures.face_found && !figures.camera_lost;
-    // A screen reader says it when it changes, not twice a second.
-    if (text !== this.spoken) {
-      this.spoken = text;
-      $("face").textContent = text;
-      $("face").classList.toggle("warn", !good);
-    }
-    $("search").hidden = figures.match === null;
-    if (figures.match !== null) {
-      const percent = (share) => (share === null ? "-" : `${Math.round(share * 100)} %`);
-      $("search").textContent =
-        `match ${percent(figures.match.score)}, best ${percent(figures.match.best)}`;
-    }
+      t("details.delay_why") + (delay === null ? ` ${t("details.delay_constant")}` : "");
   }
 
   showStages(stages) {
@@ -85,24 +75,27 @@ export class Figures {
     canvas.height = height * scale;
     const pen = canvas.getContext("2d");
     pen.scale(scale, scale);
-    const style = getComputedStyle(document.documentElement);
+    // As computed, since canvases know nothing of light and dark.
+    const colour = (selector) => getComputedStyle(document.querySelector(selector)).color;
     const top = Math.max(50, ...this.history.map(([, p99]) => p99 ?? 0)) * 1.1;
     const y = (value) => height - 4 - ((height - 16) * value) / top;
+    const words = colour("figcaption");
+    const lines = getComputedStyle($("figures").parentElement.parentElement).borderTopColor;
     pen.font = "11px system-ui, sans-serif";
     pen.lineWidth = 1;
     const step = [25, 50, 100, 200, 500, 1000, 5000].find((one) => top / one <= 4) ?? 20_000;
     for (let value = 0; value < top; value += step) {
-      pen.strokeStyle = style.getPropertyValue("--line");
+      pen.strokeStyle = lines;
       pen.beginPath();
       pen.moveTo(34, y(value));
       pen.lineTo(width, y(value));
       pen.stroke();
-      pen.fillStyle = style.getPropertyValue("--dim");
+      pen.fillStyle = words;
       pen.textAlign = "right";
       pen.fillText(String(value), 28, y(value) + 4);
     }
-    for (const [index, colour] of [[1, "--plot99"], [0, "--plot50"]]) {
-      pen.strokeStyle = style.getPropertyValue(colour);
+    for (const [index, key] of [[1, ".key99"], [0, ".key50"]]) {
+      pen.strokeStyle = colour(key);
       pen.lineWidth = 2;
       pen.lineJoin = "round";
       pen.beginPath();
@@ -113,6 +106,6 @@ export class Figures {
       });
       pen.stroke();
     }
-    canvas.ariaLabel = `Added latency of the last minute, now ${$("latency").textContent}`;
+    canvas.ariaLabel = t("details.plot_now", { now: $("latency").textContent });
   }
 }

@@ -1,104 +1,87 @@
 // Puts the parts of the page together.
 
 import { Avatars } from "/avatars.js";
+import { Calibrate } from "/calibrate.js";
 import { ClipPart } from "/clip.js";
 import { Controls } from "/controls.js";
 import { ask } from "/dom.js";
 import { Figures } from "/figures.js";
 import { loadWords, t } from "/i18n.js";
 import { Keys } from "/keys.js";
+import { Looks } from "/looks.js";
+import { Messages } from "/messages.js";
 import { OutputAddress } from "/obs.js";
-import { draw, Link } from "/socket.js";
+import { Pose } from "/pose.js";
+import { Recordings } from "/recordings.js";
+import { SetupRows } from "/setup.js";
+import { Sliders } from "/sliders.js";
+import { Link } from "/socket.js";
+import { Stage } from "/stage.js";
+import { Status } from "/status.js";
 import { Tabs } from "/tabs.js";
 import { Webcam } from "/webcam.js";
 
 const $ = (id) => document.getElementById(id);
-const WRONG_KEY = "This page has no valid key: open the address that the program has printed.";
-const LOST = "The program cannot be reached; it may have ended.";
 
-let told = null;
-
-function tell(line) {
-  const item = document.createElement("li");
-  item.textContent = line;
-  $("lines").append(item);
-  while ($("lines").children.length > 4) $("lines").firstChild.remove();
-  setTimeout(() => item.remove(), 9000);
-}
-
-function showStatus(status, refusal) {
-  $("banner").hidden = status === "open";
-  $("banner").textContent = status === "wrong key" ? refusal || WRONG_KEY : LOST;
-  $("enter").hidden = status !== "wrong key";
-  if (status !== "open") {
-    $("face").textContent = "not connected";
-    $("face").classList.add("warn");
-  }
-  document.body.dataset.status = status;
-}
-
-function showLines(said) {
-  for (const { number, line } of said) {
-    // Lines from before this page was opened are not news.
-    if (told !== null && number > told) tell(line);
-  }
-  told = said.length ? said.at(-1).number : (told ?? 0);
-}
-
+await loadWords();
 const link = new Link({
   greeting(message) {
+    messages.greet();
     keys.learn(message.keys);
     webcam.greet(message);
     avatars.limit = message.upload;
   },
   state(state) {
+    status.show(state);
     avatars.show(state);
     controls.show(state);
+    sliders.show(state);
+    calibrate.show(state);
     webcam.show(state);
     for (const part of Object.values(parts)) part.show?.(state);
-    showLines(state.said);
+    messages.show(state.said);
   },
   figures(values) {
     figures.show(values);
+    calibrate.showFigures(values);
     for (const part of Object.values(parts)) part.figures?.(values);
   },
-  picture: (kind, bitmap) => draw($(kind), bitmap),
-  refused: tell,
+  picture: (kind, bitmap) => stage.picture(kind, bitmap),
+  refused: (line) => messages.tell(line, { alarm: true }),
   taken: (ages) => webcam.taken(ages),
   outputKey: (key) => outputAddress.show(key),
-  status: showStatus,
+  status: (is, refusal) => status.connected(is, refusal),
 });
-await loadWords();
+const messages = new Messages();
+const tell = (line, options) => messages.tell(line, options);
 const context = { link, t, tell, ask: (question) => ask({ no: t("ask.no"), ...question }) };
-// The parts of the tabs: new NamePart(document.getElementById("tab-name"), context).
-const parts = {
-  clip: new ClipPart(document.getElementById("tab-clip"), context),
-};
-const avatars = new Avatars(link, tell);
-const controls = new Controls(link);
+new Looks();
+const status = new Status();
+const stage = new Stage(link);
+const avatars = new Avatars($("avatars"), context);
+const controls = new Controls(link, { stopping: () => status.stopping() });
+const sliders = new Sliders(link);
+const calibrate = new Calibrate(link, messages);
 const figures = new Figures();
-const keys = new Keys(link);
 const webcam = new Webcam(link, tell);
 const outputAddress = new OutputAddress(link);
-
-function choosePictures() {
-  const seen = !document.hidden;
-  const width = $("output").clientWidth * devicePixelRatio > 900 ? 1280 : 640;
-  link.want(seen ? { output: { width, fps: 15 }, camera: { width: 320, fps: 8 } } : {});
-}
-
-document.addEventListener("visibilitychange", choosePictures);
-addEventListener("resize", choosePictures);
-$("output-link").addEventListener("click", (event) => {
-  event.preventDefault();
-  // The new tab gets a copy of this one's storage, so that no address has the key.
-  open("/output", "_blank");
+const keys = new Keys(link, (key) => {
+  if (key.command === "calibrate") calibrate.asked();
+  if (key.command === "overlay_by") sliders.overlayBy(key.value);
 });
+// The parts of the tabs and of the live tab: new NamePart(element, context).
+const parts = {
+  live: stage,
+  setup: new SetupRows($("setup-rows"), { ...context, webcam }),
+  clip: new ClipPart($("tab-clip"), context),
+  pose: new Pose($("tab-pose"), context),
+  recordings: new Recordings($("tab-recordings"), context),
+};
 $("enter").addEventListener("submit", (event) => {
   event.preventDefault();
   link.use($("enter-key").value);
   $("enter-key").value = "";
 });
 new Tabs(document.querySelector("[role=tablist]"), parts);
-choosePictures();
+stage.measure();
 link.connect();

@@ -5,11 +5,19 @@ import { Clock } from "/clock.js";
 const STORE = "key";
 const OUTPUT = 1;
 const CAMERA = 2;
+const PERSON = 3;
+
+const NAMES = { [OUTPUT]: "output", [CAMERA]: "camera", [PERSON]: "person" };
+
+// null: there is no file.
+async function decoded(jpeg) {
+  return jpeg.length ? createImageBitmap(new Blob([jpeg], { type: "image/jpeg" })) : null;
+}
 
 // Key or code do not stay in the address bar, where a shared screen would show them.
 function takeFromAddress(name) {
   const found = new RegExp(`^#${name}=([\\w-]+)$`).exec(location.hash);
-  if (found) history.replaceState(null, "", location.pathname);
+  if (found) history.replaceState(null, "", location.pathname + location.search);
   return found?.[1] ?? "";
 }
 
@@ -20,7 +28,7 @@ function keepKey(key) {
 }
 
 export class Link {
-  // handlers: greeting(message), state(state), figures(figures), picture(kind, bitmap),
+  // handlers: greeting(message), state(state), figures(figures), picture(kind, bitmap, matte),
   // refused(sentence), taken(ages), outputKey(key), status("open" | "lost" | "wrong key", sentence).
   constructor(handlers) {
     this.handlers = handlers;
@@ -130,10 +138,15 @@ export class Link {
   async show(data) {
     const kind = new Uint8Array(data, 0, 1)[0];
     try {
-      const jpeg = new Blob([new Uint8Array(data, 1)], { type: "image/jpeg" });
-      const bitmap = await createImageBitmap(jpeg);
-      this.handlers.picture?.(kind === OUTPUT ? "output" : "camera", bitmap);
+      const about = kind === PERSON ? 4 : 0;
+      const matteEnds = 1 + about + (about ? new DataView(data).getUint32(1) : 0);
+      const [bitmap, matte] = await Promise.all([
+        decoded(new Uint8Array(data, matteEnds)),
+        decoded(new Uint8Array(data, 1 + about, matteEnds - 1 - about)),
+      ]);
+      this.handlers.picture?.(NAMES[kind], bitmap, matte);
       bitmap.close();
+      matte?.close();
     } finally {
       // Only now may the next one come: a slow page gets fewer pictures, not later ones.
       this.send({ seen: kind });
@@ -168,11 +181,16 @@ export class Link {
   }
 }
 
-export function draw(canvas, bitmap) {
+// Give a canvas the size of a picture.
+export function fit(canvas, bitmap) {
   if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
     canvas.width = bitmap.width;
     canvas.height = bitmap.height;
   }
+}
+
+export function draw(canvas, bitmap) {
+  fit(canvas, bitmap);
   canvas.getContext("2d").drawImage(bitmap, 0, 0);
 }
 

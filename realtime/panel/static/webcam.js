@@ -1,151 +1,69 @@
-// This page's webcam as the camera of the run (--camera browser).
+// This page's webcam as the camera of the run.
 
-import { Pace } from "/pace.js";
+import { onLanguage, t } from "/i18n.js";
+import { Sender, whyNoCamera } from "/sender.js";
 
 const $ = (id) => document.getElementById(id);
-const DRIFT = 1e-4; // The webcam's clock and the page's part by less than this.
 
 export class Webcam {
   constructor(link, tell) {
     this.link = link;
     this.tell = tell;
     this.page = null;
-    this.wanted = false;
-    this.stream = null;
-    this.pace = new Pace(link.clock);
-    this.behind = { at: 0, lag: Infinity };
+    this.state = null;
+    this.taker = false; // Whether the run can take a page's webcam at all.
+    this.seen = false; // Whether the run has had this page's webcam since it began to send.
+    this.sender = new Sender(link, () => this.stop());
     $("webcam-button").addEventListener("click", () => this.start());
+    onLanguage(() => this.state && this.show(this.state));
   }
 
   greet(message) {
-    this.wanted = message.webcam;
+    this.taker = message.webcam;
     this.page = message.page;
-    this.pace.start();
-    if (this.wanted) this.link.clock.start();
+    if (this.taker) this.sender.connected();
     // After the connection was lost, the same page goes on sending.
-    if (this.stream) this.link.send({ webcam: true });
+    if (this.sender.stream) this.link.send({ webcam: true });
+  }
+
+  taken(ages) {
+    this.sender.taken(ages);
+  }
+
+  // Whether this page's webcam is the camera of the run.
+  get mine() {
+    return this.sender.stream !== null && this.state?.camera_page === this.page;
   }
 
   show(state) {
-    const mine = this.stream !== null && state.camera_page === this.page;
-    $("webcam").hidden = !this.wanted || mine;
-    if (this.stream !== null && !mine && state.camera_page !== null) this.stop();
-    $("webcam-text").textContent =
-      state.camera_page === null
-        ? "This run takes the webcam of a browser."
-        : "Another page's webcam is in use.";
+    this.state = state;
+    const chosen = state.setup ? state.setup.camera.choice === "browser" : this.taker;
+    if (this.mine && chosen) this.seen = true;
+    // Somebody has chosen another camera, or the webcam of another page.
+    if (this.sender.stream && this.seen && !(this.mine && chosen)) this.stop();
+    $("webcam").hidden = !chosen || this.mine || state.camera_page === "phone";
+    $("webcam-text").textContent = t(
+      state.camera_page === null ? "webcam.wanted" : "webcam.other",
+    );
   }
 
+  // Ask the browser for its webcam and make it the camera; whether that went well.
   async start() {
-    if (!navigator.mediaDevices) {
-      this.tell("A browser gives its webcam only to https pages and to this computer's own.");
-      return;
-    }
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({
-        video: { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } },
-      });
+      await this.sender.open();
     } catch (error) {
-      this.tell(`The browser gives no webcam (${error.name}); allow it in the address bar.`);
-      return;
+      this.tell(t(whyNoCamera(error)), { alarm: true });
+      return false;
     }
+    this.seen = false;
+    if (this.state?.setup) this.link.do("camera", "browser");
     this.link.send({ webcam: true });
-    const [track] = this.stream.getVideoTracks();
-    track.addEventListener("ended", () => this.stop());
-    if (window.MediaStreamTrackProcessor) this.readTrack(track);
-    else this.readVideo();
+    return true;
   }
 
   stop() {
-    if (!this.stream) return;
-    for (const track of this.stream.getTracks()) track.stop();
-    this.stream = null;
+    if (!this.sender.stream) return;
+    this.sender.close();
     this.link.send({ webcam: false });
-  }
-
-  // Pictures have arrived, so many seconds old.
-  taken(ages) {
-    for (const age of ages) this.pace.taken(age, performance.now());
-  }
-
-  // Whether a picture may go to the program now; says what time it is there as long as it asks.
-  ready() {
-    this.link.clock.askNowAndThen();
-    return this.pace.may(performance.now());
-  }
-
-  // When a frame was captured, in milliseconds of performance.now(), from its own time stamp: the
-  // frame that came the quickest came at once.
-  capturedAt(stamp) {
-    const now = performance.now();
-    const { at, lag } = this.behind;
-    this.behind = { at: now, lag: Math.min(now - stamp, lag + DRIFT * (now - at)) };
-    return stamp + this.behind.lag;
-  }
-
-  // A canvas that is as large as pictures may be.
-  resize(canvas, width, height) {
-    const scale = Math.min(1, this.pace.width / width);
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(height * scale);
-    return canvas.getContext("2d");
-  }
-
-  async send(blob, capturedAt) {
-    this.pace.sent(capturedAt, performance.now());
-    await this.link.sendPicture(blob, capturedAt);
-  }
-
-  // Goes on at full rate when the page is in the background.
-  async readTrack(track) {
-    const reader = new MediaStreamTrackProcessor({ track, maxBufferSize: 1 }).readable.getReader();
-    const canvas = new OffscreenCanvas(2, 2);
-    this.behind.lag = Infinity;
-    while (this.stream) {
-      const { done, value: frame } = await reader.read();
-      if (done) break;
-      const capturedAt = this.capturedAt(frame.timestamp / 1000);
-      if (!this.ready()) {
-        frame.close();
-        continue;
-      }
-      const pen = this.resize(canvas, frame.displayWidth, frame.displayHeight);
-      pen.drawImage(frame, 0, 0, canvas.width, canvas.height);
-      frame.close();
-      const { quality } = this.pace;
-      await this.send(await canvas.convertToBlob({ type: "image/jpeg", quality }), capturedAt);
-    }
-  }
-
-  async readVideo() {
-    const video = document.createElement("video");
-    video.muted = true;
-    video.playsInline = true;
-    video.srcObject = this.stream;
-    await video.play();
-    const canvas = document.createElement("canvas");
-    const next = () => {
-      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(step);
-      else setTimeout(step, 33);
-    };
-    const step = (_, frame) => {
-      if (!this.stream) return;
-      if (!this.ready()) {
-        next();
-        return;
-      }
-      const capturedAt = frame?.captureTime ?? performance.now();
-      const pen = this.resize(canvas, video.videoWidth, video.videoHeight);
-      pen.drawImage(video, 0, 0, canvas.width, canvas.height);
-      canvas.toBlob(
-        async (blob) => {
-          if (blob) await this.send(blob, capturedAt);
-          next();
-        },
-        "image/jpeg",
-        this.pace.quality,
-      );
-    };
-    next();
   }
 }

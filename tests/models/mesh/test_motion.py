@@ -18,9 +18,9 @@ from models.face.topology import (
 )
 from models.mesh.motion import (
     Strengths,
-    _features,
     absolute_motion,
     ease,
+    features,
     relative_motion,
     strengthen,
 )
@@ -359,7 +359,7 @@ def test_twice_a_blink_is_a_blink(neutral: Floats) -> None:
 
 def test_the_skin_between_eyes_and_mouth_is_not_torn() -> None:
     """Neighbours on the mesh differ by a part of the whole strength."""
-    eyes, mouth = _features()
+    eyes, mouth = features()
     for weights in (eyes, mouth):
         assert weights.shape == (478, 1) and 0 <= weights.min() <= weights.max() <= 1
         edges = triangles()[:, [0, 1]]

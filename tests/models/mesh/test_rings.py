@@ -58,7 +58,7 @@ def test_a_turned_head_shows_its_back_on_the_side_that_comes_near(
     near = shift[at(around, landmarks, side, 0.3) & outline, 0] * side
     far = shift[at(around, landmarks, -side, 0.3) & outline, 0] * -side
     assert near.mean() > 0.03
-    assert far.mean() > -0.03
+    assert far.mean() > -0.05
     assert near.mean() > far.mean() + 0.02
 
 

@@ -105,3 +105,28 @@ def test_a_steady_moment_is_found_at_any_frame_rate(fps: int) -> None:
         if calibration.offer(face(seed=index), index / fps, partial(_marked, index)):
             taken = index / fps
     assert taken is not None and 0.5 <= taken <= 0.5 + 1 / fps
+
+
+def test_a_calibration_that_was_asked_for_can_be_undone_once() -> None:
+    calibration = Calibration()
+    offer(calibration, [face(seed=i) for i in range(40)])
+    first, seen = calibration.reference, calibration.face
+    assert first is not None and calibration.taken == 0 and not calibration.can_undo
+    assert not calibration.undo(), "there is nothing to go back to"
+    calibration.request(at_once=True)
+    assert offer(calibration, [face((30.0, 0))], start=5.0) == 0
+    assert calibration.taken == 1 and calibration.can_undo
+    assert calibration.reference is not first
+    assert calibration.undo()
+    assert calibration.reference is first and calibration.face is seen
+    assert calibration.state is CalibrationState.CALIBRATED
+    assert not calibration.can_undo and not calibration.undo()
+
+
+def test_another_driver_does_not_go_back_to_the_one_before() -> None:
+    calibration = Calibration()
+    offer(calibration, [face(seed=i) for i in range(40)])
+    calibration.request(at_once=True)
+    offer(calibration, [face((30.0, 0))], start=5.0)
+    calibration.start_over()
+    assert not calibration.can_undo

@@ -16,6 +16,8 @@ import pytest
 from rich.console import Console
 
 from models.errors import UserError
+from realtime.cameras.browser import BrowserFeed
+from realtime.cameras.viewfinder import Viewfinder
 from realtime.commands import run as live
 from realtime.commands.options import RunChoices
 from realtime.frames import AvatarFrame
@@ -96,13 +98,28 @@ def test_an_output_knows_which_device_is_the_camera(monkeypatch: pytest.MonkeyPa
 def test_what_is_asked_of_a_camera_reaches_it(tmp_path: Path) -> None:
     choices = RunChoices(camera="demo", rotate="90", camera_size="200x100", camera_fps=7)
     told: list[str] = []
-    open_camera, feed = live._camera(choices, True, told.append)
+    feed = BrowserFeed()
+    cameras = live._cameras(choices, True, feed, Viewfinder(), told.append)
+    open_camera = cameras(choices.camera)
+    assert open_camera is not None
     with open_camera() as camera:
         assert camera.read().image.shape == (100, 100, 3), "the demo is square, and made to fit"
-        assert "turned by 90 degrees" in camera.name
-    assert feed is None and len(told) == 1 and "--camera-fps is for webcams" in told[0]
-    _, feed = live._camera(RunChoices(camera="browser", rotate="180"), False, told.append)
-    assert feed is not None
+    assert len(told) == 1 and "--camera-fps is for webcams" in told[0]
+    assert cameras("none") is None and cameras("browser") == feed.open
+
+
+def test_a_camera_that_a_page_looks_at_is_let_go_before_the_run_opens_it() -> None:
+    order: list[str] = []
+
+    class Noted(Viewfinder):
+        def release(self) -> None:
+            order.append("released")
+
+    cameras = live._cameras(RunChoices(), True, BrowserFeed(), Noted(), order.append)
+    open_demo = cameras("demo")
+    assert open_demo is not None and order == []
+    with open_demo():
+        assert order == ["released"]
 
 
 @pytest.mark.parametrize("role", ["source", "camera"])

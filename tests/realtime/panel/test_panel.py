@@ -202,8 +202,8 @@ def test_photos_are_added(served: Served) -> None:
     data = photo(served.rig.folder.parent, "new.png", 200).read_bytes()
     status, _, text = served.ask("/avatars", "POST", data, X_Name="My%20photo.png")
     assert status == 201
-    entry = served.rig.library.find(json.loads(text)["id"])
-    assert entry is not None and entry.path == served.rig.own / "My photo.jpg"
+    entry = served.rig.settled(json.loads(text)["id"])
+    assert entry.path == served.rig.own / "My photo.jpg"
     status, headers, picture = served.ask(f"/thumbnails/{entry.id}")
     assert status == 200 and headers["content-type"] == "image/jpeg"
     assert PIL.Image.open(io.BytesIO(picture)).size == (144, 144)
@@ -212,14 +212,20 @@ def test_photos_are_added(served: Served) -> None:
 
 def test_photos_that_are_refused(served: Served) -> None:
     dark = photo(served.rig.folder.parent, "dark.png", 0).read_bytes()
-    for data, reason in ((dark, "No face was found in dark"), (b"GIF89a", "dark"), (b"", "dark")):
-        status, _, text = served.ask("/avatars", "POST", data, X_Name="dark.png")
-        assert status == 422 and reason in json.loads(text)["refused"]
-        assert str(served.rig.folder) not in text.decode()
     bomb = io.BytesIO()
     PIL.Image.new("1", (12_000, 12_000)).save(bomb, "PNG")
-    status, _, text = served.ask("/avatars", "POST", bomb.getvalue())
-    assert status == 422 and "million pixels" in json.loads(text)["refused"]
+    for data, reason in (
+        (dark, "No face was found in dark"),
+        (b"GIF89a", "dark"),
+        (bomb.getvalue(), "million pixels"),
+    ):
+        status, _, text = served.ask("/avatars", "POST", data, X_Name="dark.png")
+        assert status == 201
+        entry = served.rig.settled(json.loads(text)["id"])
+        assert reason in entry.reason
+        assert str(entry.path.parent) not in str(served.rig.session.state())
+    status, _, text = served.ask("/avatars", "POST", b"", X_Name="dark.png")
+    assert status == 422 and "empty" in json.loads(text)["refused"]
 
 
 def test_uploads_are_capped_whatever_they_say(served: Served) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from realtime.commands.options import RunChoices
 from realtime.frames import CameraFrame
+from realtime.lines import Line
 from realtime.pipeline.alerts import Alerts, OutputAlerts, PictureAlerts, StageAlerts, TurnAlert
 
 RNG = np.random.default_rng(3)
@@ -161,3 +162,35 @@ def test_the_remedy_for_a_turned_picture_counts_what_turns_it_already(
     for index in range(40):
         alert.look(index / 10, turn, before)
     assert len(lines) == 1 and lines[0].endswith(f", or start {remedy}.")
+
+
+@pytest.mark.parametrize(
+    ("level", "face", "dark"),
+    [
+        (128, True, False),
+        (128, False, False),
+        (22, True, False),
+        (22, False, True),
+        (8, True, True),
+    ],
+)
+def test_whether_it_is_dark_is_known_with_the_very_frame(
+    level: int, face: bool, dark: bool
+) -> None:
+    show = Show()
+    show.frames(noise(), 0.5)
+    assert not show.watch.dark
+    show.frames(np.full((120, 160, 3), level, np.uint8), 1 / 30, face=face)
+    assert show.watch.dark is dark
+    show.frames(noise(), 1 / 30)
+    assert not show.watch.dark, "and so is its end"
+
+
+def test_lines_say_what_they_are_about_and_when_that_is_over() -> None:
+    show = Show()
+    show.frames(np.zeros((120, 160, 3), np.uint8), 1.5, face=False)
+    show.frames(noise, 0.5)
+    begins, ends = show.lines
+    assert isinstance(begins, Line) and isinstance(ends, Line)
+    assert begins.subject == ends.subject
+    assert begins.alarm and not begins.over and ends.over and not ends.alarm

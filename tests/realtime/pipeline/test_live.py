@@ -36,7 +36,9 @@ from scripts.rigs.fakes import (
 class Rig:
     """A pipeline of fakes; `run` ends when the first sink has had `enough` frames."""
 
-    def __init__(self, camera: Any = None, outputs: list[Output] | None = None) -> None:
+    def __init__(
+        self, camera: Any = None, outputs: list[Output] | None = None, **more: Any
+    ) -> None:
         self.sink = FakeSink(enough_at=40)
         self.notes: list[str] = []
         self.animator = FakeAnimator()
@@ -54,6 +56,7 @@ class Rig:
             outputs if outputs is not None else [Output(lambda: self.sink, retry=True)],
             fps=120,
             notify=self.notes.append,
+            **more,
         )
 
     def run(
@@ -151,7 +154,7 @@ def test_a_camera_that_dies_is_opened_again_and_the_avatar_stays() -> None:
 
 
 def test_a_camera_that_gave_frames_is_soon_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.pipeline.live._BACKOFF", (0.01, 60.0))
+    monkeypatch.setattr("realtime.pipeline.capture._BACKOFF", (0.01, 60.0))
     opened: list[bool] = []
     fourth = threading.Event()
 
@@ -441,7 +444,7 @@ def test_another_avatar_reaches_the_canvas() -> None:
 def test_another_avatar_is_shown_while_the_camera_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("realtime.pipeline.live._BACKOFF", (60.0,))
+    monkeypatch.setattr("realtime.pipeline.capture._BACKOFF", (60.0,))
     monkeypatch.setattr("realtime.pipeline.live._WAIT", 0.02)
     rig = Rig(camera=lambda: FakeCamera(frames=20))
     others = [avatar(200), avatar(220)]
@@ -467,8 +470,7 @@ def test_another_avatar_is_shown_while_the_camera_is_lost(
 
 
 def test_at_full_pace_no_camera_frame_is_dropped() -> None:
-    rig = Rig(camera=lambda: FakeCamera(frames=None, pause=0.0))
-    rig.pipeline._full_pace = True
+    rig = Rig(camera=lambda: FakeCamera(frames=None, pause=0.0), full_pace=True)
     rig.run()
     assert rig.pipeline._captured.replaced <= 1
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -20,7 +22,7 @@ from realtime.canvas.output_gate import OutputGate
 from realtime.commands.terminal import terminal_press
 from realtime.frames import AvatarFrame, CameraFrame
 from realtime.paths import asset_path
-from realtime.session.avatar_library import AvatarState
+from realtime.session.avatar_entry import AvatarState
 from realtime.session.keys import KEYS
 from realtime.session.session import Command
 from realtime.session.settings import AvatarSettings, Settings, load, save
@@ -146,9 +148,9 @@ def test_a_photo_without_a_face_is_told_and_passed_over(rig: Rig) -> None:
 
 def test_added_photos_are_kept_and_can_be_removed(rig: Rig) -> None:
     source = photo(rig.folder.parent, "x.png", 200)
-    entry = rig.session.add(source.read_bytes(), "../../My <face>.png")
+    entry = rig.add(source.read_bytes(), "../../My <face>.png")
     assert entry.path.parent == rig.own and entry.path.name == "My _face.jpg"
-    again = rig.session.add(source.read_bytes(), "../../My <face>.png")
+    again = rig.add(source.read_bytes(), "../../My <face>.png")
     assert again.path.name == "My _face-2.jpg"
     rig.do("avatar", entry.id)
     assert rig.level() == 200
@@ -179,12 +181,12 @@ def test_a_face_that_is_not_found_is_taken_from_the_file_beside_the_photo(rig: R
 def test_the_points_of_a_photo_go_with_it_and_are_not_taken_for_anothers(rig: Rig) -> None:
     source = photo(rig.folder.parent, "x.png", 200)
     data, image = source.read_bytes(), np.full((256, 256, 3), 200, np.uint8)
-    entry = rig.session.add(data, "x.png")
+    entry = rig.add(data, "x.png")
     path = write_face(entry.path, image, placed(256, 256))
     rig.do("remove", entry.id)
     assert not entry.path.exists() and not path.exists()
     write_face(entry.path, image, placed(256, 256))
-    again = rig.session.add(data, "x.png")
+    again = rig.add(data, "x.png")
     assert again.path == entry.path and not path.exists()
     assert again.ready is not None
     assert np.array_equal(again.ready.face.landmarks, Finder().find_faces(image)[0].landmarks)
@@ -198,8 +200,10 @@ def test_photos_that_cannot_be_added(rig: Rig) -> None:
         (dark.read_bytes(), "No face"),
         (dark.read_bytes()[:200], "broken|not a picture"),
     ):
-        with pytest.raises(UserError, match=reason):
-            rig.session.add(data, "bad.png")
+        entry = rig.add(data, "bad.png")
+        assert entry.state is AvatarState.REFUSED and re.search(reason, entry.reason)
+        assert entry.no_face == (reason == "No face")
+        assert entry in rig.library.entries, "it stays, with its reason"
     assert not rig.own.exists()
 
 
@@ -207,8 +211,7 @@ def test_a_picture_bomb_is_not_decoded(rig: Rig, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.png"
     PIL.Image.new("1", (12_000, 12_000)).save(bomb)
     assert bomb.stat().st_size < 100_000
-    with pytest.raises(UserError, match="million pixels"):
-        rig.session.add(bomb.read_bytes(), "bomb.png")
+    assert "million pixels" in rig.add(bomb.read_bytes(), "bomb.png").reason
 
 
 def test_the_last_avatar_cannot_be_removed(tmp_path: Path) -> None:
@@ -271,7 +274,7 @@ def test_strength_changes_what_is_rendered(tmp_path: Path) -> None:
     photo(tmp_path, "one.png", 60)
     rig = Rig(tmp_path)
     animator = FakeAnimator()
-    rig.animation._animator = animator
+    rig.animation.set_avatar(rig.animation.avatar, animator)
 
     def shift(strength: float) -> float:
         rig.do("motion", strength)
@@ -599,10 +602,68 @@ def test_a_photo_that_is_dropped_upside_down_is_kept_upright_and_that_is_said(
     image = load_image(asset_path("face.jpg"))
     dropped = tmp_path / "dropped.png"
     PIL.Image.fromarray(np.ascontiguousarray(image[::-1, ::-1])).save(dropped)
-    rig.library._builder._finder = FaceFinder()
-    entry = rig.session.add(dropped.read_bytes(), "Me.png")
+    rig.library._builder.finder = FaceFinder()
+    entry = rig.add(dropped.read_bytes(), "Me.png")
     kept = load_image(entry.path)
     assert kept.shape == image.shape
     assert np.abs(kept.astype(int) - image).mean() < 3
     line = "The photo Me lay upside down; it was turned by 180 degrees."
     wait(lambda: line in [one["line"] for one in rig.session.state()["said"]])
+
+
+def code(rig: Rig) -> str:
+    return str(rig.session.state()["situation"]["code"])
+
+
+def test_the_situation_follows_what_is_done_at_once(rig: Rig) -> None:
+    wait(lambda: code(rig) == "live")
+    assert rig.session.state()["situation"]["params"] == {"name": rig.sink.name}
+    for name in ("freeze", "hide"):
+        assert rig.do(name, True)["situation"]["code"] == {"freeze": "frozen"}.get(name, "hidden")
+    rig.do("pass_through", True)
+    assert code(rig) == "hidden", "a question shows nothing yet"
+    assert rig.do("confirm", True)["situation"]["code"] == "real_face", "before all else"
+    rig.do("hide", False)
+    assert rig.do("pass_through", False)["situation"]["code"] == "live"
+
+
+def test_what_said_that_the_real_face_is_shown_is_withdrawn_with_it(rig: Rig) -> None:
+    def said() -> list[Any]:
+        return [one for one in rig.session.state()["said"] if "real face" in one["line"]]
+
+    rig.do("pass_through", True)
+    rig.do("confirm", True)
+    assert wait(said)[0]["alarm"] and not said()[0]["over"]
+    assert rig.do("pass_through", False)
+    assert said()[0]["over"]
+    rig.do("pass_through", True)
+    rig.do("confirm", True)
+    rig.do("pass_through", False)
+    wait(lambda: len(said()) == 2)
+    assert all(one["over"] for one in said()), "also when it is heard after its end"
+
+
+def test_pages_are_told_what_changes_by_itself(rig: Rig) -> None:
+    wait(lambda: code(rig) == "live")
+    rig.session.tick()
+    before = rig.session.revision
+    rig.session.tick()
+    assert rig.session.revision == before, "nothing has changed"
+    rig.tracker._faces = [None]
+    wait(lambda: code(rig) == "no_face")
+    rig.session.tick()
+    assert rig.session.revision > before
+
+
+def test_a_calibration_is_undone_by_command(rig: Rig) -> None:
+    wait(lambda: rig.session.state()["calibration"]["state"] != "waiting")
+    first = rig.animation._calibration.reference
+    with pytest.raises(UserError, match="no former calibration"):
+        rig.do("undo_calibration")
+    rig.do("calibrate")
+    wait(lambda: rig.session.state()["calibration"]["taken"] == 1)
+    assert rig.session.state()["calibration"]["undo"]
+    assert rig.animation._calibration.reference is not first
+    rig.do("undo_calibration")
+    wait(lambda: rig.animation._calibration.reference is first)
+    assert not rig.session.state()["calibration"]["undo"]

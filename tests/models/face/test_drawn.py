@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from models.face.drawn import flatness
 from models.face.finder import FaceFinder
 from models.keypoints import Keypoints
 from models.mesh.backend import MeshAnimator, MeshAvatar
-from models.mesh.drawn import flatness
 from models.photos import load_image
 from models.types import Image, Photo
 from realtime.paths import asset_path
