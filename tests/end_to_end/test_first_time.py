@@ -71,7 +71,8 @@ def short_clip(path: Path, frames: int = 20) -> Path:
         for number, frame in enumerate(source.decode(video=0)):
             if number == frames:
                 break
-            stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+            if number == 0:
+                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
             target.mux(stream.encode(frame.reformat(format="yuv420p")))
         target.mux(stream.encode())
     return path
