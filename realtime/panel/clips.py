@@ -20,7 +20,7 @@ from realtime.clips.looking import picture_file
 from realtime.clips.queue import Queue
 from realtime.clips.store import Material, Store
 from realtime.panel.feature import Opened
-from realtime.panel.media_links import MediaLinks, Medium
+from realtime.panel.tokens import FileTokens
 
 _PIECE = 1 << 20
 """Bytes of an upload that are written at once: few changes of thread, little memory."""
@@ -60,13 +60,12 @@ class ClipsFeature:
         self._queue = Queue(self._store)
         self._desk = Desk(self._store, self._queue)
         self._queue.changed = self._desk.changed = lambda: self.changed()
-        self._links: MediaLinks | None = None
+        self._tokens = FileTokens()
         self._desk.tidy()
         self._queue.start()
 
     def routes(self, opened: Opened) -> Sequence[BaseRoute]:
         """What pages ask for; players ask by a token."""
-        self._links = MediaLinks(opened)
 
         def route(path: str, answer: _Answer, method: str = "GET") -> Route:
             async def guarded(request: Request) -> Response:
@@ -103,7 +102,7 @@ class ClipsFeature:
             "clips.start": self._start,
             "clips.cancel": self._queue.cancel,
             "clips.again": self._queue.again,
-            "clips.remove": self._queue.remove,
+            "clips.remove": self._remove,
             "clips.reuse": lambda value: self._desk.reuse(self._queue.find(value)),
             "clips.clear": lambda value: self._desk.clear(),
         }
@@ -112,6 +111,12 @@ class ClipsFeature:
         """End all processes; what was being made waits for the next start."""
         self._queue.close()
         self._desk.close()
+
+    def _remove(self, value: Any) -> None:
+        job = self._queue.find(value)
+        for path in (self._store.result(job), self._store.driver(job)):
+            self._tokens.revoke(path)
+        self._queue.remove(value)
 
     def _start(self, value: Any) -> None:
         self._desk.start(Choices.parse(value))
@@ -192,20 +197,18 @@ class ClipsFeature:
         path = self._store.driver(job) if what == "driver" else self._store.result(job)
         if not path.is_file():
             raise UserError("The file of this clip is gone; make it again.")
-        assert self._links is not None
-        name = job.file_name if what == "download" else None
-        token = self._links.make(request.scope, Medium(path, name))
-        return JSONResponse({"address": f"/clips/media?token={token}"})
+        save = "&save=yes" if what == "download" else ""
+        return JSONResponse({"address": f"/clips/media?token={self._tokens.give(path)}{save}"})
 
     async def _media(self, request: Request) -> Response:
         """One file for one token; parts of it too, so that a player can seek."""
-        assert self._links is not None
-        medium = self._links.find(request.query_params.get("token", ""))
-        if medium is None:
+        path = self._tokens.path(request.query_params.get("token", ""))
+        if path is None:
             return Response(status_code=401)
-        if not medium.path.is_file():
+        if not path.is_file():
             return JSONResponse({"refused": _GONE}, 404)
-        return FileResponse(medium.path, media_type="video/mp4", filename=medium.name)
+        name = path.name if "save" in request.query_params else None
+        return FileResponse(path, media_type="video/mp4", filename=name)
 
 
 async def _stream(request: Request, path: Path, most: int) -> None:

@@ -71,7 +71,8 @@ def short_clip(path: Path, frames: int = 20) -> Path:
         for number, frame in enumerate(source.decode(video=0)):
             if number == frames:
                 break
-            stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
+            if number == 0:
+                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
             target.mux(stream.encode(frame.reformat(format="yuv420p")))
         target.mux(stream.encode())
     return path
@@ -109,9 +110,7 @@ def test_from_the_start_to_a_live_picture_a_clip_and_a_cat(
     browser.wait(f"{OUTPUT} !== {json.dumps(before)}")
 
 
-def test_the_next_start_goes_on_and_so_does_obs(
-    browser: Browser, run: Run, tmp_path: Path
-) -> None:
+def test_the_next_start_goes_on_and_so_does_obs(browser: Browser, run: Run, tmp_path: Path) -> None:
     go_live(browser)
     address = fixed_address(browser, run)
     browser.open("about:blank")

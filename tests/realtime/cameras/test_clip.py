@@ -262,4 +262,9 @@ def test_the_rate_of_a_recording_that_tells_none_is_measured(tmp_path: Path) -> 
             frame.pts, frame.time_base = 40 * number + late, Fraction(1, 1000)
             out.mux(video.encode(frame))
         out.mux(video.encode(None))
+    data = path.read_bytes()
+    at = data.index(b"\x23\xe3\x83")  # How long a picture is shown: made void.
+    length = data[at + 3] & 0x7F
+    void = bytes([0xEC, 0x80 | (length + 2)]) + bytes(length + 2)
+    path.write_bytes(data[:at] + void + data[at + 4 + length :])
     assert ClipReader(path).fps == pytest.approx(25, abs=0.5)
