@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from realtime.panel import recordings
 from realtime.panel.recordings import Recordings
 from realtime.session.recorded import Recorded, RecordedList, write_still
 from tests.panel_rig import Served, do, next_of, state_where
@@ -101,7 +100,8 @@ def test_it_is_renamed_removed_and_brought_back_by_commands(kept: Kept) -> None:
         wait(lambda: kept.listed() == [])
         do(page, "recordings.restore", kept.one.id)
         wait(lambda: len(kept.listed()) == 1)
-        for message in (None, 3, {"id": []}, "../x"):
+        messages: list[Any] = [None, 3, {"id": []}, "../x"]
+        for message in messages:
             do(page, "recordings.remove", message)
             assert "not there" in next_of(page, "refused")
 
@@ -130,7 +130,7 @@ def test_the_folder_is_shown_by_a_command_without_a_shell(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[Any] = []
-    monkeypatch.setattr(recordings.subprocess, "Popen", lambda *a, **b: called.append((a, b)))
+    monkeypatch.setattr("subprocess.Popen", lambda *a, **b: called.append((a, b)))
     assert kept.served.ask(f"/recordings/{kept.one.id}/folder", "POST", b"")[0] == 204
     ((command,), options) = called[0]
     assert isinstance(command, list)
