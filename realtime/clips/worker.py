@@ -7,6 +7,7 @@ left to tell it anything, it ends at once, whatever it is at.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -33,6 +34,8 @@ _TELL_EVERY = 0.4
 
 _DRIVER_SIZE = 540
 """Pixels of the longer side of the driving clip beside the result: half of a usual screen."""
+
+_log = logging.getLogger(__name__)
 
 
 class Studio:
@@ -250,6 +253,7 @@ def _do(studio: Studio, told: dict[str, Any], mouth: _Mouth) -> None:
     except MemoryError:
         mouth.say({"task": task, "failed": "There is not enough memory; close other programs."})
     except Exception as error:
+        _log.debug("a task has failed", exc_info=error)
         trace = traceback.format_exc()
         sentence = f"It failed ({type(error).__name__}: {error}); please report this."
         mouth.say({"task": task, "failed": sentence, "trace": trace})

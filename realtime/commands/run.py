@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import stat
 import sys
 import time
-import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
@@ -37,28 +34,24 @@ from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
 from realtime.commands.options import RunChoices
-from realtime.commands.posing import PictureSigner, pose_feature
+from realtime.commands.parts import Live
+from realtime.commands.posing import PictureSigner
+from realtime.commands.serving import serve
 from realtime.commands.status_line import StatusLine, summary
 from realtime.commands.terminal import terminal_keys, terminal_press
 from realtime.panel.address import (
-    Address,
-    HostName,
     has_screen,
-    names_of,
     parse_address,
     parse_host,
 )
-from realtime.panel.certificate import Certificate, given, self_made
+from realtime.panel.certificate import given
 from realtime.panel.preview import Preview
 from realtime.paths import (
     VIDEO_SUFFIX,
     avatars_folder,
     background_file,
     check_writable,
-    clips_folder,
-    config_folder,
     free_video,
-    output_key_file,
     recorded_file,
     settings_file,
     videos_folder,
@@ -82,40 +75,9 @@ from realtime.sinks.base import SinkError
 from realtime.sinks.null import NullSink
 from realtime.sinks.registry import SinkChoice
 
-if TYPE_CHECKING:
-    from realtime.panel.feature import Feature
-    from realtime.panel.server import Panel
-
 CAMERA_SIZE = (640, 480)
 """What a webcam is asked for: every one has it, and the landmark network sees no more than 256
 pixels across the face anyway."""
-
-
-@dataclass(frozen=True)
-class Live:
-    """A run that is ready to begin.
-
-    Attributes:
-        pipeline: the run.
-        session: what is chosen and set in it.
-        preview: the pictures of the panel.
-        feed: where a page's webcam arrives, when that is the camera.
-        backdrop: the photo behind the person.
-        viewfinder: what cameras see before one is chosen.
-        library: the avatars.
-        recorded: what this user has recorded.
-        take_still: keeps what goes out now as a picture.
-    """
-
-    pipeline: Pipeline
-    session: Session
-    preview: Preview
-    feed: BrowserFeed
-    backdrop: BackgroundPhoto
-    viewfinder: Viewfinder
-    library: AvatarLibrary
-    recorded: RecordedList
-    take_still: Callable[[], None]
 
 
 def build(
@@ -506,8 +468,7 @@ def run_live(choices: RunChoices, console: Console, remembered: Path | None = No
         stack.callback(session.close)
         if address is not None:
             sign = PictureSigner(signer, choices.sign_key, choices.sign_cert, line.note)
-            features = [pose_feature(pipeline, live.library, session, sign)]
-            stack.callback(_serve(live, address, certificate, named, features, console, line.note))
+            stack.callback(serve(live, address, certificate, named, sign, console, line.note))
         if console.is_terminal and sys.stdin is not None and sys.stdin.isatty():
             line.note("Press x to calibrate again, ? for all keys, Ctrl-C to stop.")
             stack.enter_context(terminal_keys(sys.stdin, terminal_press(session)))
@@ -530,97 +491,6 @@ def run_live(choices: RunChoices, console: Console, remembered: Path | None = No
                 line.note(summary(pipeline.status(), latency.count, p50, p99))
         if failure is not None:
             raise failure
-
-
-def _serve(
-    live: Live,
-    address: Address,
-    certificate: Certificate | None,
-    named: list[HostName],
-    features: Sequence[Feature],
-    console: Console,
-    notify: Callable[[str], None],
-) -> Callable[[], None]:
-    """Serve the panel, open it where there is a screen, and return what ends it."""
-    from realtime.commands.page_parts import setup_parts
-    from realtime.panel.avatars import AvatarFeature
-    from realtime.panel.clips import ClipsFeature
-    from realtime.panel.points import PointsFeature
-    from realtime.panel.recordings import Recordings
-    from realtime.panel.server import Panel
-
-    if certificate is None and not address.loopback:
-        certificate = self_made(config_folder(), names_of(address))
-
-    def tell_address() -> None:
-        notify(f"Panel: {panel.url if _own_eyes(console) else shown.keep(panel)}")
-
-    points = PointsFeature(live.session)
-    panel = Panel(
-        live.session,
-        live.preview,
-        address,
-        certificate,
-        live.feed,
-        named=named,
-        output_key=output_key_file(),
-        renewed=tell_address,
-        features=[
-            AvatarFeature(live.session, points),
-            points,
-            *setup_parts(live.session, live.pipeline, live.feed, live.backdrop, live.viewfinder),
-            ClipsFeature(clips_folder(), live.session.photo_file),
-            Recordings(live.recorded, live.take_still),
-            *features,
-        ],
-    )
-    shown = _AddressFile()
-    panel.start()
-    tell_address()
-    if certificate is not None and certificate.fingerprint is not None:
-        notify(f"The browser asks about its certificate, SHA-256 {certificate.fingerprint}.")
-    if not address.chosen and has_screen():
-        # Other accounts can read the browser's command line.
-        webbrowser.open(panel.url_for_one_use())
-
-    def close() -> None:
-        live.feed.close()
-        panel.close()
-        shown.close()
-
-    return close
-
-
-def _own_eyes(console: Console) -> bool:
-    """Whether a console's lines go to whoever has started the program, and not into a file."""
-    try:
-        mode = os.fstat(console.file.fileno()).st_mode
-    except (OSError, ValueError, AttributeError):
-        return False
-    return console.file.isatty() or stat.S_ISFIFO(mode)
-
-
-class _AddressFile:
-    """The panel's address, in a file that only the user can read, until the run ends."""
-
-    def __init__(self) -> None:
-        self._path: Path | None = None
-
-    def keep(self, panel: Panel) -> str:
-        """Write it, and return what to tell the user."""
-        from realtime.panel.output_key import write_private
-
-        self._path = config_folder() / f"panel-{panel.place.rstrip('/').rpartition(':')[2]}.txt"
-        try:
-            write_private(self._path, f"{panel.url}\n")
-        except UserError as error:
-            return f"{panel.place} (its key is told to a terminal only: {error})"
-        return f"{panel.place} (with its key in {self._path}, which only you can read)"
-
-    def close(self) -> None:
-        if self._path is not None:
-            with suppress(OSError):
-                self._path.unlink(missing_ok=True)
 
 
 @contextmanager

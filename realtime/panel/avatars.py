@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from models.errors import UserError
 from models.types import Avatar, Photo
-from realtime.panel.feature import Opened
+from realtime.panel.feature import Answer, Opened, with_key
 from realtime.panel.points import PointsFeature
 from realtime.paths import asset_path
 from realtime.session.avatar_entry import AvatarEntry, AvatarState
@@ -55,16 +55,8 @@ class AvatarFeature:
     def routes(self, opened: Opened) -> Sequence[BaseRoute]:
         """Adding photos, their pictures, and avatars as files."""
 
-        def guarded(answer: Callable[[Request], Awaitable[Response]]) -> Any:
-            async def with_key(request: Request) -> Response:
-                if not opened(request.scope):
-                    return Response(status_code=401)
-                try:
-                    return await answer(request)
-                except UserError as error:
-                    return JSONResponse({"refused": str(error)}, 422)
-
-            return with_key
+        def guarded(answer: Answer) -> Answer:
+            return with_key(opened, answer)
 
         return [
             Route("/avatars", guarded(self._add), methods=["POST"]),

@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from models.errors import UserError
-from realtime.panel.feature import Opened
+from realtime.panel.feature import Opened, with_key
 from realtime.session.background_photo import MAX_UPLOAD, BackgroundPhoto
 
 
@@ -34,21 +33,16 @@ class Backdrop:
         """`POST /background`: the file."""
 
         async def give(request: Request) -> Response:
-            if not opened(request.scope):
-                return Response(status_code=401)
             data = bytearray()
             async for chunk in request.stream():
                 data += chunk
                 if len(data) > MAX_UPLOAD:
                     most = f"Photos of up to {MAX_UPLOAD // 1_000_000} MB can be used"
                     return JSONResponse({"refused": f"{most}; take a smaller copy."}, 413)
-            try:
-                await asyncio.to_thread(self._photo.give, bytes(data))
-            except UserError as error:
-                return JSONResponse({"refused": str(error)}, 422)
+            await asyncio.to_thread(self._photo.give, bytes(data))
             return Response(status_code=204)
 
-        return (Route("/background", give, methods=["POST"]),)
+        return (Route("/background", with_key(opened, give), methods=["POST"]),)
 
     def state(self) -> Mapping[str, Any]:
         """Nothing: what is behind the person is in the state of the setup."""

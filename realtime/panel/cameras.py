@@ -18,7 +18,7 @@ from models.errors import UserError
 from realtime.cameras.clip import ClipReader
 from realtime.cameras.viewfinder import Viewfinder, small
 from realtime.devices.discovery import OWN_LABEL, VideoDevice, find_device, list_devices
-from realtime.panel.feature import Opened
+from realtime.panel.feature import Opened, with_key
 from realtime.paths import asset_path
 
 DEMO = "demo"
@@ -78,18 +78,16 @@ class Cameras:
         """The list, and what each camera sees."""
 
         async def listed(request: Request) -> Response:
-            if not opened(request.scope):
-                return Response(status_code=401)
             return JSONResponse(await asyncio.to_thread(self.offered))
 
         async def thumbnail(request: Request) -> Response:
-            if not opened(request.scope):
-                return Response(status_code=401)
             return await asyncio.to_thread(self._thumbnail, request.path_params["identity"])
 
         return (
-            Route("/cameras", listed, methods=["GET"]),
-            Route("/cameras/{identity:str}/thumbnail", thumbnail, methods=["GET"]),
+            Route("/cameras", with_key(opened, listed), methods=["GET"]),
+            Route(
+                "/cameras/{identity:str}/thumbnail", with_key(opened, thumbnail), methods=["GET"]
+            ),
         )
 
     def state(self) -> Mapping[str, Any]:

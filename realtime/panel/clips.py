@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -19,7 +19,7 @@ from realtime.clips.job import Choices, JobState
 from realtime.clips.looking import picture_file
 from realtime.clips.queue import Queue
 from realtime.clips.store import Material, Store
-from realtime.panel.feature import Opened
+from realtime.panel.feature import Answer, Opened, with_key
 from realtime.panel.tokens import FileTokens
 
 _PIECE = 1 << 20
@@ -29,8 +29,6 @@ _MAX_ASKED = 4096
 """Bytes of a request with choices; the longest has some hundred."""
 
 _GONE = "This clip is no longer in the list."
-
-_Answer = Callable[[Request], Awaitable[Response]]
 
 
 class _TooLarge(Exception):
@@ -67,16 +65,8 @@ class ClipsFeature:
     def routes(self, opened: Opened) -> Sequence[BaseRoute]:
         """What pages ask for; players ask by a token."""
 
-        def route(path: str, answer: _Answer, method: str = "GET") -> Route:
-            async def guarded(request: Request) -> Response:
-                if not opened(request.scope):
-                    return Response(status_code=401)
-                try:
-                    return await answer(request)
-                except UserError as error:
-                    return JSONResponse({"refused": str(error)}, 422)
-
-            return Route(f"/clips{path}", guarded, methods=[method])
+        def route(path: str, answer: Answer, method: str = "GET") -> Route:
+            return Route(f"/clips{path}", with_key(opened, answer), methods=[method])
 
         return [
             route("/photo", self._take_photo, "POST"),

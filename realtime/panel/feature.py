@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
+from models.errors import UserError
+
 Opened: TypeAlias = Callable[[Scope], bool]
 """Whether a request has the key of the run; a route answers 401 to one that has not."""
+
+Answer: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""What a route does."""
+
+
+def with_key(opened: Opened, answer: Answer) -> Answer:
+    """An answer for those who have the key; what it refuses becomes a sentence for the page."""
+
+    async def guarded(request: Request) -> Response:
+        if not opened(request.scope):
+            return Response(status_code=401)
+        try:
+            return await answer(request)
+        except UserError as error:
+            return JSONResponse({"refused": str(error)}, 422)
+
+    return guarded
 
 
 class Feature(Protocol):

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from realtime.panel.feature import Opened
+from realtime.panel.feature import Opened, with_key
 from realtime.sinks.registry import Candidate, candidates
 
 
@@ -42,11 +42,9 @@ class Places:
         """`/places`: what there is, and what to do where something is missing."""
 
         async def places(request: Request) -> Response:
-            if not opened(request.scope):
-                return Response(status_code=401)
             return JSONResponse(await asyncio.to_thread(self.found))
 
-        return (Route("/places", places, methods=["GET"]),)
+        return (Route("/places", with_key(opened, places), methods=["GET"]),)
 
     def state(self) -> Mapping[str, Any]:
         """Nothing: it is asked for."""

@@ -41,7 +41,7 @@ from models.face.tracker import FaceTracker
 from models.photos import MIN_FACE_HEIGHT, choose_face, crop_to_face, decode_image
 from models.types import Avatar, Face, Image, Photo
 from realtime.cameras.clip import ClipReader
-from realtime.panel.feature import Opened
+from realtime.panel.feature import Answer, Opened, with_key
 from realtime.paths import asset_path
 from realtime.session.avatar_library import MAX_UPLOAD
 from realtime.session.avatar_placing import placed_face
@@ -172,17 +172,8 @@ class PointsFeature:
     def routes(self, opened: Opened) -> Sequence[BaseRoute]:
         """Those of the module's description."""
 
-        def guarded(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
-            async def with_key(request: Request) -> Response:
-                if not opened(request.scope):
-                    return Response(status_code=401)
-                try:
-                    done: Response = await answer(request)
-                except UserError as error:
-                    return JSONResponse({"refused": str(error)}, 422)
-                return done
-
-            return with_key
+        def guarded(answer: Answer) -> Answer:
+            return with_key(opened, answer)
 
         return [
             Route("/points", guarded(self._open), methods=["POST"]),

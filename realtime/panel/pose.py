@@ -10,12 +10,12 @@ from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from models.errors import UserError
 from realtime.animation.animation import Animation
-from realtime.panel.feature import Opened
+from realtime.panel.feature import Answer, Opened, with_key
 from realtime.session.expressions import Expressions, checked_key, checked_values
 from realtime.session.stills import StillEditor
 
@@ -64,21 +64,16 @@ class Pose:
     def routes(self, opened: Opened) -> Sequence[BaseRoute]:
         """A small picture that follows sliders, and one to keep."""
 
-        def answered(make: Callable[[Mapping[str, Any]], Response]) -> Callable[[Request], Any]:
+        def answered(make: Callable[[Mapping[str, Any]], Response]) -> Answer:
             async def answer(request: Request) -> Response:
-                if not opened(request.scope):
-                    return Response(status_code=401)
                 body = bytearray()
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > _MAX_BODY:
                         return Response(status_code=413)
-                try:
-                    return await asyncio.to_thread(make, _parsed(bytes(body)))
-                except UserError as error:
-                    return JSONResponse({"refused": str(error)}, 422)
+                return await asyncio.to_thread(make, _parsed(bytes(body)))
 
-            return answer
+            return with_key(opened, answer)
 
         return [
             Route("/pose/preview", answered(self._preview), methods=["POST"]),

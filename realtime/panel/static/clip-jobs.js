@@ -199,7 +199,11 @@ class Player {
     this.driver = h("video", { playsinline: true, loop: true, preload: "auto", tabindex: -1 });
     this.driver.muted = true;
     this.title = h("h3", { tabindex: -1 });
-    this.closer = h("button", { type: "button", onclick: () => this.close() });
+    this.closer = h("button", {
+      type: "button",
+      "data-t": "clip.player.close",
+      onclick: () => this.close(),
+    });
     this.driverWords = h("figcaption");
     this.resultWords = h("figcaption");
     this.side = h("figure", {}, h("div", { class: "clip-screen" }, this.driver), this.driverWords);

@@ -19,6 +19,7 @@ from models.errors import UserError
 from realtime.cameras.browser import BrowserFeed
 from realtime.cameras.viewfinder import Viewfinder
 from realtime.commands import run as live
+from realtime.commands import serving
 from realtime.commands.options import RunChoices
 from realtime.frames import AvatarFrame
 from realtime.paths import HOME_VARIABLE, asset_path
@@ -149,10 +150,10 @@ def test_a_missing_camera_leaves_an_existing_recording_alone(tmp_path: Path) -> 
 def test_the_panel_s_key_is_printed_for_eyes_and_not_into_files(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     with (tmp_path / "log.txt").open("w") as file, os.fdopen(writing, "w") as pipe:
-        assert not live._own_eyes(Console(file=file, force_terminal=True))
-        assert live._own_eyes(Console(file=pipe))
+        assert not serving._own_eyes(Console(file=file, force_terminal=True))
+        assert serving._own_eyes(Console(file=pipe))
     os.close(reading)
-    assert not live._own_eyes(Console(file=io.StringIO()))
+    assert not serving._own_eyes(Console(file=io.StringIO()))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows allows few odd names")
