@@ -182,8 +182,9 @@ class Desk(Closing):
         Raises:
             UserError: no clip lies ready.
         """
-        self._ready()
         with self._lock:
+            if not self._moments:
+                raise UserError("Choose a clip first.")
             return dict(self._moments)
 
     def best(self, start: float, end: float | None) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ export class Choices {
         h("span", { "data-t": "clip.choices.title" }),
       ),
       (this.none = h("p", { class: "hint", "data-t": "clip.choices.none" })),
-      (this.body = h("div", { class: "choices", hidden: true }, this.part, this.matching, this.more)),
+      (this.body = h("div", { class: "choices-body", hidden: true }, this.part, this.matching, this.more)),
     );
     this.makePreview();
   }

@@ -209,8 +209,8 @@ class Player {
     this.side = h("figure", {}, h("div", { class: "clip-screen" }, this.driver), this.driverWords);
     this.root = h(
       "div",
-      { class: "player", hidden: true },
-      h("div", { class: "player-head" }, this.title, this.closer),
+      { class: "clip-player", hidden: true },
+      h("div", { class: "clip-player-head" }, this.title, this.closer),
       h(
         "div",
         { class: "pair" },
