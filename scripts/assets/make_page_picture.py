@@ -29,7 +29,7 @@ _SIZE = (1280, 800)
 _PATIENCE = 120.0
 """Seconds for one answer, on a computer that does other things too."""
 
-_SPEAKS = 7000
+_SPEAKS = 8500
 """Milliseconds until the toasts are gone and the clip's woman laughs again."""
 
 _READY = "document.querySelectorAll('#list .tile').length >= {} && !document.querySelector('.busy')"
