@@ -47,7 +47,7 @@ export class Recordings {
       h("p", { class: "big", "data-t": "recordings.none" }),
       h("p", { class: "hint", "data-t": "recordings.none_hint" }),
     );
-    this.notice = h("div", { class: "notice", role: "status", "aria-live": "polite" });
+    this.notice = h("li", { class: "notice" });
     const still = h("button", {
       type: "button",
       id: "still-button",
@@ -64,8 +64,8 @@ export class Recordings {
         this.list,
       ),
     );
-    // Outside of the tab: a recording that ends is told on every one.
-    document.body.append(this.notice);
+    // Among the page's messages, which are read out: a recording that ends is told on every tab.
+    document.getElementById("lines").append(this.notice);
     this.player = this.buildPlayer();
     document.body.append(this.player);
     translate(root);
