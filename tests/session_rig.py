@@ -26,6 +26,7 @@ from realtime.pipeline.output import Output
 from realtime.session.avatar_entry import AvatarBuilder, AvatarEntry, AvatarState
 from realtime.session.avatar_library import AvatarLibrary
 from realtime.session.session import Command, Parts, Session
+from realtime.session.setup import Setup
 from scripts.rigs.fakes import FakeAnimator, FakeCamera, FakeSink, FakeTracker, avatar, face
 
 SIZE = (320, 180)
@@ -98,11 +99,12 @@ class Rig:
         self.sink = FakeSink(enough_at=3)
         self.recordings: list[FakeSink] = []
         self.lines: list[str] = []
+        self.output = Output(lambda: self.sink, retry=True)
         self.pipeline = Pipeline(
             FakeCamera,
             self.animation,
             self.composer,
-            [Output(lambda: self.sink, retry=True)],
+            [self.output],
             fps=100,
             notify=lambda line: self.session.hear(line),
             last_step=self.gate,
@@ -117,9 +119,14 @@ class Rig:
             True,
             new_recording=self.new_recording,
             new_nowhere=lambda: Output(lambda: FakeSink("nowhere"), name="nowhere"),
+            setup=self.new_setup(),
         )
         self.session = Session(parts, first, settings, self.lines.append)
         self.thread = threading.Thread(target=self.pipeline.run, daemon=True)
+
+    def new_setup(self) -> Setup | None:
+        """What switches cameras, outputs and more; None where a test does not."""
+        return None
 
     def new_recording(self) -> Output:
         sink = FakeSink(f"take {len(self.recordings)}.mp4")
