@@ -1,9 +1,8 @@
 """Makes assets/page.jpg, the picture of the page in README.md, from a real run in Chromium.
 
-    python -m scripts.assets.make_page_picture PHOTO...     (the first one is on air)
+    python -m scripts.assets.make_page_picture PHOTO...     (the first by name is on air)
 
-The camera is the demo clip. The picture is taken at the loudest moment of the clip, when the mouth
-is open, once everything is made ready.
+The camera is the demo clip; the picture is taken once everything is made ready.
 """
 
 from __future__ import annotations
@@ -30,6 +29,9 @@ _SIZE = (1280, 800)
 _PATIENCE = 120.0
 """Seconds for one answer, on a computer that does other things too."""
 
+_SPEAKS = 8500
+"""Milliseconds until the toasts are gone and the clip's woman laughs again."""
+
 _READY = "document.querySelectorAll('#list .tile').length >= {} && !document.querySelector('.busy')"
 
 
@@ -43,8 +45,9 @@ def take(address: str, photos: int, profile: Path) -> bytes:
         browser.open(address)
         browser.wait("document.body.dataset.status === 'open'")
         browser.wait(_READY.format(photos))
-        browser.wait("document.getElementById('status')?.dataset.level !== 'alarm'")
-        page.wait_for_timeout(7000)  # The clip's first second is still; then it speaks.
+        page.click("[data-row=output] > button")
+        page.get_by_role("button", name="Recording only").click()
+        page.wait_for_timeout(_SPEAKS)
         return page.screenshot()
 
 
@@ -53,9 +56,8 @@ def main(photos: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / "photos").mkdir()
-        for number, photo in enumerate(photos):
-            path = Path(photo)
-            shutil.copy(path, place / "photos" / f"{number + 1} {path.name}")
+        for photo in photos:
+            shutil.copy(photo, place / "photos")
         command = [sys.executable, "-m", "realtime.cli", "run", "--source"]
         with subprocess.Popen(
             [

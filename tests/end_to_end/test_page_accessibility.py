@@ -88,9 +88,15 @@ def test_every_control_has_a_name_and_every_slider_one_of_its_own(
     browser.page.select_option("#language", language)
     assert browser.run(NAMELESS) == []
     names = browser.run(
-        "[...document.querySelectorAll('input[type=range]')].map((one) => one.labels[0].innerText)"
+        "[...document.querySelectorAll('#tab-live input[type=range]')]"
+        ".map((one) => one.labels[0].innerText)"
     )
     assert all(names) and len(set(names)) == len(names) >= 3
+    others = browser.run(
+        "[...document.querySelectorAll('input[type=range]')]"
+        ".map((one) => one.labels[0]?.textContent || one.ariaLabel)"
+    )
+    assert len(others) > len(names) and all(others)
     shown = browser.run("document.getElementById('tab-live').innerText")
     assert "slider." not in shown and "status." not in shown, "no key instead of its words"
 

@@ -91,6 +91,7 @@ def test_the_rows_lead_from_nothing_to_a_call(browser: Browser) -> None:
     browser.page.get_by_role("button", name="Recording only").click()
     assert "Recording only" in row_is(browser, "output", "ready")
     assert next_step(browser) == "Everything is ready."
+    browser.wait("document.getElementById('status').textContent === 'Ready to record'", 60)
     browser.wait("document.getElementById('setup-rows').classList.contains('folded')")
     heights = "[...document.querySelectorAll('.setup-row')].map((row) => row.offsetHeight)"
     assert max(browser.run(heights)) < 48, "one line each"

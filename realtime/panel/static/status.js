@@ -2,6 +2,7 @@
 
 import { h } from "/dom.js";
 import { onLanguage, t } from "/i18n.js";
+import { viaPage } from "/places.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -38,6 +39,11 @@ export class Status {
 
   show(state) {
     this.situation = state.situation;
+    // Who only records wants nobody to receive it.
+    if (this.situation.code === "nothing_receives" && viaPage() === "recording") {
+      const code = state.recording ? "recording_only" : "ready_to_record";
+      this.situation = { code, params: {}, level: "good" };
+    }
     this.render();
   }
 
