@@ -62,88 +62,95 @@ class Place(Protocol):
 
 
 class Remaking:
-    """Has avatars made otherwise, one change at a time."""
+    """Makes avatars otherwise, one change after another.
 
-    def __init__(self, library: AvatarLibrary, ended: Callable[[], None]) -> None:
+    All but `start` and `best_size` are for what `start` is given: they take long, and raise a
+    `UserError` where it cannot be done; then everything is as before.
+    """
+
+    def __init__(self, library: AvatarLibrary, height: Callable[[], int]) -> None:
         """Nothing is made yet.
 
         Args:
             library: whose avatars are made anew, in its thread.
-            ended: called when a change was made or has failed.
+            height: of the canvas in pixels, as it is now.
         """
         self._library = library
-        self._ended = ended
+        self._height = height
 
-    def best_size(self, height: int, animator: Animator | None = None) -> int:
-        """The longer side of an avatar in pixels, for a canvas of this height."""
-        animator = animator or self._library.builder.animator
-        return min(animator.best_size(cores()), height)
+    def start(self, place: Place, make: Callable[[], None], done: Callable[[bool], None]) -> None:
+        """Have something made in the library's thread; what fails is told there.
 
-    def backend(self, place: Place, name: str, height: int, done: Callable[[], None]) -> None:
-        """Animate by another backend, for a canvas of this height."""
-        self._start(place, lambda: self._by(place, name, height), done)
-
-    def device(
-        self, place: Place, key: str, name: str, height: int, done: Callable[[], None]
-    ) -> None:
-        """Let the backend compute on another device.
-
-        Raises:
-            UserError: there is no such device.
+        Args:
+            place: where it is shown.
+            make: makes it.
+            done: called at the end with whether it was made.
         """
-        before = device_wanted()
-        use_device(key)
 
-        def make() -> None:
+        def job() -> None:
+            made = False
             try:
-                self._by(place, name, height)
-            except BaseException:
-                use_device(before)
-                raise
+                make()
+                made = True
+            except UserError as error:
+                _log.debug("a change has failed", exc_info=error)
+                path = place.current.path
+                place.say(str(error).replace(str(path), path.name))
+            except Exception as error:
+                _log.debug("a change has failed", exc_info=error)
+                place.say(f"That failed ({type(error).__name__}: {error}); all is as before.")
+            finally:
+                done(made)
 
-        self._start(place, make, done)
+        self._library.work(job)
 
-    def resize(self, place: Place, height: int) -> None:
-        """Make avatars of the size that suits a canvas of this height."""
+    def best_size(self, animator: Animator | None = None) -> int:
+        """The longer side in pixels of avatars that suits the canvas."""
+        animator = animator or self._library.builder.animator
+        return min(animator.best_size(cores()), self._height())
 
-        def make() -> None:
-            self._all(place, self._library.builder.like(size=self.best_size(height)))
-
-        self._start(place, make, lambda: None)
-
-    def face(self, place: Place, face: int) -> None:
-        """Animate another face of the current photo: from 1 on, 0 for the usual one."""
-
-        def make() -> None:
-            builder = self._library.builder
-            entry = place.current
-            ready, thumbnail = builder.of_file(entry.path, face or None, self._turn(entry))
-            place.show_made(Made(entry.id, builder, ready, thumbnail, face))
-
-        self._start(place, make, lambda: None)
-
-    def cut_out(self, place: Place, done: Callable[[], None]) -> None:
-        """Have the person alone, too; the current avatar need not be made anew for that."""
-
-        def make() -> None:
-            builder = self._library.builder.like(cut_out=True)
-
-            def cut(entry: AvatarEntry) -> Made:
-                if entry.ready is None:
-                    return self._of(builder, entry)
-                builder.cut(entry.ready.avatar)
-                return Made(entry.id, builder, entry.ready, entry.thumbnail or b"")
-
-            _until_shown(place, cut)
-
-        self._start(place, make, done)
-
-    def _by(self, place: Place, name: str, height: int) -> None:
+    def backend(self, place: Place, name: str) -> None:
+        """Animate by another backend."""
         animator = create_animator(name)
         now = self._library.builder
         if now.cut_out:
             animator = need_person(animator)
-        self._all(place, now.like(animator=animator, size=self.best_size(height, animator)))
+        self._all(place, now.like(animator=animator, size=self.best_size(animator)))
+
+    def device(self, place: Place, key: str, name: str) -> None:
+        """Let the backend of a name compute on another device."""
+        before = device_wanted()
+        use_device(key)
+        try:
+            self.backend(place, name)
+        except BaseException:
+            use_device(before)
+            raise
+
+    def resize(self, place: Place) -> None:
+        """Make avatars of the size that suits the canvas."""
+        self._all(place, self._library.builder.like(size=self.best_size()))
+
+    def face(self, place: Place, face: int) -> None:
+        """Animate another face of the current photo: from 1 on, 0 for the usual one."""
+        builder, entry = self._library.builder, place.current
+        ready, thumbnail = builder.of_file(entry.path, face or None, self._turn(entry))
+        place.show_made(Made(entry.id, builder, ready, thumbnail, face))
+
+    def cut_out(self, place: Place) -> None:
+        """Have the person alone, too; the current avatar need not be made anew for that."""
+        builder = self._library.builder
+        if not builder.cut_out:
+            builder = builder.like(cut_out=True)
+        need_person(builder.animator)
+
+        def cut(entry: AvatarEntry) -> Made:
+            if entry.ready is None:
+                return self._of(builder, entry)
+            builder.cut(entry.ready.avatar)
+            return Made(entry.id, builder, entry.ready, entry.thumbnail or b"")
+
+        _until_shown(place, cut)
 
     def _all(self, place: Place, builder: AvatarBuilder) -> None:
         _until_shown(place, lambda entry: self._of(builder, entry))
@@ -159,22 +166,6 @@ class Remaking:
     def _turn(self, entry: AvatarEntry) -> int | None:
         """Degrees by which a photo is turned by now."""
         return (self._library.find(entry.id) or entry).look.turn
-
-    def _start(self, place: Place, make: Callable[[], None], done: Callable[[], None]) -> None:
-        def job() -> None:
-            try:
-                make()
-                done()
-            except UserError as error:
-                _log.debug("a change has failed", exc_info=error)
-                place.say(str(error))
-            except Exception as error:
-                _log.debug("a change has failed", exc_info=error)
-                place.say(f"That failed ({type(error).__name__}: {error}); all is as before.")
-            finally:
-                self._ended()
-
-        self._library.work(job)
 
 
 def _until_shown(place: Place, make: Callable[[AvatarEntry], Made]) -> None:

@@ -133,11 +133,11 @@ class Setup:
         self._face = begun.face
         self._camera = begun.chosen.camera
         self._lock = threading.RLock()
-        self._busy: str | None = None
+        self._busy: list[str] = []
         self._seen: tuple[Any, ...] = ()
         self._backends = backend_choices()
         self._desk: Desk | None = None
-        self._remaking = Remaking(library, self._end_busy)
+        self._remaking = Remaking(library, lambda: self._composer.size[1])
         number = values.number(1, 120)
         checked: dict[str, tuple[Callable[[Any], Any], Callable[[Any], dict[str, Any]]]] = {
             "camera": (values.text, self._choose_camera),
@@ -230,7 +230,7 @@ class Setup:
             "rotate": chosen.rotate,
             "face": self._session.settings.of(self._session.current.key).face or self._face,
             "background": chosen.background,
-            "busy": self._busy,
+            "busy": next(iter(self._busy), None),
         }
 
     @property
@@ -268,22 +268,28 @@ class Setup:
 
     @contextmanager
     def _during(self, what: str) -> Iterator[None]:
-        """Let pages know that something is being opened; one change at a time."""
-        self._claim(what)
+        """Let pages know that something is being changed."""
+        self._busy.append(what)
+        self._session.touch()
         try:
             yield
         finally:
-            self._end_busy()
+            self._busy.remove(what)
+            self._session.touch()
 
-    def _claim(self, what: str) -> None:
-        if self._busy is not None:
-            raise UserError(f"The {self._busy} is still being changed; try again in a moment.")
-        self._busy = what
-        self._session.touch()
+    def _later(self, what: str, make: Callable[[], None], **chosen: Any) -> dict[str, Any]:
+        """Have something made in the library's thread, after what is being made there already."""
+        keep = self._keep
+        self._busy.append(what)
 
-    def _end_busy(self) -> None:
-        self._busy = None
-        self._session.touch()
+        def done(made: bool) -> None:
+            self._busy.remove(what)
+            if made and chosen:
+                self._session.choose(keep, **chosen)
+            self._session.touch()
+
+        self._remaking.start(self._session, make, done)
+        return {}
 
     def _choose_camera(self, choice: str) -> dict[str, Any]:
         capture = self._pipeline.capture
@@ -379,9 +385,8 @@ class Setup:
 
     def _fit_avatars(self) -> None:
         """Make the avatars of the size that suits the canvas."""
-        if self._remaking.best_size(self._composer.size[1]) != self._library.builder.size:
-            self._claim("size")
-            self._remaking.resize(self._session, self._composer.size[1])
+        if self._remaking.best_size() != self._library.builder.size:
+            self._later("size", lambda: self._remaking.resize(self._session))
 
     def _fit(self, fit: str) -> dict[str, Any]:
         self._composer.canvas = replace(self._composer.canvas, fit=Fit(fit))
@@ -404,51 +409,30 @@ class Setup:
             self._library.use(builder.like(cut_out=False))
             return {"background": word}
         need_person(builder.animator)
-        if builder.cut_out:
+        if builder.cut_out and not self._busy:
             self._put_behind(background)
             return {"background": word}
-        keep = self._keep
 
-        def done() -> None:
+        def make() -> None:
+            self._remaking.cut_out(self._session)
             self._put_behind(background)
-            self._session.choose(keep, background=word)
 
-        self._claim("background")
-        self._remaking.cut_out(self._session, done)
-        return {}
+        return self._later("background", make, background=word)
 
     def _put_behind(self, background: Background | None) -> None:
         self._composer.canvas = replace(self._composer.canvas, background=background)
 
     def _choose_backend(self, name: str) -> dict[str, Any]:
-        keep = self._keep
-        self._claim("backend")
-        self._remaking.backend(
-            self._session,
-            name,
-            self._composer.size[1],
-            lambda: self._session.choose(keep, backend=name),
+        return self._later(
+            "backend", lambda: self._remaking.backend(self._session, name), backend=name
         )
-        return {}
 
     def _choose_device(self, key: str) -> dict[str, Any]:
-        keep = self._keep
-        name = self._session.settings.chosen.backend
-        self._claim("device")
-        try:
-            self._remaking.device(
-                self._session,
-                key,
-                name,
-                self._composer.size[1],
-                lambda: self._session.choose(keep, device=key),
-            )
-        except UserError:
-            self._end_busy()
-            raise
-        return {}
+        def make() -> None:
+            name = self._session.settings.chosen.backend
+            self._remaking.device(self._session, key, name)
+
+        return self._later("device", make, device=key)
 
     def _choose_face(self, face: int) -> dict[str, Any]:
-        self._claim("face")
-        self._remaking.face(self._session, face)
-        return {}
+        return self._later("face", lambda: self._remaking.face(self._session, face))

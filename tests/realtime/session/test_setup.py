@@ -307,17 +307,26 @@ def test_a_backend_that_fails_leaves_everything_as_it_was(
     assert rig.level() == 60
 
 
-def test_one_change_at_a_time(rig: SetupRig) -> None:
+def test_what_is_made_does_not_hold_up_cameras_and_outputs(rig: SetupRig) -> None:
     rig.animator.gate.clear()
     rig.do("face", 1)
-    assert rig.setup["busy"] == "face"
-    for name, value in (("camera", "demo"), ("output", "/dev/video10"), ("face", 2)):
-        with pytest.raises(UserError, match="still being changed"):
-            rig.do(name, value)
+    rig.do("face", None)
+    rig.do("camera", "demo")
+    rig.do("output", "/dev/video10")
+    assert rig.setup["busy"] == "face", "neither change of the face is done"
+    assert rig.setup["camera"]["choice"] == "demo"
+    assert rig.setup["output"]["state"] == "open"
     rig.animator.gate.set()
     settled(rig)
-    rig.do("camera", "demo")
-    assert rig.setup["camera"]["choice"] == "demo"
+    assert rig.setup["face"] is None, "the last wish counts"
+
+
+def test_a_change_that_fails_names_the_photo_without_its_folder(rig: SetupRig) -> None:
+    rig.do("face", 2)
+    wait(lambda: any("there is no face 2" in line for line in rig.lines))
+    settled(rig)
+    assert rig.setup["face"] is None
+    assert not any(str(rig.folder) in line for line in rig.lines)
 
 
 def test_what_was_chosen_is_there_at_the_next_start(rig: SetupRig, tmp_path: Path) -> None:
