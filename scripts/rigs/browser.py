@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from scripts.rigs.programs import absent
 
-_PATIENCE = 30.0
+_PATIENCE = 90.0
 """Seconds that a loaded machine may take for one answer."""
 
 

@@ -1,6 +1,6 @@
 """Makes assets/page.jpg, the picture of the page in README.md, from a real run in Chromium.
 
-    python -m scripts.assets.make_page_picture PHOTO...     (the first by name is on air)
+    python -m scripts.release.page_picture PHOTO...     (the first by name is on air)
 
 The camera is the demo clip; the picture is taken once everything is made ready.
 """
