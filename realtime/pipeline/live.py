@@ -94,8 +94,8 @@ class Status:
         camera_state: how far the camera is: none, opening, open or lost.
         camera_problem: why it is lost, as a sentence; "" while it is not.
         dark: the camera's pictures are black, or too dark for a face.
-        turned: degrees clockwise by which the camera's pictures should still be turned, because the
-            face in them has not been upright for a while: 0, 90, 180 or 270.
+        turned: degrees clockwise by which the camera's pictures should still be turned for the face
+            in them to be upright: 0, 90, 180 or 270.
         reading: whether a program reads an output now; None where no output can tell.
     """
 
@@ -386,7 +386,7 @@ class Pipeline:
             camera_state=state.value,
             camera_problem="" if camera is None else camera.problem,
             dark=self._pictures.dark and gives,
-            turned=self._turned.turned if gives else 0,
+            turned=self.animation.turn if gives and self.animation.face_found else 0,
             reading=any(known) if known else None,
         )
 
