@@ -207,8 +207,9 @@ def look(path: Path, folder: Path, tracker: Tracker, progress: Progress) -> Seen
             if turns:
                 file = picture_file(folder, index)
                 _save(file, turned(load_image(file), turns))
-        empty = np.zeros((478, 3), np.float32)
         faces = driver.faces
+        # A clip without any face was refused.
+        empty = np.zeros_like(next(one.landmarks for one in faces if one is not None))
         np.savez(
             folder / _FILE,
             times=np.asarray(sampled.times),

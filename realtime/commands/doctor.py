@@ -35,6 +35,7 @@ PACKAGES = (
     "platformdirs",
     "pyvirtualcam",
     "rich",
+    "segno",
     "starlette",
     "tomli-w",
     "typer",
