@@ -156,11 +156,12 @@ def test_the_address_for_obs_outlives_the_run(served: Served, kept: Path, tmp_pa
             enter(panel, again.panel.url)
             browser.wait(OPEN)
             panel.click("#obs-button")
-            browser.wait("!document.getElementById('obs-some').hidden")
+            browser.wait("document.getElementById('obs-address').value !== ''")
             panel.click("#obs-revoke")
             browser.wait("!document.getElementById('obs-none').hidden")
             browser.page = obs
-            browser.wait(f"{BANNER}.includes('no valid key')")
+            # Without a word: it is on air.
+            browser.wait("document.body.dataset.status === 'wrong key'")
             assert not kept.exists()
         finally:
             again.panel.close()
