@@ -38,6 +38,25 @@ def landmarks(name: str, shape: tuple[int, ...], least: float, most: float) -> F
     return random(name).uniform(least, most, shape).astype(np.float32)
 
 
+def picture(name: str) -> Floats:
+    """A made-up picture (1, 3, 256, 256), 0..1."""
+    numbers = random(name)
+    low = numbers.uniform(0, 1, (1, 3, 9, 9)).astype(np.float32)
+    high = numbers.uniform(0, 1, (1, 3, 256, 256)).astype(np.float32)
+    # In float32 and in this order, as bilinear enlarging is computed where the reference was made.
+    place = np.float32(8 / 255) * np.arange(256, dtype=np.float32)
+    first = np.minimum(place.astype(int), 7)
+    share = place - first.astype(np.float32)
+    rows, columns = share[:, None], share
+    above = (1 - columns) * low[:, :, first][..., first] + columns * low[:, :, first][
+        ..., first + 1
+    ]
+    below = (1 - columns) * low[:, :, first + 1][..., first]
+    below = below + columns * low[:, :, first + 1][..., first + 1]
+    smooth = (1 - rows) * above + rows * below
+    return np.asarray(np.float32(0.9) * smooth + np.float32(0.1) * high, np.float32)
+
+
 class SmallNetwork:
     """One of the three small networks with the rule's weights, in numpy."""
 
