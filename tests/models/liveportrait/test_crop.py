@@ -95,14 +95,12 @@ def test_pasting_back_keeps_what_the_mask_leaves_out(source: Image) -> None:
     assert (out[mask == 255] == 200).all()
 
 
-def _tracker_points(turn: float = 0.0, open_mouth: float = 0.0) -> np.ndarray:
+def _tracker_points(turn: float = 0.0) -> np.ndarray:
     from models.face.topology import neutral_face
 
     face = neutral_face()
     points = np.zeros((478, 3), np.float64)
     points[: len(face)] = face[:478]
-    lower = [14, 17, 152, 148, 377, 176, 400]
-    points[lower, 1] += open_mouth
     angle = np.radians(turn)
     cosine, sine = np.cos(angle), np.sin(angle)
     points[:, :2] = points[:, :2] @ np.array(((cosine, sine), (-sine, cosine)))
@@ -114,6 +112,16 @@ def test_the_trackers_square_turns_with_the_face() -> None:
     assert np.degrees(turned.angle - straight.angle) == pytest.approx(20, abs=0.1)
     assert turned.side == pytest.approx(straight.side, rel=1e-3)
     assert face_box(_tracker_points(20.0), DRIVING).angle == 0.0
+
+
+def test_the_trackers_square_is_put_around_all_points_but_counts_without_the_forehead() -> None:
+    points = _tracker_points()[:, :2]
+    upright = Framing(SOURCE.scale, SOURCE.up, False)
+    box = face_box(points, upright)
+    least, most = points.min(0), points.max(0)
+    side = 1.93 * (most - least).max()
+    assert box.side == pytest.approx(side, rel=0.002)
+    assert box.cy == pytest.approx((least[1] + most[1]) / 2 - 0.08 * side, abs=0.01 * side)
 
 
 def test_landmarks_of_an_unknown_number_are_refused() -> None:
