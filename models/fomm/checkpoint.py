@@ -20,7 +20,7 @@ from models.fomm.official import OFFICIAL, WHERE
 if TYPE_CHECKING:
     import torch
 
-    from models.fomm.graph import Weights  # Needs onnx, which may be missing.
+    from models.onnx_graph import Weights  # Needs onnx, which may be missing.
 
 EXTRA = "install torch onnx"
 """What pip is told, for what only the import needs."""
