@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from models.animator import Animator, MotionSettings, need_person
+from models.animator import (
+    MOTION_SUFFIXES,
+    Animator,
+    MotionSettings,
+    RecordedMotion,
+    need_motion_files,
+    need_person,
+)
 from models.backends import DEFAULT, create_animator
+from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.modes import Motion
 from models.photos import turned_line
-from models.types import Avatar, Image
+from models.types import Avatar, Image, Photo
 from realtime.cameras.clip import WHOLE, ClipReader
 from realtime.cameras.turned import TurnedClip
 from realtime.canvas.background import KEEP
@@ -24,7 +33,9 @@ from realtime.canvas.compositor import Compositor
 from realtime.canvas.fit import Fit
 from realtime.closing import Closing
 from realtime.frames import AvatarFrame
+from realtime.paths import beside
 from realtime.pipeline.offline import Clip, ClipReport, Progress, animate
+from realtime.pipeline.replay import part_of, replay
 from realtime.session.source import load_source
 from realtime.sinks.base import require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
@@ -36,7 +47,7 @@ class Recipe:
 
     Attributes:
         photo: a photo, or a folder of photos.
-        driving: the video whose face moves it.
+        driving: the video whose face moves it, or a motion file of the backend.
         part: from which second of it to which.
         reference: the frame of that part to measure motion against; None: the best one.
         turn: degrees clockwise by which its pictures are turned.
@@ -49,6 +60,7 @@ class Recipe:
         fit: how the photo fills the canvas.
         background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
+        save_motion: the file to keep the driver's motion in; None: nowhere.
     """
 
     photo: Path
@@ -65,6 +77,12 @@ class Recipe:
     fit: Fit = Fit.BLUR
     background: str = KEEP
     face: int | None = None
+    save_motion: Path | None = None
+
+    @property
+    def settings(self) -> MotionSettings:
+        """How the motion is applied."""
+        return MotionSettings(self.motion, self.adapt_scale)
 
 
 def make(
@@ -87,38 +105,109 @@ def make(
         UserError: something is missing or cannot be used, or the disk is full.
     """
     background = parse_background(recipe.background)
-    clip = ClipReader(recipe.driving, part=recipe.part)
+    recorded = is_motion(recipe.driving)
+    clip = None if recorded else ClipReader(recipe.driving, part=recipe.part)
     photo = load_source(recipe.photo, FaceFinder(), recipe.face)
     if photo.turned:
         say(turned_line(photo.name, photo.turned))
     animator: Animator = create_animator(recipe.backend)
+    motion = _recorded(recipe, animator) if recorded else None
     if background is not None:
         animator = need_person(animator)
-    side = animator.best_size()
-    if recipe.canvas is not None:
-        side = min(side, recipe.canvas[1])
-    avatar = animator.prepare(photo, side)
-    for note in avatar.notes:
-        say(f"{avatar.name}: {note}")
+    avatar = _prepared(recipe, animator, photo, say)
     size = recipe.canvas or even_size(avatar)
+    composer = Compositor(size, recipe.fit, recipe.badge, recipe.mirror, background)
+    kept = _keeper(recipe, animator, say)
 
     def create() -> VideoWriter:
+        if motion is not None:
+            return VideoWriter(path, size, motion.fps)
+        assert clip is not None, "what is no motion file is a clip"
         return VideoWriter(path, size, clip.fps, audio_from=recipe.driving, skipped=clip.begins)
 
     with _File(create) as file:
+        if motion is not None:
+            kept(motion)
+            return replay(
+                animator,
+                avatar,
+                motion,
+                composer,
+                file,
+                settings=recipe.settings,
+                reference=recipe.reference,
+                progress=progress,
+                cut_out=background is not None,
+            )
+        assert clip is not None, "what is no motion file is a clip"
         return animate(
             animator,
             avatar,
             photo.face,
             seen(TurnedClip(clip, recipe.turn)),
             FaceTracker(),
-            Compositor(size, recipe.fit, recipe.badge, recipe.mirror, background),
+            composer,
             file,
-            settings=MotionSettings(recipe.motion, recipe.adapt_scale),
+            settings=recipe.settings,
             reference=recipe.reference,
             progress=progress,
             cut_out=background is not None,
+            kept=kept,
         )
+
+
+def is_motion(driving: Path) -> bool:
+    """Whether a driving file is a motion file rather than a video, by its name."""
+    return driving.suffix.lower() in MOTION_SUFFIXES
+
+
+def _recorded(recipe: Recipe, animator: Animator) -> RecordedMotion:
+    """The part of a motion file that is wanted.
+
+    Raises:
+        UserError: the backend cannot read it, or it is to be turned.
+    """
+    if recipe.turn:
+        raise UserError("A motion file has no pictures to turn; leave out --rotate.")
+    return part_of(need_motion_files(animator).load_motion(recipe.driving), recipe.part)
+
+
+def _keeper(
+    recipe: Recipe, animator: Animator, say: Callable[[str], None]
+) -> Callable[[RecordedMotion], None]:
+    """What keeps a motion in the file that was asked for, if one was.
+
+    Raises:
+        UserError: the backend has no motion files.
+    """
+    target = recipe.save_motion
+    if target is None:
+        return lambda motion: None
+    keeper = need_motion_files(animator)
+
+    def keep(motion: RecordedMotion) -> None:
+        part = beside(target, "part")
+        try:
+            keeper.save_motion(part, motion)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+        say(f"{target}: the motion of {len(motion.observations)} frames.")
+
+    return keep
+
+
+def _prepared(
+    recipe: Recipe, animator: Animator, photo: Photo, say: Callable[[str], None]
+) -> Avatar:
+    """The photo made ready, at the size that suits the canvas."""
+    side = animator.best_size()
+    if recipe.canvas is not None:
+        side = min(side, recipe.canvas[1])
+    avatar = animator.prepare(photo, side)
+    for note in avatar.notes:
+        say(f"{avatar.name}: {note}")
+    return avatar
 
 
 def even_size(avatar: Avatar) -> tuple[int, int]:

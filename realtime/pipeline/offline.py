@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.animator import Animator, MotionSettings, Observation
+from models.animator import Animator, MotionSettings, Observation, RecordedMotion
 from models.errors import UserError
 from models.face.hidden_mouth import HiddenMouth
 from models.face.orientation import quarters, turned, turned_points
@@ -89,7 +89,7 @@ class ClipReport:
 
 
 @dataclass
-class _Faults:
+class Faults:
     """Counts the frames that could not be made.
 
     Attributes:
@@ -101,6 +101,7 @@ class _Faults:
     last: str | None = None
 
     def add(self, fault: Exception) -> None:
+        """Count one."""
         self.count += 1
         self.last = f"{type(fault).__name__}: {fault}".splitlines()[0]
         _log.debug("a frame could not be made", exc_info=fault)
@@ -178,7 +179,7 @@ def observations(
     parts: Sequence[Stretch],
     animator: Animator,
     progress: Progress,
-    faults: _Faults | None = None,
+    faults: Faults | None = None,
 ) -> list[Observation | None]:
     """The observation of every frame, comparable with that of the reference, smoothed without lag.
 
@@ -225,6 +226,51 @@ def observations(
     return smooth
 
 
+@dataclass(frozen=True)
+class Played:
+    """A motion and its times.
+
+    Attributes:
+        motion: of each frame.
+        seconds: when each frame is shown, rising.
+    """
+
+    motion: RecordedMotion
+    seconds: Sequence[float]
+
+
+def render_all(
+    animator: Animator,
+    avatar: Avatar,
+    played: Played,
+    composer: Composer,
+    writer: Writer,
+    faults: Faults,
+    settings: MotionSettings,
+    progress: Progress,
+    cut_out: bool,
+) -> None:
+    """Render and write the frames of a motion; the arguments are those of `animate`."""
+    observed, references = played.motion.observations, played.motion.references
+    presence = Presence(animator, avatar.rest)
+    shown = draw(animator, avatar, avatar.rest, cut_out) if cut_out else Drawn(avatar.still)
+    composer.set_avatar(avatar.still, avatar.focus)
+    for index, (driving, moment) in enumerate(zip(observed, played.seconds, strict=True)):
+        try:
+            target = None
+            if driving is not None:
+                still = observed[references[index]]
+                target = move(animator, avatar, still, driving, settings)
+            if index == 0:
+                presence = Presence(animator, avatar.rest, start=target)
+            shown = draw(animator, avatar, presence.step(target, moment), cut_out)
+        except Exception as fault:
+            faults.add(fault)
+        frame = composer.compose(AvatarFrame(shown.image, None, True, shown.person))
+        writer.write(frame, moment)
+        progress("Rendering", index + 1, len(observed))
+
+
 def animate(
     animator: Animator,
     avatar: Avatar,
@@ -238,6 +284,7 @@ def animate(
     reference: int | None = None,
     progress: Progress = lambda what, done, total: None,
     cut_out: bool = False,
+    kept: Callable[[RecordedMotion], None] | None = None,
 ) -> ClipReport:
     """Animate an avatar by a clip and write every frame.
 
@@ -257,6 +304,7 @@ def animate(
             one there.
         progress: told about every frame of every pass.
         cut_out: give the composer the person of each frame alone, too; the backend can.
+        kept: called with the driver's motion before anything is rendered.
 
     Raises:
         UserError: there is no face to follow, or the reference cannot be used.
@@ -264,25 +312,13 @@ def animate(
     driver = follow(clip, tracker, progress)
     parts = stretches(source, driver.faces, driver.seconds, reference)
     references = [part.reference for part in parts for _ in range(part.start, part.stop)]
-    faults = _Faults()
+    faults = Faults()
     observed = observations(clip, driver, parts, animator, progress, faults)
-    presence = Presence(animator, avatar.rest)
-    shown = draw(animator, avatar, avatar.rest, cut_out) if cut_out else Drawn(avatar.still)
-    composer.set_avatar(avatar.still, avatar.focus)
-    for index, (driving, moment) in enumerate(zip(observed, driver.seconds, strict=True)):
-        try:
-            target = None
-            if driving is not None:
-                still = observed[references[index]]
-                target = move(animator, avatar, still, driving, settings)
-            if index == 0:
-                presence = Presence(animator, avatar.rest, start=target)
-            shown = draw(animator, avatar, presence.step(target, moment), cut_out)
-        except Exception as fault:
-            faults.add(fault)
-        frame = composer.compose(AvatarFrame(shown.image, None, True, shown.person))
-        writer.write(frame, moment)
-        progress("Rendering", index + 1, len(observed))
+    motion = RecordedMotion(clip.fps, observed, references)
+    if kept is not None:
+        kept(motion)
+    played = Played(motion, driver.seconds)
+    render_all(animator, avatar, played, composer, writer, faults, settings, progress, cut_out)
     longest = max(parts, key=lambda part: part.stop - part.start)
     return ClipReport(
         frames=len(observed),
