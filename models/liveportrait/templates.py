@@ -1,0 +1,406 @@
+"""Recorded motion: our own files, and the motion templates that other tools make.
+
+Ours is an `.npz` of plain numbers, which nothing can hide in. A template of others is a pickle,
+which can run any program when it is read as usual; here it is read by an unpickler that knows
+nothing but numbers, texts, lists, dictionaries and arrays, and refuses everything else.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import pickletools
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.errors import UserError
+from models.liveportrait.config import KEYPOINTS
+from models.liveportrait.motion import State
+from models.liveportrait.ratios import Ratios
+from models.types import Floats
+
+VERSION = 1
+"""Of our own files."""
+
+SUFFIXES = (".npz", ".pkl")
+"""Of motion files: ours, and the templates of others."""
+
+MOST_BYTES = 64 * 2**20
+"""A motion file is not larger: an hour takes a third of it in ours."""
+
+MOST_FRAMES = 200_000
+"""Frames at most: almost two hours."""
+
+USUAL_FPS = 25.0
+"""Frames per second where a template does not say; the official tool's."""
+
+_MOST_STEPS = 3_000_000
+"""Instructions of a template at most: 17 minutes of frames have them, and they fit in memory."""
+
+_LIMIT = 100.0
+"""No number of a motion is larger; real ones stay below 3."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What one frame of a motion says.
+
+    Attributes:
+        state: pose and expression.
+        ratios: how open eyes and mouth were; None: not known.
+    """
+
+    state: State
+    ratios: Ratios | None = None
+
+
+@dataclass(frozen=True)
+class MotionFile:
+    """A recorded motion.
+
+    Attributes:
+        fps: frames per second.
+        frames: each one; None where no face was seen.
+    """
+
+    fps: float
+    frames: tuple[Moved | None, ...]
+
+
+def save_motion(path: Path, frames: Sequence[Moved | None], fps: float) -> None:
+    """Write a motion as numbers alone.
+
+    Args:
+        path: of the file, which ends in .npz.
+        frames: each frame; None where no face was seen.
+        fps: frames per second.
+
+    Raises:
+        UserError: there is nothing to save.
+        OSError: it cannot be written.
+    """
+    seen = [frame for frame in frames if frame is not None]
+    if not seen:
+        raise UserError("No face was seen, so there is no motion to save.")
+    blank = Moved(State(np.eye(3), np.zeros((KEYPOINTS, 3)), 1.0, np.zeros(3)))
+    full = [frame or blank for frame in frames]
+    unknown = Ratios(math.nan, math.nan, math.nan)
+    openings = [frame.ratios or unknown for frame in full]
+    with path.open("wb") as file:
+        np.savez_compressed(
+            file,
+            liveportrait_motion=np.array(VERSION, np.int32),
+            fps=np.array(fps, np.float32),
+            seen=np.array([frame is not None for frame in frames]),
+            turn=np.stack([frame.state.turn for frame in full]).astype(np.float32),
+            exp=np.stack([frame.state.exp for frame in full]).astype(np.float32),
+            scale=np.array([frame.state.scale for frame in full], np.float32),
+            t=np.stack([frame.state.t for frame in full]).astype(np.float32),
+            ratios=np.array([(one.left, one.right, one.lips) for one in openings], np.float32),
+        )
+
+
+def load_motion(path: Path) -> MotionFile:
+    """Read a motion: our own file, or a template of others.
+
+    Raises:
+        UserError: it is neither, is damaged, too large or holds anything but numbers.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UserError(f"{path} is too large for a motion file; cut it into parts of an hour.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); check the name.") from error
+    if data.startswith(b"PK"):
+        return _own(data, path)
+    return _template(data, path)
+
+
+def _damaged(path: Path, why: str) -> UserError:
+    return UserError(f"{path} is no motion file that can be used: {why}; record or get it again.")
+
+
+def _own(data: bytes, path: Path) -> MotionFile:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _check_sizes(archive)
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    # What a damaged archive raises in its layers is not one kind of error.
+    except Exception as error:
+        raise _damaged(path, "it is damaged") from error
+    version = arrays.get("liveportrait_motion")
+    if version is None or version.shape != () or version.dtype.kind != "i":
+        raise _damaged(path, "it holds no motion of this backend")
+    if int(version) != VERSION:
+        raise UserError(
+            f"{path} was recorded by a newer version of this tool; update it and try again."
+        )
+    count = len(arrays["seen"]) if "seen" in arrays and arrays["seen"].ndim == 1 else 0
+    shapes: dict[str, tuple[int, ...]] = {
+        "fps": (),
+        "turn": (count, 3, 3),
+        "exp": (count, KEYPOINTS, 3),
+        "scale": (count,),
+        "t": (count, 3),
+        "ratios": (count, 3),
+    }
+    for name, shape in shapes.items():
+        if name not in arrays or arrays[name].shape != shape or arrays[name].dtype.kind != "f":
+            raise _damaged(path, f"its part {name} is missing or has another shape")
+    frames: list[Moved | None] = []
+    for i in range(count):
+        if not arrays["seen"][i]:
+            frames.append(None)
+            continue
+        state = State(
+            arrays["turn"][i], arrays["exp"][i], float(arrays["scale"][i]), arrays["t"][i]
+        )
+        frames.append(Moved(state, _ratios(arrays["ratios"][i])))
+    return _checked(MotionFile(float(arrays["fps"]), tuple(frames)), path)
+
+
+def _check_sizes(archive: zipfile.ZipFile) -> None:
+    """Refuse an archive whose parts are larger than they should be, or say that they are.
+
+    Raises:
+        ValueError: one is.
+    """
+    entries = archive.infolist()
+    if len(entries) > 20 or sum(entry.file_size for entry in entries) > MOST_BYTES:
+        raise ValueError("the archive is too large")
+    for entry in entries:
+        with archive.open(entry) as file:
+            major, minor = np.lib.format.read_magic(file)
+            if (major, minor) != (1, 0):
+                raise ValueError("the array is of another kind")
+            shape, _, kind = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
+        if kind.hasobject or math.prod(shape) * kind.itemsize > entry.file_size:
+            raise ValueError("the array is larger than its file")
+
+
+def _template(data: bytes, path: Path) -> MotionFile:
+    told = _plain_pickle(data, path)
+    motion = told.get("motion") if isinstance(told, dict) else None
+    if not isinstance(told, dict) or not isinstance(motion, list):
+        raise _damaged(path, "it is no motion template")
+    eyes = _first(told, "c_eyes_lst", "c_d_eyes_lst")
+    lips = _first(told, "c_lip_lst", "c_d_lip_lst")
+    frames = []
+    for i, one in enumerate(motion[: MOST_FRAMES + 1]):
+        if not isinstance(one, dict):
+            raise _damaged(path, f"its frame {i} is none")
+        state = State(
+            _array(_first(one, "R", "R_d"), (3, 3), path, i),
+            _array(one.get("exp"), (KEYPOINTS, 3), path, i),
+            float(_array(one.get("scale"), (1,), path, i)[0]),
+            _array(one.get("t"), (3,), path, i),
+        )
+        openings = None
+        if isinstance(eyes, list) and isinstance(lips, list) and i < min(len(eyes), len(lips)):
+            both = _array(eyes[i], (2,), path, i), _array(lips[i], (1,), path, i)
+            openings = _ratios(np.concatenate(both))
+        frames.append(Moved(state, openings))
+    fps = _array(told.get("output_fps", USUAL_FPS), (1,), path, 0)
+    return _checked(MotionFile(float(fps[0]), tuple(frames)), path)
+
+
+def _first(values: Mapping[Any, Any], *names: str) -> Any:
+    """The value of the first name that is there; older files have other names."""
+    return next((values[name] for name in names if name in values), None)
+
+
+def _array(value: Any, shape: tuple[int, ...], path: Path, frame: int) -> Floats:
+    """A value of a template as numbers of a shape, whatever leading sides of 1 it has."""
+    numbers = np.array(_flat(value, math.prod(shape)), np.float32)
+    if numbers.size != math.prod(shape):
+        raise _damaged(path, f"a part of its frame {frame} is missing or has another shape")
+    return numbers.reshape(shape)
+
+
+def _flat(value: Any, most: int, depth: int = 4) -> list[float]:
+    """The numbers in a value, at most one more than `most`: lists may hold each other."""
+    if isinstance(value, _Array):
+        return [float(number) for number in value.values.reshape(-1)[: most + 1]]
+    if isinstance(value, (int, float)):
+        # An integer may be larger than any float; none that large is of use.
+        return [float(value) if abs(value) <= _LIMIT else math.inf]
+    if depth == 0:
+        return [math.inf] * (most + 1)
+    found: list[float] = []
+    if isinstance(value, (list, tuple)):
+        for part in value[: most + 1]:
+            if len(found) <= most:
+                found += _flat(part, most, depth - 1)
+    return found
+
+
+def _ratios(values: Floats) -> Ratios | None:
+    if not np.isfinite(values).all():
+        return None
+    left, right, lips = (max(float(value), 0.0) for value in values)
+    return Ratios(left, right, lips)
+
+
+def _checked(motion: MotionFile, path: Path) -> MotionFile:
+    if not 0.1 <= motion.fps <= 1000:
+        raise _damaged(path, "its number of frames per second is none")
+    if not any(motion.frames) or len(motion.frames) > MOST_FRAMES:
+        raise _damaged(path, "it has no frames, or too many")
+    for i, frame in enumerate(motion.frames):
+        if frame is None:
+            continue
+        state = frame.state
+        largest = max(np.abs(part).max() for part in (state.turn, state.exp, state.t))
+        if not (state.finite() and largest <= _LIMIT and 1 / _LIMIT <= state.scale <= _LIMIT):
+            raise _damaged(path, f"its frame {i} is not made of usable numbers")
+    return motion
+
+
+class _Refused(Exception):
+    """A pickle names something that no motion needs."""
+
+
+class _Maker:
+    """Something that a pickle may call; it cannot be changed by what is in the pickle."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Any) -> None:
+        object.__setattr__(self, "_make", make)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._make(*arguments)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise _Refused
+
+    def __setstate__(self, state: Any) -> None:
+        raise _Refused
+
+
+_NUMBERS = frozenset(f"{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)) | {"b1"}
+
+
+class _Kind:
+    """The kind of numbers of a pickled array."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if not isinstance(code, str) or code.lstrip("<>=|") not in _NUMBERS - {"f1"}:
+            raise _Refused
+        self.code = code
+
+    def __setstate__(self, state: Any) -> None:
+        order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
+        if order not in ("<", ">", "=", "|"):
+            raise _Refused
+        self.code = order + self.code.lstrip("<>=|")
+
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.code)
+
+
+class _Array:
+    """A pickled array."""
+
+    __slots__ = ("values",)
+
+    def __init__(self) -> None:
+        self.values = np.zeros(0, np.float32)
+
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, tuple) or len(state) != 5:
+            raise _Refused
+        _, shape, kind, fortran, data = state
+        self.values = _numbers(data, kind, shape, "F" if fortran else "C")
+
+
+def _numbers(data: Any, kind: Any, shape: Any, order: Any = "C") -> Any:
+    """(shape) numbers from their bytes.
+
+    Raises:
+        _Refused: they are none.
+    """
+    if not isinstance(data, (bytes, bytearray)) or not isinstance(kind, _Kind):
+        raise _Refused
+    sides = shape if isinstance(shape, tuple) else (shape,)
+    if len(sides) > 8 or not all(type(side) is int and side >= 0 for side in sides):
+        raise _Refused
+    if math.prod(sides) * kind.dtype().itemsize != len(data):
+        raise _Refused
+    flat = np.frombuffer(data, kind.dtype())
+    return flat.reshape(sides, order="F" if order == "F" else "C")
+
+
+def _frombuffer(data: Any, kind: Any, shape: Any, order: Any) -> _Array:
+    array = _Array()
+    array.values = _numbers(data, kind, shape, order)
+    return array
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise _Refused
+    return text.encode("latin-1")
+
+
+_KNOWN = {
+    "ndarray": _Maker(lambda *_: _Array()),
+    "dtype": _Maker(_Kind),
+    "_reconstruct": _Maker(lambda *_: _Array()),
+    "scalar": _Maker(lambda kind, data: _numbers(data, kind, ()).item()),
+    "_frombuffer": _Maker(_frombuffer),
+    "encode": _Maker(_encode),
+}
+_NAMES = {
+    "numpy": ("ndarray", "dtype"),
+    "numpy.core.multiarray": ("_reconstruct", "scalar"),
+    "numpy._core.multiarray": ("_reconstruct", "scalar"),
+    "numpy.core.numeric": ("_frombuffer",),
+    "numpy._core.numeric": ("_frombuffer",),
+    "_codecs": ("encode",),
+}
+"""What a template may name, by its modules: arrays as all versions of numpy write them."""
+
+
+class _Plain(pickle.Unpickler):
+    """Reads numbers, texts, lists, dictionaries and arrays, and runs nothing of the file's."""
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        if name in _NAMES.get(module, ()):
+            return _KNOWN[name]
+        raise _Refused
+
+    def persistent_load(self, pid: Any, /) -> Any:
+        raise _Refused
+
+
+def _plain_pickle(data: bytes, path: Path) -> Any:
+    """What a pickle holds.
+
+    Raises:
+        UserError: it is none, or would do more than hold data.
+    """
+    try:
+        # Every length and number in it first: the unpickler reserves memory by what it is told.
+        for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+            if step > _MOST_STEPS or ("PUT" in opcode.name and argument > len(data)):
+                raise ValueError("the template is too long")
+        return _Plain(io.BytesIO(data)).load()
+    except _Refused as error:
+        raise UserError(
+            f"{path} holds more than a motion: a program could be hidden in it, so it is not "
+            "read; use a motion that was recorded as .npz."
+        ) from error
+    # A damaged pickle raises nearly anything; none of it is ours.
+    except Exception as error:
+        raise _damaged(path, "it is damaged") from error
