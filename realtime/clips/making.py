@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.modes import Motion
 from models.photos import turned_line
-from models.types import Avatar, Image
+from models.types import Avatar, Image, Photo
 from realtime.cameras.clip import WHOLE, ClipReader
 from realtime.cameras.turned import TurnedClip
 from realtime.canvas.background import KEEP
@@ -24,10 +25,12 @@ from realtime.canvas.compositor import Compositor
 from realtime.canvas.fit import Fit
 from realtime.closing import Closing
 from realtime.frames import AvatarFrame
+from realtime.pipeline.kept_frames import KeptFrames
 from realtime.pipeline.offline import Clip, ClipReport, Progress, animate
 from realtime.session.source import load_source
 from realtime.sinks.base import require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
+from realtime.version import version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,7 @@ def make(
     progress: Progress,
     say: Callable[[str], None] = lambda line: None,
     seen: Callable[[Clip], Clip] = lambda clip: clip,
+    kept: Path | None = None,
 ) -> ClipReport:
     """Animate a photo by a clip into a new file.
 
@@ -82,6 +86,8 @@ def make(
         progress: told about every frame of every pass.
         say: called with one line for the user.
         seen: what is done with the driving clip before it is read.
+        kept: a folder for what took long to draw, so that the same recipe goes on from there after
+            an interruption; None: it begins anew. Who has the result deletes it.
 
     Raises:
         UserError: something is missing or cannot be used, or the disk is full.
@@ -118,7 +124,20 @@ def make(
             reference=recipe.reference,
             progress=progress,
             cut_out=background is not None,
+            kept=None if kept is None else KeptFrames(kept, _inputs(recipe, photo, avatar)),
         )
+
+
+def _inputs(recipe: Recipe, photo: Photo, avatar: Avatar) -> object:
+    """All that the pictures of a clip depend on."""
+    driving = recipe.driving.stat()
+    return (
+        version(),
+        replace(recipe, badge=False, mirror=False, fit=Fit.BLUR),  # Put on when it is written.
+        (driving.st_size, driving.st_mtime_ns),
+        hashlib.sha256(avatar.still.tobytes()).hexdigest(),
+        hashlib.sha256(photo.face.landmarks.tobytes()).hexdigest(),
+    )
 
 
 def even_size(avatar: Avatar) -> tuple[int, int]:

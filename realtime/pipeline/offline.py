@@ -9,6 +9,7 @@ it. After a cut there is another reference frame.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.animator import Animator, MotionSettings, Observation
+from models.animator import Animator, MotionSettings, Observation, Pose
 from models.errors import UserError
 from models.face.hidden_mouth import HiddenMouth
 from models.face.orientation import quarters, turned, turned_points
@@ -27,6 +28,7 @@ from realtime.animation.frame_repair import Fault
 from realtime.animation.presence import Presence
 from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame
+from realtime.pipeline.kept_frames import KeptFrames
 from realtime.pipeline.stretches import Stretch, cuts, stretches
 
 _log = logging.getLogger(__name__)
@@ -238,6 +240,7 @@ def animate(
     reference: int | None = None,
     progress: Progress = lambda what, done, total: None,
     cut_out: bool = False,
+    kept: KeptFrames | None = None,
 ) -> ClipReport:
     """Animate an avatar by a clip and write every frame.
 
@@ -257,6 +260,7 @@ def animate(
             one there.
         progress: told about every frame of every pass.
         cut_out: give the composer the person of each frame alone, too; the backend can.
+        kept: what an interrupted run has drawn, and where this one keeps what takes long.
 
     Raises:
         UserError: there is no face to follow, or the reference cannot be used.
@@ -269,6 +273,7 @@ def animate(
     presence = Presence(animator, avatar.rest)
     shown = draw(animator, avatar, avatar.rest, cut_out) if cut_out else Drawn(avatar.still)
     composer.set_avatar(avatar.still, avatar.focus)
+    rushes = kept is not None
     for index, (driving, moment) in enumerate(zip(observed, driver.seconds, strict=True)):
         try:
             target = None
@@ -277,12 +282,19 @@ def animate(
                 target = move(animator, avatar, still, driving, settings)
             if index == 0:
                 presence = Presence(animator, avatar.rest, start=target)
-            shown = draw(animator, avatar, presence.step(target, moment), cut_out)
+            pose = presence.step(target, moment)
+            found = None if kept is None else kept.get(index)
+            if found is None or found.image.shape != avatar.still.shape:
+                found = _drawn(animator, avatar, pose, cut_out, index, kept)
+                rushes = False
+            shown = found
         except Exception as fault:
             faults.add(fault)
         frame = composer.compose(AvatarFrame(shown.image, None, True, shown.person))
         writer.write(frame, moment)
-        progress("Rendering", index + 1, len(observed))
+        if not rushes or index + 1 == len(observed):
+            # What was kept counts at once: its pace says nothing of what is still to be drawn.
+            progress("Rendering", index + 1, len(observed))
     longest = max(parts, key=lambda part: part.stop - part.start)
     return ClipReport(
         frames=len(observed),
@@ -293,3 +305,19 @@ def animate(
         faults=faults.count,
         last_fault=faults.last,
     )
+
+
+def _drawn(
+    animator: Animator,
+    avatar: Avatar,
+    pose: Pose,
+    cut_out: bool,
+    index: int,
+    kept: KeptFrames | None,
+) -> Drawn:
+    """The picture of a frame, which is kept if it took long."""
+    begun = time.perf_counter()
+    drawn = draw(animator, avatar, pose, cut_out)
+    if kept is not None:
+        kept.keep(index, drawn, time.perf_counter() - begun)
+    return drawn
