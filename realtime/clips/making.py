@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from models.animator import (
-    MOTION_SUFFIXES,
-    Animator,
-    MotionSettings,
-    RecordedMotion,
-    need_motion_files,
-    need_person,
-)
+from models.animator import Animator, MotionSettings, need_person
 from models.backends import DEFAULT, create_animator
-from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.modes import Motion
@@ -31,14 +23,16 @@ from realtime.canvas.background import KEEP
 from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.fit import Fit
+from realtime.clips.motion_files import is_motion, keeper, read_motion
 from realtime.closing import Closing
 from realtime.frames import AvatarFrame
-from realtime.paths import beside
-from realtime.pipeline.offline import Clip, ClipReport, Progress, animate
-from realtime.pipeline.replay import part_of, replay
+from realtime.pipeline.kept_frames import KeptFrames
+from realtime.pipeline.offline import Clip, ClipReport, Progress, Stage, animate
+from realtime.pipeline.replay import replay
 from realtime.session.source import load_source
 from realtime.sinks.base import require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
+from realtime.version import version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +73,6 @@ class Recipe:
     face: int | None = None
     save_motion: Path | None = None
 
-    @property
-    def settings(self) -> MotionSettings:
-        """How the motion is applied."""
-        return MotionSettings(self.motion, self.adapt_scale)
-
 
 def make(
     recipe: Recipe,
@@ -91,6 +80,7 @@ def make(
     progress: Progress,
     say: Callable[[str], None] = lambda line: None,
     seen: Callable[[Clip], Clip] = lambda clip: clip,
+    kept: Path | None = None,
 ) -> ClipReport:
     """Animate a photo by a clip into a new file.
 
@@ -100,24 +90,29 @@ def make(
         progress: told about every frame of every pass.
         say: called with one line for the user.
         seen: what is done with the driving clip before it is read.
+        kept: a folder for what took long to draw, so that the same recipe goes on from there after
+            an interruption; None: it begins anew. Who has the result deletes it.
 
     Raises:
         UserError: something is missing or cannot be used, or the disk is full.
     """
     background = parse_background(recipe.background)
-    recorded = is_motion(recipe.driving)
-    clip = None if recorded else ClipReader(recipe.driving, part=recipe.part)
+    clip = None if is_motion(recipe.driving) else ClipReader(recipe.driving, part=recipe.part)
     photo = load_source(recipe.photo, FaceFinder(), recipe.face)
     if photo.turned:
         say(turned_line(photo.name, photo.turned))
     animator: Animator = create_animator(recipe.backend)
-    motion = _recorded(recipe, animator) if recorded else None
+    motion = None
+    if clip is None:
+        motion = read_motion(animator, recipe.driving, recipe.part, recipe.turn)
+    keep = keeper(animator, recipe.save_motion, say)
     if background is not None:
         animator = need_person(animator)
     avatar = _prepared(recipe, animator, photo, say)
     size = recipe.canvas or even_size(avatar)
     composer = Compositor(size, recipe.fit, recipe.badge, recipe.mirror, background)
-    kept = _keeper(recipe, animator, say)
+    drawn = None if kept is None else KeptFrames(kept, _inputs(recipe, photo, avatar))
+    settings, cut_out = MotionSettings(recipe.motion, recipe.adapt_scale), background is not None
 
     def create() -> VideoWriter:
         if motion is not None:
@@ -127,18 +122,9 @@ def make(
 
     with _File(create) as file:
         if motion is not None:
-            kept(motion)
-            return replay(
-                animator,
-                avatar,
-                motion,
-                composer,
-                file,
-                settings=recipe.settings,
-                reference=recipe.reference,
-                progress=progress,
-                cut_out=background is not None,
-            )
+            keep(motion)
+            stage = Stage(animator, avatar, composer, file, settings, progress, cut_out, drawn)
+            return replay(stage, motion, recipe.reference)
         assert clip is not None, "what is no motion file is a clip"
         return animate(
             animator,
@@ -148,53 +134,13 @@ def make(
             FaceTracker(),
             composer,
             file,
-            settings=recipe.settings,
+            settings=settings,
             reference=recipe.reference,
             progress=progress,
-            cut_out=background is not None,
-            kept=kept,
+            cut_out=cut_out,
+            kept=drawn,
+            recorded=keep,
         )
-
-
-def is_motion(driving: Path) -> bool:
-    """Whether a driving file is a motion file rather than a video, by its name."""
-    return driving.suffix.lower() in MOTION_SUFFIXES
-
-
-def _recorded(recipe: Recipe, animator: Animator) -> RecordedMotion:
-    """The part of a motion file that is wanted.
-
-    Raises:
-        UserError: the backend cannot read it, or it is to be turned.
-    """
-    if recipe.turn:
-        raise UserError("A motion file has no pictures to turn; leave out --rotate.")
-    return part_of(need_motion_files(animator).load_motion(recipe.driving), recipe.part)
-
-
-def _keeper(
-    recipe: Recipe, animator: Animator, say: Callable[[str], None]
-) -> Callable[[RecordedMotion], None]:
-    """What keeps a motion in the file that was asked for, if one was.
-
-    Raises:
-        UserError: the backend has no motion files.
-    """
-    target = recipe.save_motion
-    if target is None:
-        return lambda motion: None
-    keeper = need_motion_files(animator)
-
-    def keep(motion: RecordedMotion) -> None:
-        part = beside(target, "part")
-        try:
-            keeper.save_motion(part, motion)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-        say(f"{target}: the motion of {len(motion.observations)} frames.")
-
-    return keep
 
 
 def _prepared(
@@ -208,6 +154,19 @@ def _prepared(
     for note in avatar.notes:
         say(f"{avatar.name}: {note}")
     return avatar
+
+
+def _inputs(recipe: Recipe, photo: Photo, avatar: Avatar) -> object:
+    """All that the pictures of a clip depend on."""
+    driving = recipe.driving.stat()
+    return (
+        version(),
+        # Put on when it is written, or not in the picture at all.
+        replace(recipe, badge=False, mirror=False, fit=Fit.BLUR, save_motion=None),
+        (driving.st_size, driving.st_mtime_ns),
+        hashlib.sha256(avatar.still.tobytes()).hexdigest(),
+        hashlib.sha256(photo.face.landmarks.tobytes()).hexdigest(),
+    )
 
 
 def even_size(avatar: Avatar) -> tuple[int, int]:

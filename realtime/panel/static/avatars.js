@@ -12,6 +12,9 @@ import { PointsEditor } from "/points.js";
 const DRAGGED = "application/x-avatar";
 const ACCEPTED = "image/*,.heic,.heif,.avif,.avatar";
 
+// Milliseconds after which a photo that no state has ever had was removed meanwhile.
+const ARRIVAL = 5000;
+
 const stem = (name) => name.replace(/\.[^.]*$/, "") || name;
 
 // Where points can be placed, the page says that, and not what the terminal says.
@@ -25,6 +28,7 @@ export class Avatars {
     this.tiles = new Map();
     this.pending = []; // Photos that are on their way: {file, tile, phase, reason}.
     this.mine = new Map(); // Photos that were added here, by id: {file, live}.
+    this.arriving = new Map(); // Taken, but in no state yet, by id: until when they are shown.
     this.leaving = new Map(); // Removed here, by id: name.
     this.state = null;
     this.sending = null;
@@ -84,8 +88,12 @@ export class Avatars {
   show(state) {
     this.state = state;
     const wanted = new Set(state.avatars.map((avatar) => avatar.id));
+    // The answer to a photo may come before the state that has it: its tile stays meanwhile.
+    for (const [id, until] of this.arriving) {
+      if (wanted.has(id) || Date.now() > until) this.arriving.delete(id);
+    }
     for (const [id, tile] of this.tiles) {
-      if (!wanted.has(id)) {
+      if (!wanted.has(id) && !this.arriving.has(id)) {
         tile.forget();
         this.tiles.delete(id);
       }
@@ -98,6 +106,7 @@ export class Avatars {
     const items = state.avatars
       .filter((avatar) => !onTheWay || this.tiles.has(avatar.id))
       .map((avatar) => this.tileOf(avatar, state.avatars.indexOf(avatar), state));
+    for (const id of this.arriving.keys()) items.push(this.tiles.get(id).item);
     for (const photo of this.pending) {
       this.showPending(photo);
       items.push(photo.tile.item);
@@ -291,6 +300,8 @@ export class Avatars {
     if (!tile.picture) tile.local(photo.tile.url);
     else photo.tile.forget();
     this.tiles.set(id, tile);
+    tile.show({ name: stem(photo.file.name), phase: "preparing", reason: "" });
+    this.arriving.set(id, Date.now() + ARRIVAL);
     this.pending = this.pending.filter((one) => one !== photo);
   }
 

@@ -12,7 +12,10 @@ export class Status {
     this.refusal = "";
     this.situation = null;
     this.ended = false;
+    this.state = null;
     onLanguage(() => this.render());
+    // What this browser was told may change the sentence, though nothing has changed in the run.
+    addEventListener("via-page", () => this.situation && this.show(this.state));
     this.render();
   }
 
@@ -38,6 +41,7 @@ export class Status {
   }
 
   show(state) {
+    this.state = state;
     this.situation = state.situation;
     // Who only records wants nobody to receive it.
     if (this.situation.code === "nothing_receives" && viaPage() === "recording") {

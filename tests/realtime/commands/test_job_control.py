@@ -42,6 +42,7 @@ with never_stopped(), StatusLine(Console()) as line, terminal_keys(sys.stdin, pr
     line.note("begun")
     while not done.wait(0.05):
         line.show(STATUS)
+keys.with_name("ended").touch()
 """
 
 
@@ -86,8 +87,8 @@ def test_a_job_of_the_background_runs_and_has_its_keys_when_it_comes_to_the_fron
             shell.type(pressed[-1])
             wait_for(shell, keys, pressed)
         shell.type("q")
-        shell.wait(shell.is_usual, "the end")
-        assert keys.read_text() == "xyzq"
+        shell.wait(keys.with_name("ended").exists, "the end")
+        assert shell.is_usual() and keys.read_text() == "xyzq"
         assert "program.py" not in shell.command("jobs")
 
 
