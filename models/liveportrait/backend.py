@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from models.animator import MotionSettings, Slider, Smoother
+from models.animator import MotionSettings, RecordedMotion, Slider, Smoother
 from models.errors import UserError
 from models.keypoints import Keypoints, blend
+from models.liveportrait import templates
 from models.liveportrait.config import KEYPOINTS
 from models.liveportrait.crop import (
     DRIVING,
@@ -231,6 +233,22 @@ class LivePortraitAnimator:
         source = avatar.source.points
         self._engine.render(avatar.features, source, source)
         return time.perf_counter() - begun
+
+    def load_motion(self, path: Path) -> RecordedMotion:
+        """Read our own motion file, or another tool's template.
+
+        Raises:
+            UserError: it is neither, or is damaged.
+        """
+        return templates.load_motion(path)
+
+    def save_motion(self, path: Path, motion: RecordedMotion) -> None:
+        """Write a motion as numbers alone.
+
+        Raises:
+            UserError: there is nothing in it, or it cannot be written.
+        """
+        templates.save_motion(path, motion)
 
 
 def _driving_picture(frame: Image, anchor: Face, framing: Framing) -> Floats:
