@@ -107,7 +107,7 @@ def test_a_template_that_older_numpy_wrote_is_read(tmp_path: Path) -> None:
 def test_a_template_without_ratios_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(_template(ratios=False)))
     found = load_motion(tmp_path / "a.pkl")
-    assert all(frame.ratios is RESTING for frame in found.observations)
+    assert all(frame is not None and frame.ratios is RESTING for frame in found.observations)
 
 
 def test_numbers_of_numpy_and_arrays_in_lists_are_read(tmp_path: Path) -> None:
