@@ -77,8 +77,8 @@ SLIDERS = (
     _slider("pout", "Pout", "mouth", "Draws the mouth wide, or purses the lips."),
     _slider("aside", "Mouth aside", "mouth", "Pulls the mouth to one side or the other."),
 )
-"""All of them, in the order in which they are shown. The official tool calls `aside` pouting, `pout`
-pursing and `teeth` grin."""
+"""All of them, in the order in which they are shown. The official tool calls `aside` pouting,
+`pout` pursing and `teeth` grin."""
 
 
 @dataclass(frozen=True)

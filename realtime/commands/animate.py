@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
+from models.animator import MOTION_SUFFIXES
 from realtime.clips.making import Recipe, make
 from realtime.commands.job_control import descriptor_of, in_foreground
 from realtime.commands.options import AnimateChoices
@@ -45,6 +46,8 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
     check_writable(
         output, {"driving clip": choices.driving, "background": Path(choices.background)}
     )
+    if choices.save_motion is not None:
+        check_writable(choices.save_motion, {"driving motion": choices.driving}, MOTION_SUFFIXES[0])
     credentials = prepare(choices.sign_key, choices.sign_cert, say)
     limit_threads()
     part, kept = beside(output, "part"), _kept_beside(output)
@@ -82,6 +85,7 @@ def _recipe(choices: AnimateChoices) -> Recipe:
         fit=choices.fit,
         background=choices.background,
         face=choices.face,
+        save_motion=choices.save_motion,
     )
 
 

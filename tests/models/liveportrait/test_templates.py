@@ -18,7 +18,7 @@ from models.errors import UserError
 from models.liveportrait import motion, templates
 from models.liveportrait.motion import State
 from models.liveportrait.ratios import Ratios
-from models.liveportrait.templates import Moved, load_motion, save_motion
+from models.liveportrait.templates import MotionFile, Moved, load_motion, save_motion
 
 FRAMES = 4
 
@@ -73,10 +73,11 @@ def _same(one: Moved | None, other: Moved | None) -> bool:
 
 def test_our_own_motion_comes_back_as_it_was(tmp_path: Path) -> None:
     frames = [_moved(0), None, Moved(_moved(2).state), _moved(3)]
-    save_motion(tmp_path / "a.npz", frames, 29.97)
+    save_motion(tmp_path / "a.npz", MotionFile(29.97, frames, [0, 0, 0, 3]))
     found = load_motion(tmp_path / "a.npz")
     assert found.fps == pytest.approx(29.97)
     assert all(map(_same, found.frames, frames)) and len(found.frames) == 4
+    assert found.references == [0, 0, 0, 3]
     assert found.frames[2] is not None and found.frames[2].ratios is None
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
         assert not any(b"pickle" in archive.read(name) for name in archive.namelist())
@@ -84,7 +85,7 @@ def test_our_own_motion_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_motion_without_a_face_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No face"):
-        save_motion(tmp_path / "a.npz", [None, None], 25)
+        save_motion(tmp_path / "a.npz", MotionFile(25, [None, None], [0, 0]))
     assert not (tmp_path / "a.npz").exists()
 
 
@@ -245,7 +246,7 @@ def test_numbers_that_are_no_motion_are_refused(
 
 def _saved(tmp_path: Path, **changes: Any) -> Path:
     path = tmp_path / "a.npz"
-    save_motion(path, [_moved(i) for i in range(FRAMES)], 25)
+    save_motion(path, MotionFile(25, [_moved(i) for i in range(FRAMES)], [0] * FRAMES))
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     arrays.update(changes)
@@ -261,6 +262,9 @@ def _saved(tmp_path: Path, **changes: Any) -> Path:
         ({"scale": np.zeros(FRAMES, np.int64)}, "scale"),
         ({"t": np.full((FRAMES, 3), np.inf, np.float32)}, "frame 0"),
         ({"seen": np.zeros(FRAMES, bool)}, "no frames"),
+        ({"seen": np.arange(FRAMES) > 0}, "measured against"),
+        ({"reference": np.full(FRAMES, 9, np.int32)}, "measured against"),
+        ({"reference": np.zeros(2, np.int32)}, "reference"),
         ({"liveportrait_motion": np.array(2, np.int32)}, "newer version"),
         ({"liveportrait_motion": None}, "no motion of this backend"),
         ({"liveportrait_motion": np.array("x")}, "no motion of this backend"),
@@ -298,6 +302,11 @@ def test_a_file_that_is_too_large_is_not_read(
     monkeypatch.setattr(templates, "MOST_BYTES", 100)
     with pytest.raises(UserError, match="too large"):
         load_motion(path)
+
+
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="could not be written"):
+        save_motion(tmp_path / "none" / "a.npz", MotionFile(25, [_moved(0)], [0]))
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
