@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from models.animator import MotionSettings, Slider, Smoother
+from models.animator import MotionSettings, RecordedMotion, Slider, Smoother
 from models.errors import UserError
 from models.keypoints import Keypoints, blend
-from models.liveportrait import editor
+from models.liveportrait import editor, templates
 from models.liveportrait.config import KEYPOINTS
 from models.liveportrait.crop import (
     DRIVING,
@@ -28,7 +29,7 @@ from models.liveportrait.crop import (
 from models.liveportrait.driving import ANIMAL_SLIDERS, SLIDERS, Source, driven, driven_animal
 from models.liveportrait.motion import State, keypoints
 from models.liveportrait.paste import Paste
-from models.liveportrait.ratios import ratios
+from models.liveportrait.ratios import Ratios, ratios
 from models.liveportrait.smoothing import Observed, StateFilter, smooth_observations
 from models.types import Avatar, Face, Floats, Image, Photo
 
@@ -51,6 +52,10 @@ _FEW_CORES = 2
 
 _SOON = 1.0
 """Seconds: a first frame that took less may have been opening something, and is measured again."""
+
+
+_USUAL = Ratios(0.31, 0.31, 0.005)
+"""Of open eyes and a shut mouth: the middle of what official templates tell of such frames."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +257,27 @@ class LivePortraitAnimator:
             # Both: so a slider that hardly moves hardly moves the photo.
             before, after = source.stitch(before), source.stitch(after)
         return Keypoints(np.asarray(base.values + after - before, np.float32))
+
+    def load_motion(self, path: Path) -> RecordedMotion:
+        """Read a motion file of this backend, or a template of others.
+
+        Openings that it does not tell count as the usual ones of a face at rest.
+
+        Raises:
+            UserError: it is neither, or is damaged.
+        """
+        told = templates.load_motion(path)
+        frames = [one and Observed(one.state, one.ratios or _USUAL) for one in told.frames]
+        return RecordedMotion(told.fps, frames, told.references)
+
+    def save_motion(self, path: Path, motion: RecordedMotion) -> None:
+        """Write a motion as numbers alone.
+
+        Raises:
+            UserError: there is nothing in it, or it cannot be written.
+        """
+        frames = [one and templates.Moved(one.state, one.ratios) for one in motion.observations]
+        templates.save_motion(path, templates.MotionFile(motion.fps, frames, motion.references))
 
 
 def _driving_picture(frame: Image, anchor: Face, framing: Framing) -> Floats:

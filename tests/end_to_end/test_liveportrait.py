@@ -60,6 +60,28 @@ def test_a_clip_is_made_signed_and_its_face_moves_in_the_whole_photo(tmp_path: P
     assert examine(output, None).verdict is Verdict.UNCHANGED
 
 
+def test_a_motion_is_kept_and_drives_a_photo_without_its_video(tmp_path: Path) -> None:
+    kept = tmp_path / "motion.npz"
+    made = []
+    for driving, saved in ((asset_path("demo.mp4"), kept), (kept, None)):
+        output = tmp_path / f"{len(made)}.mp4"
+        choices = AnimateChoices(
+            source=asset_path("face.jpg"),
+            driving=driving,
+            output=output,
+            backend="liveportrait",
+            size="256x256",
+            end=0.3,
+            save_motion=saved,
+            badge=False,
+        )
+        animate_clip(choices, Console(file=io.StringIO()))
+        made.append(pictures(output))
+    assert len(made[0]) == len(made[1]) == 9
+    for one, other in zip(*made, strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 1.0
+
+
 def test_a_live_run_says_what_to_expect_and_records_the_avatar(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
