@@ -211,6 +211,22 @@ def knows_person(animator: Animator) -> TypeGuard[PersonAnimator]:
     return callable(getattr(animator, "render_person", None))
 
 
+class TimedAnimator(Animator, Protocol):
+    """A backend that may be too slow to be live, and finds out how slow."""
+
+    def seconds_per_frame(self, avatar: Any) -> float:
+        """How long one frame takes on this computer, measured now.
+
+        Called before the avatar is live, or by the thread of `prepare`.
+        """
+        ...
+
+
+def tells_time(animator: Animator) -> TypeGuard[TimedAnimator]:
+    """Whether a backend measures how long its frames take."""
+    return callable(getattr(animator, "seconds_per_frame", None))
+
+
 class EditorAnimator(Animator, Protocol):
     """A backend that also poses a photo without a driver, by sliders.
 

@@ -14,7 +14,7 @@ import numpy as np
 from models.animator import MotionSettings, RecordedMotion, Slider, Smoother
 from models.errors import UserError
 from models.keypoints import Keypoints, blend
-from models.liveportrait import templates
+from models.liveportrait import editor, templates
 from models.liveportrait.config import KEYPOINTS
 from models.liveportrait.crop import (
     DRIVING,
@@ -48,6 +48,7 @@ _LIVE_SIDE = 720
 """Longer side in pixels of an avatar where few cores have to keep up with putting the face back."""
 
 _FEW_CORES = 2
+"""As many as `mesh` takes for few."""
 
 _SOON = 1.0
 """Seconds: a first frame that took less may have been opening something, and is measured again."""
@@ -87,6 +88,7 @@ class LivePortraitAnimator:
         self._engine = engine
         self._animals = animals
         self._stages: Mapping[str, float] = {}
+        self.editor: Sequence[Slider] = editor.SLIDERS
         self.sliders: Sequence[Slider] = ANIMAL_SLIDERS if animals else SLIDERS
 
     @property
@@ -234,8 +236,28 @@ class LivePortraitAnimator:
         self._engine.render(avatar.features, source, source)
         return time.perf_counter() - begun
 
+    def edited(
+        self,
+        avatar: LivePortraitAvatar,
+        values: Mapping[str, float],
+        onto: Keypoints | None = None,
+    ) -> Keypoints:
+        """The pose of a photo with some sliders moved; onto another one, what they add."""
+        base = avatar.rest if onto is None else onto
+        moved = editor.moved(values)
+        if not moved:
+            return base
+        source = avatar.source
+        before, after = source.points, editor.edited(source, moved)
+        if not self._animals:
+            # Both: so a slider that hardly moves hardly moves the photo.
+            before, after = source.stitch(before), source.stitch(after)
+        return Keypoints(np.asarray(base.values + after - before, np.float32))
+
     def load_motion(self, path: Path) -> RecordedMotion:
-        """Read our own motion file, or another tool's template.
+        """Read a motion file of this backend, or a template of others.
+
+        Openings that it does not tell count as the usual ones of a face at rest.
 
         Raises:
             UserError: it is neither, or is damaged.

@@ -31,9 +31,8 @@ def _switch(name: str, label: str, help_: str, usual: float = 0.0) -> Slider:
     return Slider(name, label, 0.0, 1.0, usual, help_)
 
 
-_OFTEN = (
-    Slider("multiplier", "Driving multiplier", help="How far the photo goes along all motion."),
-    _switch("stitching", "Stitching", "Keeps head and shoulders together.", 1.0),
+_MULTIPLIER = Slider(
+    "multiplier", "Driving multiplier", help="How far the photo goes along all motion."
 )
 
 SLIDERS = (
@@ -42,7 +41,8 @@ SLIDERS = (
     Slider("expression", "Expression", help="How much of the whole face's expression."),
     Slider("eyes", "Eyes", help="The same for the eyes alone, times the expression."),
     Slider("mouth", "Mouth", help="The same for the mouth alone, times the expression."),
-    *_OFTEN,
+    _MULTIPLIER,
+    _switch("stitching", "Stitching", "Keeps head and shoulders together.", 1.0),
     _switch("shut_lips", "Shut lips", "Shuts the mouth of a photo in which it is open."),
     _switch("open_eyes", "Eyes as open", "Opens the eyes as far as the driver's, all else stays."),
     _switch("open_lips", "Lips as open", "Opens the lips as far as the driver's, all else stays."),
@@ -50,7 +50,7 @@ SLIDERS = (
 """What a person's photo heeds. The last two are the official retargeting."""
 
 ANIMAL_SLIDERS = (
-    _OFTEN[0],
+    _MULTIPLIER,
     _switch("stitching", "Stitching", "Keeps head and shoulders together, as of people.", 0.0),
 )
 """What an animal's heeds: the official stitching has not learnt them."""

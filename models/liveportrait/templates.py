@@ -47,9 +47,9 @@ _LIMIT = 100.0
 """No number of a motion is larger; real ones stay below 3."""
 
 
-RESTING = Ratios(0.3, 0.3, 0.0)
-"""The openings where a file says none: of usual eyes and a shut mouth. As they never change, what
-opens eyes and lips as far as the driver's leaves the photo's own."""
+RESTING = Ratios(0.31, 0.31, 0.005)
+"""The openings where a file says none: of open eyes and a shut mouth, the middle of what official
+templates tell of such frames. What opens a photo's as far as the driver's leaves its own then."""
 
 
 def save_motion(path: Path, motion: RecordedMotion) -> None:

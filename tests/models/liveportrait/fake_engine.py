@@ -12,6 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from models.backends import Backend
+from models.liveportrait.backend import LivePortraitAnimator
 from models.liveportrait.config import KEYPOINTS, OUTPUT
 from models.liveportrait.heads import Heads
 from models.liveportrait.motion import JAW, LIDS
@@ -65,3 +67,9 @@ class FakeEngine:
         way = np.array(((1, 0, x), (0, 1, y)), np.float32)
         moved = cv2.warpAffine(large, way, (OUTPUT, OUTPUT), borderMode=cv2.BORDER_REPLICATE)
         return np.clip(moved, 0, 1).transpose(2, 0, 1)[None].astype(np.float32)
+
+
+BACKEND = Backend(
+    lambda choice: LivePortraitAnimator(FakeEngine()), lambda: ["an engine without networks"]
+)
+"""For the entry of a backend's name in `models.backends`."""

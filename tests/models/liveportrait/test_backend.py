@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.animator import MotionSettings
+from models.animator import MotionSettings, can_edit
 from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.face.placed import Placed
@@ -90,6 +90,23 @@ def test_a_driver_moves_the_photo(photo: Photo) -> None:
     assert np.abs(animator.render(avatar, pose).astype(int) - avatar.still).max() > 20
     assert set(animator.stages()) == {"networks", "paste"}
     assert animator.seconds_per_frame(avatar) >= 0
+
+
+def test_sliders_pose_a_photo_alone_and_onto_a_pose(photo: Photo) -> None:
+    animator, avatar = ready(photo)
+    assert can_edit(animator)
+    assert len(animator.editor) == 17
+    assert animator.edited(avatar, {"smile": 0.0, "unknown": 1.0}) is avatar.rest
+    for slider in animator.editor:
+        pose = animator.edited(avatar, {slider.name: slider.most})
+        assert np.abs(pose.values - avatar.rest.values).max() > 1e-3, slider.name
+    little = animator.edited(avatar, {"turn": 1e-4})
+    assert animator.distance(little, avatar.rest) < 1e-3
+    onto = shifted(avatar.rest, 0.1)
+    assert animator.edited(avatar, {}, onto) is onto
+    both = animator.edited(avatar, {"turn": 1.0}, onto)
+    alone = animator.edited(avatar, {"turn": 1.0})
+    np.testing.assert_allclose(both.values, alone.values + (0.1, 0, 0), atol=1e-6)
 
 
 def test_the_driver_is_cut_out_around_the_anchor(photo: Photo) -> None:
