@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import io
 import math
-import pickle
-import pickletools
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.animator import RecordedMotion
 from models.errors import UserError
+from models.liveportrait import plain_pickle
 from models.liveportrait.config import KEYPOINTS
 from models.liveportrait.motion import State
 from models.liveportrait.ratios import Ratios
+from models.liveportrait.smoothing import Observed
 from models.types import Floats
 
 VERSION = 1
@@ -47,67 +47,50 @@ _LIMIT = 100.0
 """No number of a motion is larger; real ones stay below 3."""
 
 
-@dataclass(frozen=True)
-class Moved:
-    """What one frame of a motion says.
-
-    Attributes:
-        state: pose and expression.
-        ratios: how open eyes and mouth were; None: not known.
-    """
-
-    state: State
-    ratios: Ratios | None = None
+RESTING = Ratios(0.31, 0.31, 0.005)
+"""The openings where a file says none: of open eyes and a shut mouth, the middle of what official
+templates tell of such frames. What opens a photo's as far as the driver's leaves its own then."""
 
 
-@dataclass(frozen=True)
-class MotionFile:
-    """A recorded motion.
-
-    Attributes:
-        fps: frames per second.
-        frames: each one; None where no face was seen.
-    """
-
-    fps: float
-    frames: tuple[Moved | None, ...]
-
-
-def save_motion(path: Path, frames: Sequence[Moved | None], fps: float) -> None:
+def save_motion(path: Path, motion: RecordedMotion) -> None:
     """Write a motion as numbers alone.
 
     Args:
-        path: of the file, which ends in .npz.
-        frames: each frame; None where no face was seen.
-        fps: frames per second.
+        path: of the file, whose name should end in .npz.
+        motion: what is written; its observations are `Observed`.
 
     Raises:
-        UserError: there is nothing to save.
-        OSError: it cannot be written.
+        UserError: there is nothing to save, or it cannot be written.
     """
-    seen = [frame for frame in frames if frame is not None]
-    if not seen:
+    frames = motion.observations
+    if not any(frames):
         raise UserError("No face was seen, so there is no motion to save.")
-    blank = Moved(State(np.eye(3), np.zeros((KEYPOINTS, 3)), 1.0, np.zeros(3)))
+    blank = Observed(State(np.eye(3), np.zeros((KEYPOINTS, 3)), 1.0, np.zeros(3)), RESTING)
     full = [frame or blank for frame in frames]
-    unknown = Ratios(math.nan, math.nan, math.nan)
-    openings = [frame.ratios or unknown for frame in full]
-    with path.open("wb") as file:
-        np.savez_compressed(
-            file,
-            liveportrait_motion=np.array(VERSION, np.int32),
-            fps=np.array(fps, np.float32),
-            seen=np.array([frame is not None for frame in frames]),
-            turn=np.stack([frame.state.turn for frame in full]).astype(np.float32),
-            exp=np.stack([frame.state.exp for frame in full]).astype(np.float32),
-            scale=np.array([frame.state.scale for frame in full], np.float32),
-            t=np.stack([frame.state.t for frame in full]).astype(np.float32),
-            ratios=np.array([(one.left, one.right, one.lips) for one in openings], np.float32),
-        )
+    openings = [frame.ratios for frame in full]
+    arrays = {
+        "liveportrait_motion": np.array(VERSION, np.int32),
+        "fps": np.array(motion.fps, np.float32),
+        "seen": np.array([frame is not None for frame in frames]),
+        "reference": np.array(motion.references, np.int32),
+        "turn": np.stack([frame.state.turn for frame in full]).astype(np.float32),
+        "exp": np.stack([frame.state.exp for frame in full]).astype(np.float32),
+        "scale": np.array([frame.state.scale for frame in full], np.float32),
+        "t": np.stack([frame.state.t for frame in full]).astype(np.float32),
+        "ratios": np.array([(one.left, one.right, one.lips) for one in openings], np.float32),
+    }
+    try:
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+    except OSError as error:
+        raise UserError(
+            f"The motion could not be written ({error.strerror}); make room or choose another "
+            "place."
+        ) from error
 
 
-def load_motion(path: Path) -> MotionFile:
-    """Read a motion: our own file, or a template of others.
+def load_motion(path: Path) -> RecordedMotion:
+    """Read a motion: our own file, or a template of others, which is relative to its first frame.
 
     Raises:
         UserError: it is neither, is damaged, too large or holds anything but numbers.
@@ -127,7 +110,7 @@ def _damaged(path: Path, why: str) -> UserError:
     return UserError(f"{path} is no motion file that can be used: {why}; record or get it again.")
 
 
-def _own(data: bytes, path: Path) -> MotionFile:
+def _own(data: bytes, path: Path) -> RecordedMotion:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_sizes(archive)
@@ -155,7 +138,10 @@ def _own(data: bytes, path: Path) -> MotionFile:
     for name, shape in shapes.items():
         if name not in arrays or arrays[name].shape != shape or arrays[name].dtype.kind != "f":
             raise _damaged(path, f"its part {name} is missing or has another shape")
-    frames: list[Moved | None] = []
+    references = arrays.get("reference")
+    if references is None or references.shape != (count,) or references.dtype.kind != "i":
+        raise _damaged(path, "its part reference is missing or has another shape")
+    frames: list[Observed | None] = []
     for i in range(count):
         if not arrays["seen"][i]:
             frames.append(None)
@@ -163,8 +149,8 @@ def _own(data: bytes, path: Path) -> MotionFile:
         state = State(
             arrays["turn"][i], arrays["exp"][i], float(arrays["scale"][i]), arrays["t"][i]
         )
-        frames.append(Moved(state, _ratios(arrays["ratios"][i])))
-    return _checked(MotionFile(float(arrays["fps"]), tuple(frames)), path)
+        frames.append(Observed(state, _ratios(arrays["ratios"][i])))
+    return _checked(RecordedMotion(float(arrays["fps"]), frames, references.tolist()), path)
 
 
 def _check_sizes(archive: zipfile.ZipFile) -> None:
@@ -186,7 +172,7 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
             raise ValueError("the array is larger than its file")
 
 
-def _template(data: bytes, path: Path) -> MotionFile:
+def _template(data: bytes, path: Path) -> RecordedMotion:
     told = _plain_pickle(data, path)
     motion = told.get("motion") if isinstance(told, dict) else None
     if not isinstance(told, dict) or not isinstance(motion, list):
@@ -203,13 +189,13 @@ def _template(data: bytes, path: Path) -> MotionFile:
             float(_array(one.get("scale"), (1,), path, i)[0]),
             _array(one.get("t"), (3,), path, i),
         )
-        openings = None
+        openings = RESTING
         if isinstance(eyes, list) and isinstance(lips, list) and i < min(len(eyes), len(lips)):
             both = _array(eyes[i], (2,), path, i), _array(lips[i], (1,), path, i)
             openings = _ratios(np.concatenate(both))
-        frames.append(Moved(state, openings))
+        frames.append(Observed(state, openings))
     fps = _array(told.get("output_fps", USUAL_FPS), (1,), path, 0)
-    return _checked(MotionFile(float(fps[0]), tuple(frames)), path)
+    return _checked(RecordedMotion(float(fps[0]), frames, [0] * len(frames)), path)
 
 
 def _first(values: Mapping[Any, Any], *names: str) -> Any:
@@ -227,7 +213,7 @@ def _array(value: Any, shape: tuple[int, ...], path: Path, frame: int) -> Floats
 
 def _flat(value: Any, most: int, depth: int = 4) -> list[float]:
     """The numbers in a value, at most one more than `most`: lists may hold each other."""
-    if isinstance(value, _Array):
+    if isinstance(value, plain_pickle.Array):
         return [float(number) for number in value.values.reshape(-1)[: most + 1]]
     if isinstance(value, (int, float)):
         # An integer may be larger than any float; none that large is of use.
@@ -242,19 +228,22 @@ def _flat(value: Any, most: int, depth: int = 4) -> list[float]:
     return found
 
 
-def _ratios(values: Floats) -> Ratios | None:
+def _ratios(values: Floats) -> Ratios:
     if not np.isfinite(values).all():
-        return None
+        return RESTING
     left, right, lips = (max(float(value), 0.0) for value in values)
     return Ratios(left, right, lips)
 
 
-def _checked(motion: MotionFile, path: Path) -> MotionFile:
+def _checked(motion: RecordedMotion, path: Path) -> RecordedMotion:
     if not 0.1 <= motion.fps <= 1000:
         raise _damaged(path, "its number of frames per second is none")
-    if not any(motion.frames) or len(motion.frames) > MOST_FRAMES:
+    if not any(motion.observations) or len(motion.observations) > MOST_FRAMES:
         raise _damaged(path, "it has no frames, or too many")
-    for i, frame in enumerate(motion.frames):
+    for used in set(motion.references):
+        if not 0 <= used < len(motion.observations) or motion.observations[used] is None:
+            raise _damaged(path, "what it is measured against is no frame of it")
+    for i, frame in enumerate(motion.observations):
         if frame is None:
             continue
         state = frame.state
@@ -264,126 +253,6 @@ def _checked(motion: MotionFile, path: Path) -> MotionFile:
     return motion
 
 
-class _Refused(Exception):
-    """A pickle names something that no motion needs."""
-
-
-class _Maker:
-    """Something that a pickle may call; it cannot be changed by what is in the pickle."""
-
-    __slots__ = ("_make",)
-
-    def __init__(self, make: Any) -> None:
-        object.__setattr__(self, "_make", make)
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._make(*arguments)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise _Refused
-
-    def __setstate__(self, state: Any) -> None:
-        raise _Refused
-
-
-_NUMBERS = frozenset(f"{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)) | {"b1"}
-
-
-class _Kind:
-    """The kind of numbers of a pickled array."""
-
-    __slots__ = ("code",)
-
-    def __init__(self, code: Any, *_: Any) -> None:
-        if not isinstance(code, str) or code.lstrip("<>=|") not in _NUMBERS - {"f1"}:
-            raise _Refused
-        self.code = code
-
-    def __setstate__(self, state: Any) -> None:
-        order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
-        if order not in ("<", ">", "=", "|"):
-            raise _Refused
-        self.code = order + self.code.lstrip("<>=|")
-
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.code)
-
-
-class _Array:
-    """A pickled array."""
-
-    __slots__ = ("values",)
-
-    def __init__(self) -> None:
-        self.values = np.zeros(0, np.float32)
-
-    def __setstate__(self, state: Any) -> None:
-        if not isinstance(state, tuple) or len(state) != 5:
-            raise _Refused
-        _, shape, kind, fortran, data = state
-        self.values = _numbers(data, kind, shape, "F" if fortran else "C")
-
-
-def _numbers(data: Any, kind: Any, shape: Any, order: Any = "C") -> Any:
-    """(shape) numbers from their bytes.
-
-    Raises:
-        _Refused: they are none.
-    """
-    if not isinstance(data, (bytes, bytearray)) or not isinstance(kind, _Kind):
-        raise _Refused
-    sides = shape if isinstance(shape, tuple) else (shape,)
-    if len(sides) > 8 or not all(type(side) is int and side >= 0 for side in sides):
-        raise _Refused
-    if math.prod(sides) * kind.dtype().itemsize != len(data):
-        raise _Refused
-    flat = np.frombuffer(data, kind.dtype())
-    return flat.reshape(sides, order="F" if order == "F" else "C")
-
-
-def _frombuffer(data: Any, kind: Any, shape: Any, order: Any) -> _Array:
-    array = _Array()
-    array.values = _numbers(data, kind, shape, order)
-    return array
-
-
-def _encode(text: Any, encoding: Any) -> bytes:
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise _Refused
-    return text.encode("latin-1")
-
-
-_KNOWN = {
-    "ndarray": _Maker(lambda *_: _Array()),
-    "dtype": _Maker(_Kind),
-    "_reconstruct": _Maker(lambda *_: _Array()),
-    "scalar": _Maker(lambda kind, data: _numbers(data, kind, ()).item()),
-    "_frombuffer": _Maker(_frombuffer),
-    "encode": _Maker(_encode),
-}
-_NAMES = {
-    "numpy": ("ndarray", "dtype"),
-    "numpy.core.multiarray": ("_reconstruct", "scalar"),
-    "numpy._core.multiarray": ("_reconstruct", "scalar"),
-    "numpy.core.numeric": ("_frombuffer",),
-    "numpy._core.numeric": ("_frombuffer",),
-    "_codecs": ("encode",),
-}
-"""What a template may name, by its modules: arrays as all versions of numpy write them."""
-
-
-class _Plain(pickle.Unpickler):
-    """Reads numbers, texts, lists, dictionaries and arrays, and runs nothing of the file's."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        if name in _NAMES.get(module, ()):
-            return _KNOWN[name]
-        raise _Refused
-
-    def persistent_load(self, pid: Any, /) -> Any:
-        raise _Refused
-
-
 def _plain_pickle(data: bytes, path: Path) -> Any:
     """What a pickle holds.
 
@@ -391,12 +260,8 @@ def _plain_pickle(data: bytes, path: Path) -> Any:
         UserError: it is none, or would do more than hold data.
     """
     try:
-        # Every length and number in it first: the unpickler reserves memory by what it is told.
-        for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):
-            if step > _MOST_STEPS or ("PUT" in opcode.name and argument > len(data)):
-                raise ValueError("the template is too long")
-        return _Plain(io.BytesIO(data)).load()
-    except _Refused as error:
+        return plain_pickle.load(data, _MOST_STEPS)
+    except plain_pickle.Refused as error:
         raise UserError(
             f"{path} holds more than a motion: a program could be hidden in it, so it is not "
             "read; use a motion that was recorded as .npz."
