@@ -61,8 +61,11 @@ def line(count: int) -> Floats:
 
 
 def index(graph: Graph, places: str, count: int) -> str:
-    """Where a place lies among `count` pixels when the picture's edges, not their centres, are at
-    -1 and 1: the official sampling reads `line` so, although its pixels are placed otherwise."""
+    """Where a place lies among `count` pixels.
+
+    The edges of the picture, not the centres of its pixels, are at -1 and 1: the official sampling
+    reads `line` so, although its pixels are placed otherwise.
+    """
     scaled = graph.op("Mul", places, graph.constant(count / 2))
     return graph.op("Add", scaled, graph.constant((count - 1) / 2))
 
@@ -94,7 +97,9 @@ def shifted(graph: Graph, volume: str, shifts: str, count: int) -> str:
 def _bands(graph: Graph, shifts: str, size: int, count: int, across: bool = False) -> str:
     """(count, size, size): how much of each old pixel is in each new one; `across`: transposed."""
     new, old = ((1, 1, size), (1, size, 1)) if across else ((1, size, 1), (1, 1, size))
-    moved = graph.op("Add", graph.reshape(shifts, count, 1, 1), graph.constant(line(size).reshape(new)))
+    moved = graph.op(
+        "Add", graph.reshape(shifts, count, 1, 1), graph.constant(line(size).reshape(new))
+    )
     pixels = graph.constant(np.arange(size).reshape(old))
     distance = graph.op("Abs", graph.op("Sub", index(graph, moved, size), pixels))
     return graph.op("Relu", graph.op("Sub", graph.constant(1), distance))
@@ -124,7 +129,11 @@ def sample(graph: Graph, volume: str, places: str) -> str:
     behind = graph.op("Add", before, graph.constant(1))
     rest = graph.op("Sub", graph.constant(1), share)
     # Slices -1 and 16 do not exist: they count nothing.
-    here = _within(graph, behind, 0, 1)
+    here = graph.op(
+        "Mul",
+        _within(graph, behind, 0, 1),
+        _within(graph, graph.op("Sub", graph.constant(DEPTH), before), 0, 1),
+    )
     there = _within(graph, graph.op("Sub", graph.constant(DEPTH), behind), 0, 1)
     amounts = [graph.op("Mul", rest, here), graph.op("Mul", share, there)]
     grids = [_in_atlas(graph, x, y, _within(graph, s, 0, DEPTH - 1)) for s in (before, behind)]

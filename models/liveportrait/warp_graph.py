@@ -59,9 +59,7 @@ class Warp:
     occlusion: str
 
 
-def warp(
-    graph: Graph, features: str, source: str, driving: str, weights: Weights, tiled: bool
-) -> Warp:
+def warp(graph: Graph, features: str, source: str, driving: str, weights: Weights) -> Warp:
     """Move the source's features from its keypoints to others.
 
     Args:
@@ -70,7 +68,6 @@ def warp(
         source: (1, 21, 3), the source's keypoints.
         driving: (1, 21, 3), where they shall be.
         weights: of the warping module.
-        tiled: unused as yet.
     """
     seen = _input(graph, features, source, driving, weights)
     joined = _hourglass(graph, graph.narrow(seen.value), weights)
@@ -129,9 +126,7 @@ def _bumps(graph: Graph, points: str) -> str:
             "Sub", graph.constant(line(count).reshape(shape)), graph.reshape(part, 1, -1, 1, 1)
         )
         squared = graph.op("Mul", offset, offset)
-        factors.append(
-            graph.op("Exp", graph.op("Mul", squared, graph.constant(-0.5 / _VARIANCE)))
-        )
+        factors.append(graph.op("Exp", graph.op("Mul", squared, graph.constant(-0.5 / _VARIANCE))))
     flat = graph.op("Mul", factors[0], factors[1])
     return graph.op("Mul", flat, factors[2])
 
