@@ -81,7 +81,8 @@ def _spade(
     kernel = np.concatenate([weights[f"{gamma}.weight"], weights[f"{beta}.weight"]])
     bias = np.concatenate([weights[f"{gamma}.bias"] + 1, weights[f"{beta}.bias"]])
     both = painter.conv(steering[norm], kernel, bias)
-    return painter.steered(value, *painter.parts(both, 2), len(kernel) // 2, repeated)
+    stretch, move = painter.parts(both, 2)
+    return painter.steered(value, stretch, move, len(kernel) // 2, repeated)
 
 
 def _conv(painter: Painter, value: str, weights: Weights, key: str) -> str:
@@ -186,5 +187,5 @@ def _taps(kernel: Floats, kind: int, axis: int) -> Floats:
         axis: of the taps.
     """
     if kind == 1:
-        return kernel.sum(axis=axis, keepdims=True)
+        return np.asarray(kernel.sum(axis=axis, keepdims=True), np.float32)
     return pair(kernel, kind // 2, axis)
