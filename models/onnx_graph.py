@@ -61,6 +61,10 @@ class Graph:
         self._constants[name] = numpy_helper.from_array(array, name)
         return name
 
+    def number(self, value: Any) -> str:
+        """A constant array in the type that the convolutions compute in."""
+        return self.constant(value, np.float16 if self.half else np.float32)
+
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """A node with one output; see `ops`."""
         return self.ops(kind, inputs, 1, **attributes)[0]
@@ -106,12 +110,11 @@ class Graph:
             pads: pixels of zeros on all sides, or on (top, left, bottom, right).
             **attributes: more of ONNX's `Conv`, such as strides.
         """
-        dtype = np.float16 if self.half else np.float32
         return self.op(
             "Conv",
             value,
-            self.constant(weight, dtype),
-            self.constant(bias, dtype),
+            self.number(weight),
+            self.number(bias),
             kernel_shape=weight.shape[2:],
             pads=[pads] * 4 if isinstance(pads, int) else list(pads),
             **attributes,
@@ -119,9 +122,8 @@ class Graph:
 
     def norm_relu(self, value: str, weights: Weights, key: str) -> str:
         """A batch norm that cannot be folded, called `key` in the weights, and a ReLU."""
-        dtype = np.float16 if self.half else np.float32
         parts = ("weight", "bias", "running_mean", "running_var")
-        constants = [self.constant(weights[f"{key}.{part}"], dtype) for part in parts]
+        constants = [self.number(weights[f"{key}.{part}"]) for part in parts]
         return self.op("Relu", self.op("BatchNormalization", value, *constants, epsilon=_EPSILON))
 
     def blur(self, picture: str, weight: Floats) -> str:
@@ -227,7 +229,7 @@ def few_channels(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
         pads = [0, 0, half - row, 0, 0, 0, row - half, 0]
         shifted.append(graph.op("Pad", part, graph.constant(pads, np.int64)))
     total = graph.op("Sum", *shifted)
-    return graph.op("Add", total, graph.constant(bias.reshape(1, -1, 1, 1)))
+    return graph.op("Add", total, graph.number(bias.reshape(1, -1, 1, 1)))
 
 
 def pair(kernel: Floats, parity: int, axis: int) -> Floats:
