@@ -413,7 +413,7 @@ class AnimateChoices(_Photo):
     """What the user chose for `animate`; `avatarify-like animate --help` says more about each.
 
     Attributes:
-        driving: the video whose face moves the photo.
+        driving: the video whose face moves the photo, or a motion file.
         output: the MP4 file to write.
         overwrite: replace an existing file without a question.
         start: the second of the clip to begin at, from 0 on.
@@ -432,13 +432,19 @@ class AnimateChoices(_Photo):
         face: which face of the photo, from 1 on; None: the largest.
         sign_key: the key to sign the video with, PEM; None: this computer's own.
         sign_cert: its certificate, PEM, followed by those above it.
+        save_motion: the .npz file to keep the driver's motion in; None: nowhere.
 
     Raises:
         UserError: a size or a time is none, or the best frame is no number.
     """
 
     driving: Annotated[
-        Path, typer.Option(help="The video whose face moves the photo.", metavar="CLIP")
+        Path,
+        typer.Option(
+            help="The video whose face moves the photo, or a motion file of the backend (.npz, or "
+            "a .pkl of others).",
+            metavar="CLIP",
+        ),
     ]
     output: Annotated[Path, typer.Option(help="The MP4 file to write.", metavar="FILE.mp4")]
     overwrite: Overwrite = False
@@ -482,6 +488,15 @@ class AnimateChoices(_Photo):
     face: FaceNumber = None
     sign_key: SignKey = None
     sign_cert: SignCert = None
+    save_motion: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also keep the motion in this file, numbers alone, to drive other photos with it "
+            "without the video; not every backend can.",
+            metavar="FILE.npz",
+            show_default=False,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         parse_best_frame(self.best_frame)

@@ -23,6 +23,7 @@ from models.photos import load_photo, turned_line
 from models.runtime import device_wanted
 from models.types import Photo
 from realtime.animation.animation import Animation
+from realtime.animation.expected import slow_line
 from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera, chosen_device
 from realtime.cameras.browser import BrowserFeed
@@ -162,6 +163,8 @@ def build(
     )
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
+    if line := slow_line(animation.animator, animation.avatar):
+        session.hear(line)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
     return Live(
         pipeline,

@@ -15,6 +15,7 @@ from models.backends import create_animator
 from models.environment import cores
 from models.errors import UserError
 from models.runtime import device_wanted, use_device
+from realtime.animation.expected import slow_line
 from realtime.session.avatar_entry import AvatarBuilder, AvatarEntry, ReadyAvatar
 from realtime.session.avatar_library import AvatarLibrary
 
@@ -115,7 +116,12 @@ class Remaking:
         now = self._library.builder
         if now.cut_out:
             animator = need_person(animator)
-        self._all(place, now.like(animator=animator, size=self.best_size(animator)))
+        builder = now.like(animator=animator, size=self.best_size(animator))
+        self._all(place, builder)
+        ready = place.current.ready
+        line = None if ready is None else slow_line(animator, ready.avatar)
+        if line is not None:
+            place.say(line)
 
     def device(self, place: Place, key: str, name: str) -> None:
         """Let the backend of a name compute on another device."""
