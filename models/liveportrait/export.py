@@ -21,14 +21,12 @@ from collections.abc import Callable, Mapping, Sequence
 import onnx
 
 from models.liveportrait.config import KEYPOINTS, OUTPUT, SIDE
+from models.liveportrait.engine import FEATURES, NETWORKS
 from models.liveportrait.generator_graph import PlainPainter, generate
 from models.liveportrait.motion_graph import linear, motion_graph
 from models.liveportrait.volume import CHANNELS, DEPTH, SMALL, flat_kernel, with_neighbours
 from models.liveportrait.warp_graph import ENTRIES, WARPED, warp
 from models.onnx_graph import Graph, Weights, down, folded
-
-NETWORKS = ("features", "motion", "stitching", "lip", "eye", "render")
-"""The names of the graphs that animate."""
 
 EXACT = ("motion", "stitching", "lip", "eye")
 """Those that compute in float32 whatever is asked."""
@@ -36,7 +34,6 @@ EXACT = ("motion", "stitching", "lip", "eye")
 _RESIDUALS = 6
 """Of the blocks of the features' volume."""
 
-_FEATURES = (1, CHANNELS, DEPTH, SMALL, SMALL)
 _WARPED = (1, WARPED, SMALL, SMALL)
 _POINTS = (1, KEYPOINTS, 3)
 _PREDICTION = (1, 3, OUTPUT, OUTPUT)
@@ -94,7 +91,7 @@ def features_graph(weights: Weights, half: bool = False) -> onnx.ModelProto:
         out = graph.conv(with_neighbours(graph, out, 3), flat_kernel(kernel), bias, 1)
         value = graph.op("Add", out, value)
     value = graph.op("Transpose", graph.widen(value), perm=[1, 0, 2, 3])
-    graph.output("features", graph.reshape(value, *_FEATURES), _FEATURES)
+    graph.output("features", graph.reshape(value, *FEATURES), FEATURES)
     return graph.model()
 
 
@@ -171,4 +168,4 @@ def render_graph(warping: Weights, generator: Weights, half: bool = False) -> on
 
 def _inputs(graph: Graph) -> tuple[str, str, str]:
     source, driving = (graph.input(name, _POINTS) for name in ("source", "driving"))
-    return graph.input("features", _FEATURES), source, driving
+    return graph.input("features", FEATURES), source, driving
