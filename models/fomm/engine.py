@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from models.failover import Failover, VerifiedFiles
 from models.fomm.config import FEATURES, KEYPOINTS, SIDE, SMALL
 from models.fomm.manifest import STORE, Manifest
 from models.fomm.motion import jacobians_of
 from models.keypoints import Keypoints
+from models.onnx_engine import OnnxNetworks, files_of
 from models.runtime import Feeds, Runtime
 from models.types import Floats
 
@@ -55,11 +55,8 @@ class _Source:
     feeds: Feeds
 
 
-class OnnxEngine:
-    """The exported graphs in ONNX Runtime.
-
-    A device that fails in the middle of the work is left for the next one, down to the CPU.
-    """
+class OnnxEngine(OnnxNetworks):
+    """The exported graphs in ONNX Runtime."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         """Load an imported model onto the best device.
@@ -71,13 +68,8 @@ class OnnxEngine:
         Raises:
             UserError: a file was changed, or no device works.
         """
-        models = {name: VerifiedFiles(STORE, folder, manifest, name, "render") for name in NETWORKS}
-        self._networks = Failover(models, samples(), race="render")
-
-    @property
-    def device(self) -> str:
-        """Where it computes, and what was passed over or lost."""
-        return self._networks.device
+        files = files_of(STORE, folder, manifest, NETWORKS)
+        super().__init__(files, samples(), race="render")
 
     def detect(self, picture: Floats) -> Keypoints:
         """The keypoints of a picture."""
@@ -87,7 +79,7 @@ class OnnxEngine:
             values, jacobians = runtime.sessions["detect"].run(feeds, ["values", "jacobians"])
             return Keypoints(values[0], jacobians[0])
 
-        return self._networks.compute(compute)
+        return self._compute(compute)
 
     def encode(self, picture: Floats, keypoints: Keypoints) -> _Source:
         """What `render` needs of a photo, kept on the device."""
@@ -95,7 +87,7 @@ class OnnxEngine:
         def compute(runtime: Runtime) -> _Source:
             return _Source(picture, keypoints, runtime, _encode(runtime, picture, keypoints))
 
-        return self._networks.compute(compute)
+        return self._compute(compute)
 
     def render(self, source: _Source, keypoints: Keypoints) -> Floats:
         """The picture of a source moved to keypoints."""
@@ -113,7 +105,7 @@ class OnnxEngine:
             picture: Floats = runtime.sessions["render"].run(feeds, ["prediction"])[0]
             return picture
 
-        return self._networks.compute(compute)
+        return self._compute(compute)
 
 
 def _encode(runtime: Runtime, picture: Floats, keypoints: Keypoints) -> Feeds:

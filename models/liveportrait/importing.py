@@ -126,7 +126,7 @@ def _write_exact(
 
     tell("Exporting in fp32")
     for network in NETWORKS:
-        (model,) = export.build(weights, only=[network]).values()
+        (model,) = export.build(weights, names=[network]).values()
         onnx.save(model, part / f"{network}.fp32.onnx")
     found: dict[str, Floats] = {}
     heads = [name for name in expected if name not in ("features", "prediction")]
@@ -158,7 +158,7 @@ def _write_half(
     tell("Exporting in fp16")
     said = []
     for network in _HALF:
-        (model,) = export.build(weights, half=True, only=[network]).values()
+        (model,) = export.build(weights, half=True, names=[network]).values()
         target = part / f"{network}.fp16.onnx"
         onnx.save(model, target)
         if network == "features":
