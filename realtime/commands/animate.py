@@ -85,6 +85,7 @@ def _recipe(choices: AnimateChoices) -> Recipe:
         fit=choices.fit,
         background=choices.background,
         face=choices.face,
+        everyone=choices.everyone,
         save_motion=choices.save_motion,
     )
 

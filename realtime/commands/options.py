@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -166,6 +167,22 @@ FaceNumber = Annotated[
 ]
 """Counted from 1, as `models.photos.choose_face` does."""
 
+
+class Faces(StrEnum):
+    """How many faces of a photo are animated."""
+
+    ONE = "one"
+    ALL = "all"
+
+
+FacesOption = Annotated[
+    Faces,
+    typer.Option(
+        help="Animate one face of the photo, or all of them: you move all, or, where your camera "
+        "sees several people, each of them moves one, from left to right."
+    ),
+]
+
 SignKey = Annotated[
     Path | None,
     typer.Option(
@@ -220,6 +237,18 @@ class _Photo:
         return self.source or asset_path("face.jpg")
 
 
+def _check_faces(faces: Faces, face: int | None, background: str) -> None:
+    """Make sure that all faces can be animated, if all are wanted.
+
+    Raises:
+        UserError: something else is wanted that does not go with it.
+    """
+    if faces is Faces.ALL and face is not None:
+        raise UserError("--face names one face and --faces all takes all; leave one of them out.")
+    if faces is Faces.ALL and background.strip().lower() != "keep":
+        raise UserError("--faces all keeps the photo's own background; leave out --background.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunChoices(_Photo):
     """What the user chose for a live run; `avatarify-like run --help` says more about each.
@@ -242,6 +271,7 @@ class RunChoices(_Photo):
         fit: how the photo fills the canvas.
         background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
+        faces: one face of the photo, or all.
         delay: milliseconds from the capture of a picture to its output, 0..1000; None: as few as
             can be.
         panel: "auto", "off" or HOST:PORT.
@@ -326,6 +356,7 @@ class RunChoices(_Photo):
     fit: FitOption = Fit.BLUR
     background: BackgroundOption = "keep"
     face: FaceNumber = None
+    faces: FacesOption = Faces.ONE
     delay: Annotated[
         float | None,
         typer.Option(
@@ -372,9 +403,15 @@ class RunChoices(_Photo):
     sign_key: SignKey = None
     sign_cert: SignCert = None
 
+    @property
+    def everyone(self) -> bool:
+        """Whether all faces of the photo are animated."""
+        return self.faces is Faces.ALL
+
     def __post_init__(self) -> None:
         parse_size(self.size)
         parse_turn(self.rotate)
+        _check_faces(self.faces, self.face, self.background)
         if self.camera_size is not None:
             parse_camera_size(self.camera_size)
         if self.camera_fps is not None and math.isnan(self.camera_fps):
@@ -430,6 +467,7 @@ class AnimateChoices(_Photo):
         fit: how the photo fills the canvas.
         background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
+        faces: one face of the photo, or all.
         sign_key: the key to sign the video with, PEM; None: this computer's own.
         sign_cert: its certificate, PEM, followed by those above it.
         save_motion: the .npz file to keep the driver's motion in; None: nowhere.
@@ -486,6 +524,7 @@ class AnimateChoices(_Photo):
     fit: FitOption = Fit.BLUR
     background: BackgroundOption = "keep"
     face: FaceNumber = None
+    faces: FacesOption = Faces.ONE
     sign_key: SignKey = None
     sign_cert: SignCert = None
     save_motion: Annotated[
@@ -498,10 +537,16 @@ class AnimateChoices(_Photo):
         ),
     ] = None
 
+    @property
+    def everyone(self) -> bool:
+        """Whether all faces of the photo are animated."""
+        return self.faces is Faces.ALL
+
     def __post_init__(self) -> None:
         parse_best_frame(self.best_frame)
         check_part(self.start, self.end)
         parse_turn(self.rotate)
+        _check_faces(self.faces, self.face, self.background)
         if self.size is not None:
             parse_size(self.size)
 
