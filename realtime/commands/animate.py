@@ -16,7 +16,7 @@ from rich.progress import TaskID
 from models.animator import MOTION_SUFFIXES
 from realtime.clips.making import Recipe, make
 from realtime.commands.job_control import descriptor_of, in_foreground
-from realtime.commands.options import AnimateChoices
+from realtime.commands.options import AnimateChoices, check_faces
 from realtime.paths import NAME, beside, check_writable
 from realtime.pipeline.kept_frames import kept_count
 from realtime.pipeline.offline import ClipReport, Progress
@@ -43,6 +43,7 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     output = choices.output
+    check_faces(choices)
     check_writable(
         output, {"driving clip": choices.driving, "background": Path(choices.background)}
     )

@@ -237,18 +237,6 @@ class _Photo:
         return self.source or asset_path("face.jpg")
 
 
-def _check_faces(faces: Faces, face: int | None, background: str) -> None:
-    """Make sure that all faces can be animated, if all are wanted.
-
-    Raises:
-        UserError: something else is wanted that does not go with it.
-    """
-    if faces is Faces.ALL and face is not None:
-        raise UserError("--face names one face and --faces all takes all; leave one of them out.")
-    if faces is Faces.ALL and background.strip().lower() != "keep":
-        raise UserError("--faces all keeps the photo's own background; leave out --background.")
-
-
 @dataclass(frozen=True, kw_only=True)
 class RunChoices(_Photo):
     """What the user chose for a live run; `avatarify-like run --help` says more about each.
@@ -411,7 +399,6 @@ class RunChoices(_Photo):
     def __post_init__(self) -> None:
         parse_size(self.size)
         parse_turn(self.rotate)
-        _check_faces(self.faces, self.face, self.background)
         if self.camera_size is not None:
             parse_camera_size(self.camera_size)
         if self.camera_fps is not None and math.isnan(self.camera_fps):
@@ -546,7 +533,6 @@ class AnimateChoices(_Photo):
         parse_best_frame(self.best_frame)
         check_part(self.start, self.end)
         parse_turn(self.rotate)
-        _check_faces(self.faces, self.face, self.background)
         if self.size is not None:
             parse_size(self.size)
 
@@ -610,3 +596,17 @@ def _signed(
     call.__signature__ = signature  # type: ignore[attr-defined]
     call.__annotations__ = {one.name: one.annotation for one in parameters}
     return call
+
+
+def check_faces(choices: RunChoices | AnimateChoices) -> None:
+    """Make sure that all faces can be animated, if all are wanted.
+
+    Raises:
+        UserError: something else is wanted that does not go with it.
+    """
+    if not choices.everyone:
+        return
+    if choices.face is not None:
+        raise UserError("--face names one face and --faces all takes all; leave one of them out.")
+    if choices.background.strip().lower() != "keep":
+        raise UserError("--faces all keeps the photo's own background; leave out --background.")

@@ -35,7 +35,7 @@ from realtime.canvas.background import KEEP, Background
 from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
-from realtime.commands.options import RunChoices
+from realtime.commands.options import RunChoices, check_faces
 from realtime.commands.parts import Live
 from realtime.commands.posing import PictureSigner
 from realtime.commands.serving import serve
@@ -112,6 +112,7 @@ def build(
     limit_threads()
     switch_quickly()
     _check_record(choices)
+    check_faces(choices)
     backdrop = BackgroundPhoto(None if settings is None else background_file())
     background, choices = _background(choices, backdrop, remembered is not None, notify)
     view, animation, library, first = _avatars(choices, avatar_size, notify, settings, remembered)
