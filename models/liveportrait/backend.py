@@ -29,7 +29,7 @@ from models.liveportrait.crop import (
 from models.liveportrait.driving import ANIMAL_SLIDERS, SLIDERS, Source, driven, driven_animal
 from models.liveportrait.motion import State, keypoints
 from models.liveportrait.paste import Paste
-from models.liveportrait.ratios import Ratios, ratios
+from models.liveportrait.ratios import ratios
 from models.liveportrait.smoothing import Observed, StateFilter, smooth_observations
 from models.types import Avatar, Face, Floats, Image, Photo
 
@@ -52,10 +52,6 @@ _FEW_CORES = 2
 
 _SOON = 1.0
 """Seconds: a first frame that took less may have been opening something, and is measured again."""
-
-
-_USUAL = Ratios(0.31, 0.31, 0.005)
-"""Of open eyes and a shut mouth: the middle of what official templates tell of such frames."""
 
 
 @dataclass(frozen=True)
@@ -266,9 +262,7 @@ class LivePortraitAnimator:
         Raises:
             UserError: it is neither, or is damaged.
         """
-        told = templates.load_motion(path)
-        frames = [one and Observed(one.state, one.ratios or _USUAL) for one in told.frames]
-        return RecordedMotion(told.fps, frames, told.references)
+        return templates.load_motion(path)
 
     def save_motion(self, path: Path, motion: RecordedMotion) -> None:
         """Write a motion as numbers alone.
@@ -276,8 +270,7 @@ class LivePortraitAnimator:
         Raises:
             UserError: there is nothing in it, or it cannot be written.
         """
-        frames = [one and templates.Moved(one.state, one.ratios) for one in motion.observations]
-        templates.save_motion(path, templates.MotionFile(motion.fps, frames, motion.references))
+        templates.save_motion(path, motion)
 
 
 def _driving_picture(frame: Image, anchor: Face, framing: Framing) -> Floats:

@@ -19,3 +19,18 @@ MODULES = (
     "eye",
 )
 """The networks by the names of the official configuration."""
+
+DEPTH = 16
+"""Planes of the volume of features."""
+
+BINS = 66
+"""Classes of an angle."""
+
+DEGREES = 3.0
+"""From one class of an angle to the next."""
+
+LEAST = -97.5
+"""Degrees of the first class of an angle, as in the official code: 3 * 0 - 97.5."""
+
+VARIANCE = 0.01
+"""Of the bumps that mark keypoints in the volume."""

@@ -10,18 +10,19 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.animator import RecordedMotion
 from models.errors import UserError
 from models.liveportrait import plain_pickle
 from models.liveportrait.config import KEYPOINTS
 from models.liveportrait.motion import State
 from models.liveportrait.ratios import Ratios
+from models.liveportrait.smoothing import Observed
 from models.types import Floats
 
 VERSION = 1
@@ -46,51 +47,27 @@ _LIMIT = 100.0
 """No number of a motion is larger; real ones stay below 3."""
 
 
-@dataclass(frozen=True)
-class Moved:
-    """What one frame of a motion says.
-
-    Attributes:
-        state: pose and expression.
-        ratios: how open eyes and mouth were; None: not known.
-    """
-
-    state: State
-    ratios: Ratios | None = None
+RESTING = Ratios(0.31, 0.31, 0.005)
+"""The openings where a file says none: of open eyes and a shut mouth, the middle of what official
+templates tell of such frames. What opens a photo's as far as the driver's leaves its own then."""
 
 
-@dataclass(frozen=True)
-class MotionFile:
-    """A recorded motion.
-
-    Attributes:
-        fps: frames per second.
-        frames: each one; None where no face was seen.
-        references: for each the number of the one to measure it against.
-    """
-
-    fps: float
-    frames: Sequence[Moved | None]
-    references: Sequence[int]
-
-
-def save_motion(path: Path, motion: MotionFile) -> None:
+def save_motion(path: Path, motion: RecordedMotion) -> None:
     """Write a motion as numbers alone.
 
     Args:
         path: of the file, whose name should end in .npz.
-        motion: what is written.
+        motion: what is written; its observations are `Observed`.
 
     Raises:
         UserError: there is nothing to save, or it cannot be written.
     """
-    frames = motion.frames
+    frames = motion.observations
     if not any(frames):
         raise UserError("No face was seen, so there is no motion to save.")
-    blank = Moved(State(np.eye(3), np.zeros((KEYPOINTS, 3)), 1.0, np.zeros(3)))
+    blank = Observed(State(np.eye(3), np.zeros((KEYPOINTS, 3)), 1.0, np.zeros(3)), RESTING)
     full = [frame or blank for frame in frames]
-    unknown = Ratios(math.nan, math.nan, math.nan)
-    openings = [frame.ratios or unknown for frame in full]
+    openings = [frame.ratios for frame in full]
     arrays = {
         "liveportrait_motion": np.array(VERSION, np.int32),
         "fps": np.array(motion.fps, np.float32),
@@ -112,8 +89,8 @@ def save_motion(path: Path, motion: MotionFile) -> None:
         ) from error
 
 
-def load_motion(path: Path) -> MotionFile:
-    """Read a motion: our own file, or a template of others.
+def load_motion(path: Path) -> RecordedMotion:
+    """Read a motion: our own file, or a template of others, which is relative to its first frame.
 
     Raises:
         UserError: it is neither, is damaged, too large or holds anything but numbers.
@@ -133,7 +110,7 @@ def _damaged(path: Path, why: str) -> UserError:
     return UserError(f"{path} is no motion file that can be used: {why}; record or get it again.")
 
 
-def _own(data: bytes, path: Path) -> MotionFile:
+def _own(data: bytes, path: Path) -> RecordedMotion:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_sizes(archive)
@@ -164,7 +141,7 @@ def _own(data: bytes, path: Path) -> MotionFile:
     references = arrays.get("reference")
     if references is None or references.shape != (count,) or references.dtype.kind != "i":
         raise _damaged(path, "its part reference is missing or has another shape")
-    frames: list[Moved | None] = []
+    frames: list[Observed | None] = []
     for i in range(count):
         if not arrays["seen"][i]:
             frames.append(None)
@@ -172,8 +149,8 @@ def _own(data: bytes, path: Path) -> MotionFile:
         state = State(
             arrays["turn"][i], arrays["exp"][i], float(arrays["scale"][i]), arrays["t"][i]
         )
-        frames.append(Moved(state, _ratios(arrays["ratios"][i])))
-    return _checked(MotionFile(float(arrays["fps"]), frames, references.tolist()), path)
+        frames.append(Observed(state, _ratios(arrays["ratios"][i])))
+    return _checked(RecordedMotion(float(arrays["fps"]), frames, references.tolist()), path)
 
 
 def _check_sizes(archive: zipfile.ZipFile) -> None:
@@ -195,7 +172,7 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
             raise ValueError("the array is larger than its file")
 
 
-def _template(data: bytes, path: Path) -> MotionFile:
+def _template(data: bytes, path: Path) -> RecordedMotion:
     told = _plain_pickle(data, path)
     motion = told.get("motion") if isinstance(told, dict) else None
     if not isinstance(told, dict) or not isinstance(motion, list):
@@ -212,13 +189,13 @@ def _template(data: bytes, path: Path) -> MotionFile:
             float(_array(one.get("scale"), (1,), path, i)[0]),
             _array(one.get("t"), (3,), path, i),
         )
-        openings = None
+        openings = RESTING
         if isinstance(eyes, list) and isinstance(lips, list) and i < min(len(eyes), len(lips)):
             both = _array(eyes[i], (2,), path, i), _array(lips[i], (1,), path, i)
             openings = _ratios(np.concatenate(both))
-        frames.append(Moved(state, openings))
+        frames.append(Observed(state, openings))
     fps = _array(told.get("output_fps", USUAL_FPS), (1,), path, 0)
-    return _checked(MotionFile(float(fps[0]), frames, [0] * len(frames)), path)
+    return _checked(RecordedMotion(float(fps[0]), frames, [0] * len(frames)), path)
 
 
 def _first(values: Mapping[Any, Any], *names: str) -> Any:
@@ -251,22 +228,22 @@ def _flat(value: Any, most: int, depth: int = 4) -> list[float]:
     return found
 
 
-def _ratios(values: Floats) -> Ratios | None:
+def _ratios(values: Floats) -> Ratios:
     if not np.isfinite(values).all():
-        return None
+        return RESTING
     left, right, lips = (max(float(value), 0.0) for value in values)
     return Ratios(left, right, lips)
 
 
-def _checked(motion: MotionFile, path: Path) -> MotionFile:
+def _checked(motion: RecordedMotion, path: Path) -> RecordedMotion:
     if not 0.1 <= motion.fps <= 1000:
         raise _damaged(path, "its number of frames per second is none")
-    if not any(motion.frames) or len(motion.frames) > MOST_FRAMES:
+    if not any(motion.observations) or len(motion.observations) > MOST_FRAMES:
         raise _damaged(path, "it has no frames, or too many")
     for used in set(motion.references):
-        if not 0 <= used < len(motion.frames) or motion.frames[used] is None:
+        if not 0 <= used < len(motion.observations) or motion.observations[used] is None:
             raise _damaged(path, "what it is measured against is no frame of it")
-    for i, frame in enumerate(motion.frames):
+    for i, frame in enumerate(motion.observations):
         if frame is None:
             continue
         state = frame.state

@@ -15,7 +15,8 @@ from models.liveportrait.motion import State
 from models.liveportrait.ratios import OPEN_LIPS, opened_eyes, ratios
 from models.modes import Motion
 from models.types import Floats
-from tests.models.liveportrait.reference import SmallEngine, expected, landmarks
+from tests.models.liveportrait.reference import expected, landmarks
+from tests.models.liveportrait.small_networks import SmallEngine
 
 NEAR = 1e-4
 """The largest difference to the official arrays that is allowed."""

@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.animator import RecordedMotion
 from models.errors import UserError
 from models.liveportrait import motion, templates
 from models.liveportrait.motion import State
 from models.liveportrait.ratios import Ratios
-from models.liveportrait.templates import MotionFile, Moved, load_motion, save_motion
+from models.liveportrait.smoothing import Observed
+from models.liveportrait.templates import RESTING, load_motion, save_motion
 
 FRAMES = 4
 
 
-def _moved(i: int) -> Moved:
+def _moved(i: int) -> Observed:
     numbers = np.random.default_rng(i)
     state = State(
         motion.rotation(3.0 * i, -5.0 * i, 2.0),
@@ -31,7 +33,7 @@ def _moved(i: int) -> Moved:
         1.4 + 0.01 * i,
         numbers.normal(0, 0.1, 3).astype(np.float32),
     )
-    return Moved(state, Ratios(0.3, 0.31, 0.01 * i))
+    return Observed(state, Ratios(0.3, 0.31, 0.01 * i))
 
 
 def _template(old: bool = False, ratios: bool = True) -> dict[str, Any]:
@@ -56,36 +58,30 @@ def _template(old: bool = False, ratios: bool = True) -> dict[str, Any]:
     return out
 
 
-def _same(one: Moved | None, other: Moved | None) -> bool:
+def _same(one: Observed | None, other: Observed | None) -> bool:
     if one is None or other is None:
         return one is other
     parts = (
         (a, b) for a, b in zip(vars(one.state).values(), vars(other.state).values(), strict=True)
     )
-    return all(np.allclose(a, b, atol=1e-6) for a, b in parts) and (
-        one.ratios is None
-        or other.ratios is None
-        or np.allclose(
-            tuple(vars(one.ratios).values()), tuple(vars(other.ratios).values()), atol=1e-6
-        )
-    )
+    openings = (tuple(vars(each.ratios).values()) for each in (one, other))
+    return all(np.allclose(a, b, atol=1e-6) for a, b in (*parts, tuple(openings)))
 
 
 def test_our_own_motion_comes_back_as_it_was(tmp_path: Path) -> None:
-    frames = [_moved(0), None, Moved(_moved(2).state), _moved(3)]
-    save_motion(tmp_path / "a.npz", MotionFile(29.97, frames, [0, 0, 0, 3]))
+    frames = [_moved(0), None, _moved(2), _moved(3)]
+    save_motion(tmp_path / "a.npz", RecordedMotion(29.97, frames, [0, 0, 0, 3]))
     found = load_motion(tmp_path / "a.npz")
     assert found.fps == pytest.approx(29.97)
-    assert all(map(_same, found.frames, frames)) and len(found.frames) == 4
+    assert all(map(_same, found.observations, frames)) and len(found.observations) == 4
     assert found.references == [0, 0, 0, 3]
-    assert found.frames[2] is not None and found.frames[2].ratios is None
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
         assert not any(b"pickle" in archive.read(name) for name in archive.namelist())
 
 
 def test_a_motion_without_a_face_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No face"):
-        save_motion(tmp_path / "a.npz", MotionFile(25, [None, None], [0, 0]))
+        save_motion(tmp_path / "a.npz", RecordedMotion(25, [None, None], [0, 0]))
     assert not (tmp_path / "a.npz").exists()
 
 
@@ -95,9 +91,9 @@ def test_templates_of_others_are_read(tmp_path: Path, old: bool, protocol: int) 
     path = tmp_path / "d0.pkl"
     path.write_bytes(pickle.dumps(_template(old), protocol))
     found = load_motion(path)
-    assert found.fps == 30 and len(found.frames) == FRAMES
-    assert all(_same(frame, _moved(i)) for i, frame in enumerate(found.frames))
-    assert found.frames[1] is not None and found.frames[1].ratios is not None
+    assert found.fps == 30 and len(found.observations) == FRAMES
+    assert all(_same(frame, _moved(i)) for i, frame in enumerate(found.observations))
+    assert list(found.references) == [0] * FRAMES
 
 
 def test_a_template_that_older_numpy_wrote_is_read(tmp_path: Path) -> None:
@@ -105,13 +101,13 @@ def test_a_template_that_older_numpy_wrote_is_read(tmp_path: Path) -> None:
     data = pickle.dumps(_template(), 3).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
     assert b"numpy.core.multiarray" in data
     (tmp_path / "a.pkl").write_bytes(data)
-    assert len(load_motion(tmp_path / "a.pkl").frames) == FRAMES
+    assert len(load_motion(tmp_path / "a.pkl").observations) == FRAMES
 
 
 def test_a_template_without_ratios_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(_template(ratios=False)))
     found = load_motion(tmp_path / "a.pkl")
-    assert all(frame is not None and frame.ratios is None for frame in found.frames)
+    assert all(frame is not None and frame.ratios is RESTING for frame in found.observations)
 
 
 def test_numbers_of_numpy_and_arrays_in_lists_are_read(tmp_path: Path) -> None:
@@ -123,7 +119,7 @@ def test_numbers_of_numpy_and_arrays_in_lists_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(told))
     found = load_motion(tmp_path / "a.pkl")
     assert found.fps == 24
-    assert all(_same(frame, _moved(i)) for i, frame in enumerate(found.frames))
+    assert all(_same(frame, _moved(i)) for i, frame in enumerate(found.observations))
 
 
 class _Runs:
@@ -246,7 +242,7 @@ def test_numbers_that_are_no_motion_are_refused(
 
 def _saved(tmp_path: Path, **changes: Any) -> Path:
     path = tmp_path / "a.npz"
-    save_motion(path, MotionFile(25, [_moved(i) for i in range(FRAMES)], [0] * FRAMES))
+    save_motion(path, RecordedMotion(25, [_moved(i) for i in range(FRAMES)], [0] * FRAMES))
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files}
     arrays.update(changes)
@@ -306,7 +302,7 @@ def test_a_file_that_is_too_large_is_not_read(
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="could not be written"):
-        save_motion(tmp_path / "none" / "a.npz", MotionFile(25, [_moved(0)], [0]))
+        save_motion(tmp_path / "none" / "a.npz", RecordedMotion(25, [_moved(0)], [0]))
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
