@@ -17,6 +17,7 @@ from models.fomm.engine import NETWORKS, samples
 from models.fomm.manifest import Manifest
 from models.imported import files_in
 from models.runtime import open_runtime
+from models.torch_files import require_torch
 from models.types import Floats, Image
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def import_checkpoint(
         UserError: PyTorch is missing, the file cannot be used, the export is not exact, or the
             folder cannot be written to.
     """
-    checkpoints.require_torch()
+    require_torch()
     tell(f"Reading {path.name}")
     weights, config = checkpoints.load(path, config_name)
     with manifests.STORE.new(name or config.name) as part:
