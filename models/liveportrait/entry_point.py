@@ -39,9 +39,8 @@ def _choices() -> list[BackendChoice]:
     for one in STORE.imported():
         kind = "animals, " if one.animals else ""
         label = f"LivePortrait ({kind}{one.name})"
-        found.append(
-            BackendChoice(f"liveportrait:{one.name}", label, True, "needs a graphics card")
-        )
+        needs = "needs a graphics card to be live"
+        found.append(BackendChoice(f"liveportrait:{one.name}", label, True, needs))
     lacks = f"no model is imported yet; run: {DOWNLOAD_COMMAND}"
     return found or [BackendChoice("liveportrait", "LivePortrait", False, lacks)]
 

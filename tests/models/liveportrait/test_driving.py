@@ -75,8 +75,8 @@ def official(region: motion.Region) -> Floats:
     [
         ("all", {}),
         ("exp", {"motion": 0.0, "place": 0.0}),
-        ("lip", {"motion": 0.0, "place": 0.0, "expression": 1e-9, "mouth": 1e9, "eyes": 0.0}),
-        ("eyes", {"motion": 0.0, "place": 0.0, "expression": 1e-9, "mouth": 0.0, "eyes": 1e9}),
+        ("lip", {"motion": 0.0, "place": 0.0, "expression": 0.0, "eyes": 0.0}),
+        ("eyes", {"motion": 0.0, "place": 0.0, "expression": 0.0, "mouth": 0.0}),
     ],
 )
 def test_sliders_make_the_official_regions(region: Any, strengths: dict[str, float]) -> None:
@@ -91,7 +91,7 @@ def test_absolute_motion_is_the_official_one() -> None:
 
 def test_half_a_turn_is_a_turn() -> None:
     photo = source()
-    points = moved(photo, place=0.0, expression=0.0, motion=0.5)
+    points = moved(photo, place=0.0, expression=0.0, eyes=0.0, mouth=0.0, motion=0.5)
     turn = np.linalg.lstsq(photo.kp, (points - photo.points) / photo.state.scale, rcond=None)[0]
     turn = turn + photo.state.turn
     np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-4)
