@@ -22,6 +22,7 @@ _NAMED = frozenset(
     ["collections OrderedDict", "collections Counter", "collections defaultdict"]
     + [f"torch._utils _rebuild_{kind}" for kind in ("tensor", "tensor_v2", "parameter")]
     + [f"torch {kind}Storage" for kind in ("Float", "Half", "BFloat16", "Double", "Long", "Int")]
+    + ["torch Size", "torch device"]
     + ["torch ShortStorage", "torch ByteStorage", "torch BoolStorage", "torch CharStorage"]
 )
 """What the pickle of a checkpoint may name: tensors and dictionaries."""

@@ -15,7 +15,7 @@ from models.fomm.config import CONFIGS, KEYPOINTS, Config, config_named, guess_c
 from models.fomm.official import OFFICIAL, WHERE
 
 if TYPE_CHECKING:
-    from models.fomm.graph import Weights  # Needs onnx, which may be missing.
+    from models.onnx_graph import Weights  # Needs onnx, which may be missing.
 
 PARTS = ("generator", "kp_detector")
 """The parts of a checkpoint that animate, by their official names."""

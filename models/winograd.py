@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.fomm.graph import Graph
+from models.onnx_graph import Graph
 from models.types import Floats
 
 _INPUT = np.array(
