@@ -158,7 +158,7 @@ def _relative(source: State, now: State, first: State, strength: Mapping[str, fl
     share = np.full((KEYPOINTS, 1), strength["expression"], np.float32)
     share[list(motion.EYES)] = strength["eyes"]
     share[list(motion.LIPS)] = strength["mouth"]
-    turn = now.turn @ first.turn.T
+    turn: Floats = now.turn @ first.turn.T
     if strength["motion"] != 1.0:
         turn = powered(turn, strength["motion"])
     place = strength["place"]

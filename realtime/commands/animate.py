@@ -14,10 +14,11 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from models.animator import MOTION_SUFFIXES
+from models.folders import NAME
 from realtime.clips.making import Recipe, make
 from realtime.commands.job_control import descriptor_of, in_foreground
 from realtime.commands.options import AnimateChoices, check_faces
-from realtime.paths import NAME, beside, check_writable
+from realtime.paths import beside, check_writable
 from realtime.pipeline.kept_frames import kept_count
 from realtime.pipeline.offline import ClipReport, Progress
 from realtime.pipeline.threads import limit_threads

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from models import backends
 from models.errors import UserError
+from models.liveportrait.backend import LivePortraitAnimator
 from models.types import Image
 from realtime.cli import app
 from realtime.commands.animate import animate_clip
@@ -24,7 +25,6 @@ from realtime.library import prepare
 from realtime.paths import asset_path
 from realtime.provenance.verify import Verdict, examine
 from realtime.session.stills import StillEditor
-from tests.models.liveportrait import fake_engine
 
 ENTRY = "tests.models.liveportrait.fake_engine:BACKEND"
 
@@ -36,7 +36,10 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pictures(path: Path) -> list[Image]:
     with av.open(str(path)) as video:
-        return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+        return [
+            np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            for frame in video.decode(video=0)
+        ]
 
 
 def lit(path: Path) -> Path:
@@ -78,7 +81,7 @@ def test_a_clip_is_made_signed_and_its_face_moves_in_the_whole_photo(tmp_path: P
 
 def test_a_motion_is_kept_and_drives_a_photo_without_its_video(tmp_path: Path) -> None:
     kept = tmp_path / "motion.npz"
-    made = []
+    made: list[list[Image]] = []
     for driving, saved in ((asset_path("demo.mp4"), kept), (kept, None)):
         output = tmp_path / f"{len(made)}.mp4"
         choices = AnimateChoices(
@@ -131,9 +134,7 @@ def test_all_faces_do_not_go_with_one_face_nor_another_background(more: dict[str
 def test_a_live_run_says_what_to_expect_and_records_the_avatar(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        fake_engine.LivePortraitAnimator, "seconds_per_frame", lambda self, avatar: 7.0
-    )
+    monkeypatch.setattr(LivePortraitAnimator, "seconds_per_frame", lambda self, avatar: 7.0)
     output = tmp_path / "live.mp4"
     options = "run --camera demo --output none --panel off --seconds 6 --size 320x240 --fps 15"
     result = CliRunner().invoke(

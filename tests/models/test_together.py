@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from models.animator import Animator, MotionSettings, can_edit
+from models.animator import MotionSettings, can_edit
 from models.errors import UserError
 from models.face.finder import FaceFinder
 from models.liveportrait.backend import LivePortraitAnimator
@@ -29,7 +30,7 @@ def couple() -> Photo:
     return choose_all(image, found, asset_path("face.jpg"))
 
 
-def animators() -> list[Animator]:
+def animators() -> list[Any]:
     return [LivePortraitAnimator(FakeEngine()), MeshAnimator(with_eye_network=False)]
 
 
@@ -53,14 +54,14 @@ def test_all_faces_of_a_photo_are_found_and_it_stays_whole(couple: Photo) -> Non
 
 
 @pytest.mark.parametrize("animator", animators(), ids=lambda one: one.name)
-def test_one_driver_moves_all_faces(couple: Photo, animator: Animator) -> None:
-    group = together(animator)
+def test_one_driver_moves_all_faces(couple: Photo, animator: Any) -> None:
+    group: Any = together(animator)
     avatar = group.prepare(couple, 720)
     assert np.abs(group.render(avatar, avatar.rest).astype(int) - avatar.still).max() <= 1
     alone = np.ascontiguousarray(couple.image[:, :360])
     face = FaceFinder().find_faces(alone)[0]
     first = group.observe(alone, face, face)
-    moved = face.landmarks + np.float32((14, 5, 0))
+    moved = face.landmarks + np.array((14, 5, 0), np.float32)
     now = group.observe(lit(alone, False), Face(moved, None, 1.0), face)
     assert len(first.drivers) == 1
     pose = group.pose(avatar, now, first, MotionSettings())
@@ -73,7 +74,7 @@ def test_one_driver_moves_all_faces(couple: Photo, animator: Animator) -> None:
 
 
 def test_of_several_people_each_moves_one_face_from_left_to_right(couple: Photo) -> None:
-    group = together(LivePortraitAnimator(FakeEngine()))
+    group: Any = together(LivePortraitAnimator(FakeEngine()))
     avatar = group.prepare(couple, 720)
     frame = couple.image
     for main in (couple.face, couple.others[0]):
@@ -90,7 +91,7 @@ def test_of_several_people_each_moves_one_face_from_left_to_right(couple: Photo)
 
 
 def test_each_driver_is_smoothed_alone_and_the_clip_without_gaps(couple: Photo) -> None:
-    group = together(LivePortraitAnimator(FakeEngine()))
+    group: Any = together(LivePortraitAnimator(FakeEngine()))
     anchor = replace(couple.face)
     seen = [group.observe(couple.image, couple.face, anchor) for _ in range(3)]
     smooth = group.smoother()
@@ -104,7 +105,7 @@ def test_each_driver_is_smoothed_alone_and_the_clip_without_gaps(couple: Photo) 
 
 
 def test_sliders_pose_all_faces(couple: Photo) -> None:
-    group = together(LivePortraitAnimator(FakeEngine()))
+    group: Any = together(LivePortraitAnimator(FakeEngine()))
     assert can_edit(group)
     avatar = group.prepare(couple, 400)
     assert group.edited(avatar, {}) is avatar.rest
@@ -116,10 +117,10 @@ def test_sliders_pose_all_faces(couple: Photo) -> None:
 
 def test_a_backend_that_cuts_faces_out_is_refused(couple: Photo) -> None:
     class Cutting(LivePortraitAnimator):
-        def prepare(self, photo: Photo, size: int):  # type: ignore[no-untyped-def]
+        def prepare(self, photo: Photo, size: int) -> Any:
             left = int(photo.face.box[0])
             cut = np.ascontiguousarray(photo.image[:, left : left + 200])
-            moved = photo.face.landmarks - np.float32((left, 0, 0))
+            moved = photo.face.landmarks - np.array((left, 0, 0), np.float32)
             return super().prepare(Photo(cut, replace(photo.face, landmarks=moved), "cut"), size)
 
     with pytest.raises(UserError, match="--faces all"):
