@@ -36,10 +36,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pictures(path: Path) -> list[Image]:
     with av.open(str(path)) as video:
-        return [
-            np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-            for frame in video.decode(video=0)
-        ]
+        decoded = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    return [np.asarray(image, np.uint8) for image in decoded]
 
 
 def lit(path: Path) -> Path:
