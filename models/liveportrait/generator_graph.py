@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,21 @@ SLOPE = 0.2
 
 EPSILON = 1e-5
 """Of the instance norms; PyTorch's default."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a layer makes.
+
+    Attributes:
+        channels: of the picture.
+        factor: how many times as large as the label it is.
+        repeated: it was half as large, and is doubled by repetition first.
+    """
+
+    channels: int
+    factor: int
+    repeated: bool
 
 
 class Painter(Protocol):
@@ -47,7 +63,7 @@ class Painter(Protocol):
         ...
 
     def steered(self, value: str, gamma: str, beta: str, shape: Shape) -> str:
-        """The normalised picture times gamma plus beta; `repeated`: doubled before."""
+        """The normalised picture times gamma plus beta."""
         ...
 
     def leaky(self, value: str) -> str:
@@ -93,7 +109,9 @@ def generate(graph: Graph, painter: Painter, warped: str, weights: Weights) -> s
         out = painter.leaky(_spade(painter, out, weights, norms[2], steering, factor))
         out = _conv(painter, out, weights, f"{key}.conv_1", factor)
         value = painter.add(short, out)
-    out = painter.leave(painter.leaky(value), weights["conv_img.0.weight"], weights["conv_img.0.bias"])
+    out = painter.leave(
+        painter.leaky(value), weights["conv_img.0.weight"], weights["conv_img.0.bias"]
+    )
     out = graph.op("DepthToSpace", out, blocksize=2, mode="CRD")
     return graph.op("Sigmoid", out)
 
@@ -123,8 +141,8 @@ def _spade(
     gamma, beta = (f"{norm}.mlp_{name}" for name in ("gamma", "beta"))
     kernel = np.concatenate([weights[f"{gamma}.weight"], weights[f"{beta}.weight"]])
     bias = np.concatenate([weights[f"{gamma}.bias"] + 1, weights[f"{beta}.bias"]])
-    both = painter.conv(steering[norm], kernel, bias, factor)
-    return painter.steered(value, *painter.parts(both, 2), factor, repeated)
+    gains, offsets = painter.parts(painter.conv(steering[norm], kernel, bias, factor), 2)
+    return painter.steered(value, gains, offsets, Shape(len(bias) // 2, factor, repeated))
 
 
 def _conv(painter: Painter, value: str, weights: Weights, key: str, factor: int) -> str:
@@ -171,13 +189,12 @@ class PlainPainter:
 
     def steered(self, value: str, gamma: str, beta: str, shape: Shape) -> str:
         """The norm is computed before the doubling, which changes no statistics."""
-        del factor
         graph = self._graph
-        ones, zeros = (graph.constant(np.full(channels, number)) for number in (1, 0))
+        ones, zeros = (graph.constant(np.full(shape.channels, number)) for number in (1, 0))
         wide = graph.widen(value)
         norm = graph.op("InstanceNormalization", wide, ones, zeros, epsilon=EPSILON)
         norm = graph.narrow(norm)
-        if repeated:
+        if shape.repeated:
             norm = graph.op(
                 "Resize",
                 norm,
@@ -216,9 +233,7 @@ def _up_four(graph: Graph, value: str, kernel: Floats, bias: Floats) -> str:
             kinds[row, column] = graph.op("Relu", graph.conv(value, small, bias, pads))
     of_line = (0, 1, 1, 2)
     parts = [kinds[row, column] for row in of_line for column in of_line]
-    return graph.op(
-        "DepthToSpace", graph.op("Concat", *parts, axis=1), blocksize=4, mode="DCR"
-    )
+    return graph.op("DepthToSpace", graph.op("Concat", *parts, axis=1), blocksize=4, mode="DCR")
 
 
 def _taps(kernel: Floats, kind: int, axis: int) -> Floats:

@@ -23,7 +23,7 @@ from models.types import Floats
 WARPED = 256
 """Channels of the moved features."""
 
-_ENTRIES = KEYPOINTS + 1
+ENTRIES = KEYPOINTS + 1
 """Ways to move: that of each keypoint, and before them not to move at all."""
 
 _COMPRESSED = 4
@@ -36,8 +36,8 @@ _KEY = "dense_motion_network"
 
 _AREA = SMALL * SMALL
 
-_HEAT = [5 * k for k in range(1, _ENTRIES)]
-_ORDER = _HEAT + [5 * k + 1 + c for k in range(_ENTRIES) for c in range(_COMPRESSED)]
+_HEAT = [5 * k for k in range(1, ENTRIES)]
+_ORDER = _HEAT + [5 * k + 1 + c for k in range(ENTRIES) for c in range(_COMPRESSED)]
 """The official places of the hourglass's input channels. There each entry has its bump and four
 features; here all bumps come first, without that of the unmoved entry, which is zero."""
 
@@ -59,9 +59,7 @@ class Warp:
     occlusion: str
 
 
-def warp(
-    graph: Graph, features: str, source: str, driving: str, weights: Weights, tiled: bool
-) -> Warp:
+def warp(graph: Graph, features: str, source: str, driving: str, weights: Weights) -> Warp:
     """Move the source's features from its keypoints to others.
 
     Args:
@@ -70,14 +68,13 @@ def warp(
         source: (1, 21, 3), the source's keypoints.
         driving: (1, 21, 3), where they shall be.
         weights: of the warping module.
-        tiled: unused as yet.
     """
     seen = _input(graph, features, source, driving, weights)
     joined = _hourglass(graph, graph.narrow(seen.value), weights)
     mask = graph.widen(_mask(graph, joined, weights))
     mask = graph.op("Softmax", mask, axis=1)
     occlusion = _occlusion(graph, joined, weights)
-    moved = graph.op("MatMul", seen.directions, graph.reshape(mask, DEPTH, _ENTRIES, _AREA))
+    moved = graph.op("MatMul", seen.directions, graph.reshape(mask, DEPTH, ENTRIES, _AREA))
     # The mask's shares sum to one: the place itself, and the motions' mean.
     places = graph.op("Add", moved, graph.constant(_places()))
     value = graph.narrow(sample(graph, features, places))
@@ -109,8 +106,8 @@ def _input(graph: Graph, features: str, source: str, driving: str, weights: Weig
     source, driving = (graph.reshape(value, KEYPOINTS, 3) for value in (source, driving))
     unmoved = graph.constant(np.zeros((1, 3)))
     shifts = graph.op("Concat", unmoved, graph.op("Sub", source, driving), axis=0)
-    moved = shifted(graph, small, shifts, _ENTRIES)
-    moved = graph.reshape(moved, _ENTRIES * _COMPRESSED, DEPTH, SMALL, SMALL)
+    moved = shifted(graph, small, shifts, ENTRIES)
+    moved = graph.reshape(moved, ENTRIES * _COMPRESSED, DEPTH, SMALL, SMALL)
     moved = graph.op("Transpose", moved, perm=[1, 0, 2, 3])
     heat = graph.op("Sub", _bumps(graph, driving), _bumps(graph, source))
     value = graph.op("Concat", heat, moved, axis=1)
@@ -129,9 +126,7 @@ def _bumps(graph: Graph, points: str) -> str:
             "Sub", graph.constant(line(count).reshape(shape)), graph.reshape(part, 1, -1, 1, 1)
         )
         squared = graph.op("Mul", offset, offset)
-        factors.append(
-            graph.op("Exp", graph.op("Mul", squared, graph.constant(-0.5 / _VARIANCE)))
-        )
+        factors.append(graph.op("Exp", graph.op("Mul", squared, graph.constant(-0.5 / _VARIANCE))))
     flat = graph.op("Mul", factors[0], factors[1])
     return graph.op("Mul", flat, factors[2])
 
@@ -159,7 +154,7 @@ def _hourglass(graph: Graph, value: str, weights: Weights) -> str:
 
 def _inside(kernel: Floats) -> Floats:
     """A kernel for the decoder's last output and the input behind it, in this graph's order."""
-    before = kernel.shape[1] - 5 * _ENTRIES
+    before = kernel.shape[1] - 5 * ENTRIES
     return np.concatenate([kernel[:, :before], kernel[:, before:][:, _ORDER]], 1)
 
 
