@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -21,64 +19,6 @@ EPSILON = 1e-5
 """Of the instance norms; PyTorch's default."""
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a layer makes.
-
-    Attributes:
-        channels: of the picture.
-        factor: how many times as large as the label it is.
-        repeated: it was half as large, and is doubled by repetition first.
-    """
-
-    channels: int
-    factor: int
-    repeated: bool
-
-
-class Painter(Protocol):
-    """How pictures are kept and computed."""
-
-    def enter(self, label: str) -> str:
-        """The label (1, 256, 64, 64), on which all depends, as the painter keeps pictures."""
-        ...
-
-    def conv(self, value: str, kernel: Floats, bias: Floats | None, factor: int) -> str:
-        """A convolution of 3 x 3, or of 1 x 1 without a bias.
-
-        Args:
-            value: a picture of side 64 * factor.
-            kernel: (O, I, n, n).
-            bias: (O,), or None.
-            factor: how many times as large as the label the picture is.
-        """
-        ...
-
-    def steering(self, label: str, kernel: Floats, bias: Floats, factor: int) -> str:
-        """A convolution of 3 x 3 and ReLU of the label, enlarged by repetition first."""
-        ...
-
-    def parts(self, value: str, count: int) -> list[str]:
-        """The channels in equal parts."""
-        ...
-
-    def steered(self, value: str, gamma: str, beta: str, shape: Shape) -> str:
-        """The normalised picture times gamma plus beta."""
-        ...
-
-    def leaky(self, value: str) -> str:
-        """A leaky ReLU."""
-        ...
-
-    def add(self, first: str, second: str) -> str:
-        """The sum of two pictures."""
-        ...
-
-    def leave(self, value: str, kernel: Floats, bias: Floats) -> str:
-        """The last convolution of 3 x 3, float32: (1, O, 256, 256)."""
-        ...
-
-
 def generate(graph: Graph, painter: Painter, warped: str, weights: Weights) -> str:
     """The picture (1, 3, 512, 512), 0..1, float32.
 
@@ -89,25 +29,25 @@ def generate(graph: Graph, painter: Painter, warped: str, weights: Weights) -> s
         weights: of the generator.
     """
     label = painter.enter(warped)
-    value = painter.conv(label, weights["fc.weight"], weights["fc.bias"], 1)
+    value = painter.conv(label, weights["fc.weight"], weights["fc.bias"])
     middle = [f"G_middle_{i}" for i in range(MIDDLE)]
     inner = [f"{key}.norm_{i}" for key in middle for i in (0, 1)]
     steering = _steering(painter, warped, weights, inner, 1)
     for key in middle:
         out = value
         for i in (0, 1):
-            out = painter.leaky(_spade(painter, out, weights, f"{key}.norm_{i}", steering, 1))
-            out = _conv(painter, out, weights, f"{key}.conv_{i}", 1)
+            out = painter.leaky(_spade(painter, out, weights, f"{key}.norm_{i}", steering))
+            out = _conv(painter, out, weights, f"{key}.conv_{i}")
         value = painter.add(value, out)
     for key, factor in (("up_0", 2), ("up_1", 4)):
         norms = [f"{key}.norm_{name}" for name in ("s", "0", "1")]
         steering = _steering(painter, warped, weights, norms, factor)
-        short = _spade(painter, value, weights, norms[0], steering, factor, repeated=True)
-        short = _conv(painter, short, weights, f"{key}.conv_s", factor)
-        out = _spade(painter, value, weights, norms[1], steering, factor, repeated=True)
-        out = _conv(painter, painter.leaky(out), weights, f"{key}.conv_0", factor)
-        out = painter.leaky(_spade(painter, out, weights, norms[2], steering, factor))
-        out = _conv(painter, out, weights, f"{key}.conv_1", factor)
+        short = _spade(painter, value, weights, norms[0], steering, repeated=True)
+        short = _conv(painter, short, weights, f"{key}.conv_s")
+        out = _spade(painter, value, weights, norms[1], steering, repeated=True)
+        out = _conv(painter, painter.leaky(out), weights, f"{key}.conv_0")
+        out = painter.leaky(_spade(painter, out, weights, norms[2], steering))
+        out = _conv(painter, out, weights, f"{key}.conv_1")
         value = painter.add(short, out)
     out = painter.leave(
         painter.leaky(value), weights["conv_img.0.weight"], weights["conv_img.0.bias"]
@@ -134,19 +74,18 @@ def _spade(
     weights: Weights,
     norm: str,
     steering: dict[str, str],
-    factor: int,
     repeated: bool = False,
 ) -> str:
     """A picture normalised, then stretched and moved as the label says at each place."""
     gamma, beta = (f"{norm}.mlp_{name}" for name in ("gamma", "beta"))
     kernel = np.concatenate([weights[f"{gamma}.weight"], weights[f"{beta}.weight"]])
     bias = np.concatenate([weights[f"{gamma}.bias"] + 1, weights[f"{beta}.bias"]])
-    gains, offsets = painter.parts(painter.conv(steering[norm], kernel, bias, factor), 2)
-    return painter.steered(value, gains, offsets, Shape(len(bias) // 2, factor, repeated))
+    both = painter.conv(steering[norm], kernel, bias)
+    return painter.steered(value, *painter.parts(both, 2), len(kernel) // 2, repeated)
 
 
-def _conv(painter: Painter, value: str, weights: Weights, key: str, factor: int) -> str:
-    return painter.conv(value, spectral(weights, key), weights.get(f"{key}.bias"), factor)
+def _conv(painter: Painter, value: str, weights: Weights, key: str) -> str:
+    return painter.conv(value, spectral(weights, key), weights.get(f"{key}.bias"))
 
 
 def spectral(weights: Weights, key: str) -> Floats:
@@ -157,7 +96,7 @@ def spectral(weights: Weights, key: str) -> Floats:
     return np.asarray(kernel / sigma, np.float32)
 
 
-class PlainPainter:
+class Painter:
     """Pictures (1, C, H, W), with ONNX's own convolutions."""
 
     def __init__(self, graph: Graph) -> None:
@@ -168,9 +107,8 @@ class PlainPainter:
         """The label as it is."""
         return label
 
-    def conv(self, value: str, kernel: Floats, bias: Floats | None, factor: int) -> str:
-        """A convolution."""
-        del factor
+    def conv(self, value: str, kernel: Floats, bias: Floats | None) -> str:
+        """A convolution of 3 x 3, or of 1 x 1 without a bias."""
         if bias is None:
             bias = np.zeros(len(kernel), np.float32)
         return self._graph.conv(value, kernel, bias, kernel.shape[-1] // 2)
@@ -187,14 +125,17 @@ class PlainPainter:
         """The channels in equal parts."""
         return self._graph.ops("Split", [value], count, axis=1)
 
-    def steered(self, value: str, gamma: str, beta: str, shape: Shape) -> str:
-        """The norm is computed before the doubling, which changes no statistics."""
+    def steered(self, value: str, gamma: str, beta: str, channels: int, repeated: bool) -> str:
+        """The normalised picture times gamma plus beta; `repeated`: doubled before.
+
+        The norm is computed before the doubling, which changes no statistics.
+        """
         graph = self._graph
-        ones, zeros = (graph.constant(np.full(shape.channels, number)) for number in (1, 0))
+        ones, zeros = (graph.constant(np.full(channels, number)) for number in (1, 0))
         wide = graph.widen(value)
         norm = graph.op("InstanceNormalization", wide, ones, zeros, epsilon=EPSILON)
         norm = graph.narrow(norm)
-        if shape.repeated:
+        if repeated:
             norm = graph.op(
                 "Resize",
                 norm,

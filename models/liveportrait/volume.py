@@ -61,10 +61,10 @@ def line(count: int) -> Floats:
 
 
 def index(graph: Graph, places: str, count: int) -> str:
-    """Which of `count` pixels lies at a place.
+    """Where a place lies among `count` pixels.
 
-    The picture's edges, not the centres of its outer pixels, are at -1 and 1: the official sampling
-    has it so, although it places the pixels as `line` does.
+    The edges of the picture, not the centres of its pixels, are at -1 and 1: the official sampling
+    reads `line` so, although its pixels are placed otherwise.
     """
     scaled = graph.op("Mul", places, graph.constant(count / 2))
     return graph.op("Add", scaled, graph.constant((count - 1) / 2))
@@ -128,7 +128,14 @@ def sample(graph: Graph, volume: str, places: str) -> str:
     share = graph.op("Sub", z, before)
     behind = graph.op("Add", before, graph.constant(1))
     rest = graph.op("Sub", graph.constant(1), share)
-    amounts = [_counted(graph, rest, before), _counted(graph, share, behind)]
+    # Slices -1 and 16 do not exist: they count nothing.
+    here = graph.op(
+        "Mul",
+        _within(graph, behind, 0, 1),
+        _within(graph, graph.op("Sub", graph.constant(DEPTH), before), 0, 1),
+    )
+    there = _within(graph, graph.op("Sub", graph.constant(DEPTH), behind), 0, 1)
+    amounts = [graph.op("Mul", rest, here), graph.op("Mul", share, there)]
     grids = [_in_atlas(graph, x, y, _within(graph, s, 0, DEPTH - 1)) for s in (before, behind)]
     grid = graph.reshape(graph.op("Concat", *grids, axis=0), 1, 2 * points // 256, 256, 2)
     sampled = graph.op(
@@ -148,13 +155,6 @@ def sample(graph: Graph, volume: str, places: str) -> str:
         keepdims=0,
     )
     return graph.reshape(total, 1, CHANNELS * DEPTH, SMALL, SMALL)
-
-
-def _counted(graph: Graph, amount: str, number: str) -> str:
-    """An amount where a slice of that number exists, else zero."""
-    after_first = _within(graph, graph.op("Add", number, graph.constant(1)), 0, 1)
-    before_last = _within(graph, graph.op("Sub", graph.constant(DEPTH), number), 0, 1)
-    return graph.op("Mul", graph.op("Mul", amount, after_first), before_last)
 
 
 def _atlas(graph: Graph, volume: str) -> str:
