@@ -1,9 +1,9 @@
 """From observations of a driver to an avatar's keypoints: the official motion, and its sliders.
 
 With all sliders as usual this is the official motion of a driving video. Its regions are sliders
-here, for every strength between: `pose` is expression, eyes and mouth at 0 (and, unlike there, the
-head's nearness stays), `exp` is turn and place at 0, `lip` and `eyes` all but the mouth or the eyes
-at 0.
+here, for every strength between: `pose` is expression, eyes and mouth at 0 (the head's nearness
+stays, which it does not there), `exp` is turn and place at 0, `lip` and `eyes` all but the mouth or
+the eyes at 0.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _MULTIPLIER = Slider(
 SLIDERS = (
     Slider("motion", "Head turn", help="How far the head turns."),
     Slider("place", "Head position", help="How far the head moves, and how near it comes."),
-    Slider("expression", "Expression", help="How much of the whole face's expression."),
-    Slider("eyes", "Eyes", help="The same for the eyes alone, times the expression."),
-    Slider("mouth", "Mouth", help="The same for the mouth alone, times the expression."),
+    Slider("expression", "Expression", help="How much of the expression, but for eyes and mouth."),
+    Slider("eyes", "Eyes", help="The same for the eyes alone."),
+    Slider("mouth", "Mouth", help="The same for the mouth alone."),
     _MULTIPLIER,
     _switch("stitching", "Stitching", "Keeps head and shoulders together.", 1.0),
     _switch("shut_lips", "Shut lips", "Shuts the mouth of a photo in which it is open."),
@@ -156,9 +156,9 @@ def _rest(reference: Observed, photo: Ratios) -> State:
 def _relative(source: State, now: State, first: State, strength: Mapping[str, float]) -> State:
     """The official relative motion, each part of it as strong as its slider says."""
     share = np.full((KEYPOINTS, 1), strength["expression"], np.float32)
-    share[list(motion.EYES)] *= strength["eyes"]
-    share[list(motion.LIPS)] *= strength["mouth"]
-    turn = now.turn @ first.turn.T
+    share[list(motion.EYES)] = strength["eyes"]
+    share[list(motion.LIPS)] = strength["mouth"]
+    turn: Floats = now.turn @ first.turn.T
     if strength["motion"] != 1.0:
         turn = powered(turn, strength["motion"])
     place = strength["place"]

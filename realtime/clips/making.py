@@ -16,6 +16,7 @@ from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.modes import Motion
 from models.photos import turned_line
+from models.together import together
 from models.types import Avatar, Image, Photo
 from realtime.cameras.clip import WHOLE, ClipReader
 from realtime.cameras.turned import TurnedClip
@@ -54,6 +55,7 @@ class Recipe:
         fit: how the photo fills the canvas.
         background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
+        everyone: all faces of the photo, unless one is named.
         save_motion: the file to keep the driver's motion in; None: nowhere.
     """
 
@@ -71,6 +73,7 @@ class Recipe:
     fit: Fit = Fit.BLUR
     background: str = KEEP
     face: int | None = None
+    everyone: bool = False
     save_motion: Path | None = None
 
 
@@ -98,10 +101,12 @@ def make(
     """
     background = parse_background(recipe.background)
     clip = None if is_motion(recipe.driving) else ClipReader(recipe.driving, part=recipe.part)
-    photo = load_source(recipe.photo, FaceFinder(), recipe.face)
+    photo = load_source(recipe.photo, FaceFinder(), recipe.face, recipe.everyone)
     if photo.turned:
         say(turned_line(photo.name, photo.turned))
     animator: Animator = create_animator(recipe.backend)
+    if recipe.everyone:
+        animator = together(animator)
     motion = None
     if clip is None:
         motion = read_motion(animator, recipe.driving, recipe.part, recipe.turn)

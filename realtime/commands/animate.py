@@ -14,10 +14,11 @@ from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from models.animator import MOTION_SUFFIXES
+from models.folders import NAME
 from realtime.clips.making import Recipe, make
 from realtime.commands.job_control import descriptor_of, in_foreground
-from realtime.commands.options import AnimateChoices
-from realtime.paths import NAME, beside, check_writable
+from realtime.commands.options import AnimateChoices, check_faces
+from realtime.paths import beside, check_writable
 from realtime.pipeline.kept_frames import kept_count
 from realtime.pipeline.offline import ClipReport, Progress
 from realtime.pipeline.threads import limit_threads
@@ -43,6 +44,7 @@ def animate_clip(choices: AnimateChoices, console: Console) -> ClipReport:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
 
     output = choices.output
+    check_faces(choices)
     check_writable(
         output, {"driving clip": choices.driving, "background": Path(choices.background)}
     )
@@ -85,6 +87,7 @@ def _recipe(choices: AnimateChoices) -> Recipe:
         fit=choices.fit,
         background=choices.background,
         face=choices.face,
+        everyone=choices.everyone,
         save_motion=choices.save_motion,
     )
 

@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from models import backends
+from models.errors import UserError
+from models.liveportrait.backend import LivePortraitAnimator
 from models.types import Image
 from realtime.cli import app
 from realtime.commands.animate import animate_clip
-from realtime.commands.options import AnimateChoices, RunChoices
+from realtime.commands.options import AnimateChoices, Faces, RunChoices
 from realtime.commands.run import build
 from realtime.library import prepare
 from realtime.paths import asset_path
 from realtime.provenance.verify import Verdict, examine
 from realtime.session.stills import StillEditor
-from tests.models.liveportrait import fake_engine
 
 ENTRY = "tests.models.liveportrait.fake_engine:BACKEND"
 
@@ -34,7 +36,22 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pictures(path: Path) -> list[Image]:
     with av.open(str(path)) as video:
-        return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+        decoded = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    return [np.asarray(image, np.uint8) for image in decoded]
+
+
+def lit(path: Path) -> Path:
+    """A clip in which light goes over a face: what the engine without networks takes for a turn."""
+    face = cv2.resize(cv2.imread(str(asset_path("face.jpg"))), (360, 360)).astype(np.float32)
+    with av.open(str(path), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 360, 360, "yuv420p"
+        for level in np.linspace(0, 0.5, 12):
+            light = np.linspace(1 - level, 1 + level, 360)[:, None]
+            image = np.clip(face * light, 0, 255).astype(np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        out.mux(stream.encode(None))
+    return path
 
 
 def test_a_clip_is_made_signed_and_its_face_moves_in_the_whole_photo(tmp_path: Path) -> None:
@@ -62,7 +79,7 @@ def test_a_clip_is_made_signed_and_its_face_moves_in_the_whole_photo(tmp_path: P
 
 def test_a_motion_is_kept_and_drives_a_photo_without_its_video(tmp_path: Path) -> None:
     kept = tmp_path / "motion.npz"
-    made = []
+    made: list[list[Image]] = []
     for driving, saved in ((asset_path("demo.mp4"), kept), (kept, None)):
         output = tmp_path / f"{len(made)}.mp4"
         choices = AnimateChoices(
@@ -82,12 +99,40 @@ def test_a_motion_is_kept_and_drives_a_photo_without_its_video(tmp_path: Path) -
         assert np.abs(one.astype(int) - other).mean() < 1.0
 
 
+@pytest.mark.parametrize("backend", ["liveportrait", "mesh"])
+def test_all_faces_of_a_photo_are_moved(tmp_path: Path, backend: str) -> None:
+    output, source = tmp_path / "out.mp4", tmp_path / "couple.png"
+    face = cv2.resize(cv2.imread(str(asset_path("face.jpg"))), (300, 300))
+    cv2.imwrite(str(source), np.hstack([face, face[:, ::-1]]))
+    choices = AnimateChoices(
+        source=source,
+        driving=asset_path("demo.mp4") if backend == "mesh" else lit(tmp_path / "lit.mp4"),
+        output=output,
+        backend=backend,
+        start=0.0 if backend != "mesh" else 1.0,
+        end=1.5,
+        badge=False,
+        faces=Faces.ALL,
+    )
+    report = animate_clip(choices, Console(file=io.StringIO()))
+    assert report.faults == 0, report.last_fault
+    made = np.stack(pictures(output)).astype(np.float32)
+    assert made.shape[1:] == (300, 600, 3)
+    moved = (made.max(0) - made.min(0))[80:250]
+    assert moved[:, 80:220].mean() > 2
+    assert moved[:, 380:520].mean() > 2
+
+
+@pytest.mark.parametrize("more", [{"face": 2}, {"background": "blur"}])
+def test_all_faces_do_not_go_with_one_face_nor_another_background(more: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="--faces all"):
+        build(RunChoices(faces=Faces.ALL, **more), print)
+
+
 def test_a_live_run_says_what_to_expect_and_records_the_avatar(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        fake_engine.LivePortraitAnimator, "seconds_per_frame", lambda self, avatar: 7.0
-    )
+    monkeypatch.setattr(LivePortraitAnimator, "seconds_per_frame", lambda self, avatar: 7.0)
     output = tmp_path / "live.mp4"
     options = "run --camera demo --output none --panel off --seconds 6 --size 320x240 --fps 15"
     result = CliRunner().invoke(

@@ -20,7 +20,8 @@ COMMAND = [sys.executable, "-m", "tests.end_to_end.slow_backend"]
 def start(output: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
-            *(*COMMAND, "animate", "--backend", "slow", "--source", asset_path("face.jpg")),
+            *COMMAND,
+            *("animate", "--backend", "slow", "--source", asset_path("face.jpg")),
             *("--driving", asset_path("demo.mp4"), "--to", "0.5", "--size", "320x240"),
             *("--output", output),
         ],

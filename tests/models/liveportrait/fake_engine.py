@@ -66,7 +66,8 @@ class FakeEngine:
         large = cv2.resize(features, (OUTPUT, OUTPUT))
         way = np.array(((1, 0, x), (0, 1, y)), np.float32)
         moved = cv2.warpAffine(large, way, (OUTPUT, OUTPUT), borderMode=cv2.BORDER_REPLICATE)
-        return np.clip(moved, 0, 1).transpose(2, 0, 1)[None].astype(np.float32)
+        bounded = np.clip(np.asarray(moved, np.float32), 0, 1)
+        return np.asarray(bounded.transpose(2, 0, 1)[None], np.float32)
 
 
 BACKEND = Backend(

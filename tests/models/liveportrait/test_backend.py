@@ -26,7 +26,7 @@ def photo() -> Photo:
     return load_photo(asset_path("face.jpg"), FaceFinder())
 
 
-def ready(photo: Photo, size: int = 480) -> tuple[LivePortraitAnimator, Any]:
+def ready(photo: Photo, size: int = 480) -> tuple[Any, Any]:
     animator = LivePortraitAnimator(FakeEngine())
     return animator, animator.prepare(photo, size)
 
@@ -141,7 +141,7 @@ def test_what_is_no_number_is_said(photo: Photo) -> None:
 def test_a_creature_is_prepared_from_points_that_a_person_has_placed(photo: Photo) -> None:
     size = photo.image.shape[1], photo.image.shape[0]
     face = Placed.on(photo.face.landmarks, size, "creature").face(size)
-    animator = LivePortraitAnimator(FakeEngine(), animals=True)
+    animator: Any = LivePortraitAnimator(FakeEngine(), animals=True)
     avatar = animator.prepare(Photo(photo.image, face, "llama"), 400)
     assert avatar.kind == "creature"
     assert [slider.name for slider in animator.sliders] == ["multiplier", "stitching"]
