@@ -22,8 +22,9 @@ import onnx
 
 from models.liveportrait.config import KEYPOINTS, OUTPUT, SIDE
 from models.liveportrait.engine import FEATURES, NETWORKS
-from models.liveportrait.generator_graph import PlainPainter, generate
+from models.liveportrait.generator_graph import Painter, generate
 from models.liveportrait.motion_graph import linear, motion_graph
+from models.liveportrait.painters import PlainPainter, TiledPainter
 from models.liveportrait.volume import CHANNELS, DEPTH, SMALL, flat_kernel, with_neighbours
 from models.liveportrait.warp_graph import ENTRIES, WARPED, warp
 from models.onnx_graph import Graph, Weights, down, folded
@@ -138,32 +139,44 @@ def warp_graph(weights: Weights, half: bool = False, inspect: bool = False) -> o
     return graph.model()
 
 
-def generator_graph(weights: Weights, half: bool = False) -> onnx.ModelProto:
+def generator_graph(weights: Weights, half: bool = False, tiled: bool = True) -> onnx.ModelProto:
     """The generator alone.
 
     Args:
         weights: of the generator.
         half: compute in float16 what may.
+        tiled: see `render_graph`.
     """
     graph = Graph("generator", half)
     warped = graph.narrow(graph.input("warped", _WARPED))
-    graph.output("prediction", generate(graph, PlainPainter(graph), warped, weights), _PREDICTION)
+    made = generate(graph, _painter(graph, warped, tiled), weights)
+    graph.output("prediction", made, _PREDICTION)
     return graph.model()
 
 
-def render_graph(warping: Weights, generator: Weights, half: bool = False) -> onnx.ModelProto:
+def render_graph(
+    warping: Weights, generator: Weights, half: bool = False, tiled: bool = True
+) -> onnx.ModelProto:
     """All that runs for every frame.
 
     Args:
         warping: the weights of the warping module.
         generator: of the generator.
         half: compute in float16 what may.
+        tiled: write the generator with `winograd`, which is faster on a CPU, but whose transforms
+            cost precision that float16 and integers do not have.
     """
     graph = Graph("render", half)
     warped = warp(graph, *_inputs(graph), warping).warped
-    made = generate(graph, PlainPainter(graph), warped, generator)
+    made = generate(graph, _painter(graph, warped, tiled), generator)
     graph.output("prediction", made, _PREDICTION)
     return graph.model()
+
+
+def _painter(graph: Graph, warped: str, tiled: bool) -> Painter:
+    if tiled and not graph.half:
+        return TiledPainter(graph, warped, WARPED)
+    return PlainPainter(graph, warped)
 
 
 def _inputs(graph: Graph) -> tuple[str, str, str]:
