@@ -18,7 +18,7 @@ import pytest
 
 from models.imported import MODELS_VARIABLE, describe, files_in
 from models.liveportrait.config import MODULES
-from models.liveportrait.engine import OnnxEngine
+from models.liveportrait.engine import EXACT, OnnxEngine
 from models.liveportrait.manifest import STORE, Manifest
 from models.types import Floats
 from tests.liveportrait_rule import rule_image, rule_weights
@@ -145,7 +145,7 @@ def test_the_motion_within_is_the_official_one(
 def test_graphs_hold_only_what_every_runtime_has(
     weights: dict[str, dict[str, Any]], graphs: dict[str, Any], half: bool
 ) -> None:
-    from models.liveportrait.export import EXACT, build
+    from models.liveportrait.export import build
 
     float16 = onnx.TensorProto.FLOAT16
     models = build(weights, half=True, names=("features", "render", "motion")) if half else graphs
