@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -109,7 +110,7 @@ class _Verified(Mapping[Precision, Path | bytes]):
     """The files of one network; see `files_of`."""
 
     def __init__(self, store: Store[M], folder: Path, manifest: M, network: str) -> None:
-        self._take = lambda key: store.verified(folder, manifest, key)
+        self._take: Callable[[str], Path] = partial(store.verified, folder, manifest)
         self._keys: dict[Precision, str] = {}
         for precision in _PRECISIONS:
             own = f"{network}.{precision}"

@@ -98,8 +98,8 @@ class OnnxEngine(OnnxNetworks):
             session = runtime.sessions["motion"]
             # By name: some devices give them in another order.
             pitch, yaw, roll, scale, t, kp, exp = session.run({"picture": picture}, _HEADS)
-            numbers = (float(value.reshape(-1)[0]) for value in (pitch, yaw, roll, scale))
-            return Heads(*numbers, t[0], kp[0], exp[0])
+            x, y, z, size = (float(value.reshape(-1)[0]) for value in (pitch, yaw, roll, scale))
+            return Heads(x, y, z, size, t[0], kp[0], exp[0])
 
         return self._compute(compute)
 
@@ -142,8 +142,8 @@ class OnnxEngine(OnnxNetworks):
         row = np.concatenate([np.asarray(value, np.float32).reshape(-1) for value in values])
 
         def compute(runtime: Runtime) -> Floats:
-            delta: Floats = runtime.sessions[network].run({takes: row[None]}, ["delta"])[0]
-            return delta[0]
+            delta: Floats = runtime.sessions[network].run({takes: row[None]}, ["delta"])[0][0]
+            return delta
 
         return self._compute(compute)
 

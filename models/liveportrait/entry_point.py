@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.backends import Backend, BackendChoice
+from models.liveportrait.commands import add_commands
 
 if TYPE_CHECKING:
     from models.animator import Animator
@@ -45,4 +46,4 @@ def _choices() -> list[BackendChoice]:
     return found or [BackendChoice("liveportrait", "LivePortrait", False, lacks)]
 
 
-BACKEND = Backend(_create, _describe, choices=_choices)
+BACKEND = Backend(_create, _describe, add_commands, _choices)
