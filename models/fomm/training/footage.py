@@ -62,7 +62,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Square:
-    """Where a stretch is cut out: its left and top pixel and its side."""
+    """Where a stretch is cut out, in pixels.
+
+    Attributes:
+        left: its first column.
+        top: its first row.
+        side: its width and height.
+    """
 
     left: int
     top: int
