@@ -1,4 +1,4 @@
-"""The commands around a training set: `prepare-data`.
+"""The commands around a training set: `prepare-data`, `reconstruct` and `animate-pairs`.
 
 Everything but typer is imported when a command runs, since this is loaded at every start.
 """
@@ -15,6 +15,29 @@ _PREPARE_EXAMPLES = (
     "avatarify-like prepare-data me.mp4 --out me\n\n"
     "avatarify-like prepare-data monday.mov tuesday.mov --out me --person me"
 )
+
+
+_RECONSTRUCT_EXAMPLES = (
+    "Examples:\n\n"
+    "avatarify-like reconstruct --data me --checkpoint run/best.pth.tar --out seen\n\n"
+    "avatarify-like reconstruct --data me --checkpoint vox-cpk.pth.tar --config vox-256 "
+    "--out seen --landmarks face-alignment"
+)
+
+_Checkpoint = Annotated[
+    Path, typer.Option(help="The weights, as training writes them and the official files are.")
+]
+_Config = Annotated[
+    str | None,
+    typer.Option(
+        help="The configuration they were trained with. (default: from the name)",
+        show_default=False,
+    ),
+]
+_Device = Annotated[
+    str | None,
+    typer.Option(help="As PyTorch calls it. (default: a card if there is one)", show_default=False),
+]
 
 
 def add_data_commands(app: typer.Typer) -> None:
@@ -47,47 +70,50 @@ def add_data_commands(app: typer.Typer) -> None:
         ] = 1024,
     ) -> None:
         """Cut a training set out of your own footage: finds the face and what is good of it."""
-        from rich.console import Console
+        from models.fomm.training.data_jobs import prepare_data as job
 
-        prepare_with_bar(list(clips), out, size, person, mp4, min_frames, max_frames, Console())
+        job(list(clips), out, size, person, mp4, min_frames, max_frames)
 
+    @app.command(epilog=_RECONSTRUCT_EXAMPLES)
+    def reconstruct(
+        data: Annotated[Path, typer.Option(help="The training set; its test part is used.")],
+        checkpoint: _Checkpoint,
+        out: Annotated[Path, typer.Option(help="The folder for clips and figures.")],
+        config: _Config = None,
+        clips: Annotated[int, typer.Option(min=1, help="Clips at most.")] = 1000,
+        landmarks: Annotated[
+            str, typer.Option(help="What finds faces: face-mesh, face-alignment or none.")
+        ] = "face-mesh",
+        device: _Device = None,
+    ) -> None:
+        """Measure weights: held-out clips made of their first frame (L1, AKD, MKR, AED).
 
-def prepare_with_bar(
-    clips: list[Path],
-    out: Path,
-    size: int,
-    person: str | None,
-    mp4: bool,
-    min_frames: int,
-    max_frames: int,
-    console: object,
-) -> None:
-    """As the command says.
+        Needs PyTorch.
+        """
+        from models.fomm.training.data_jobs import reconstruct as job
 
-    Raises:
-        UserError: it cannot be done.
-    """
-    from rich.console import Console
-    from rich.progress import Progress, TextColumn
+        job(data, checkpoint, out, config, clips, landmarks, device)
 
-    from models.errors import UserError
-    from models.fomm.training.preparing import Settings, prepare
+    @app.command()
+    def animate_pairs(
+        data: Annotated[Path, typer.Option(help="The training set; its test part is used.")],
+        checkpoint: _Checkpoint,
+        out: Annotated[Path, typer.Option(help="The folder for the clips.")],
+        pairs: Annotated[
+            Path | None,
+            typer.Option(
+                help="A csv with the columns source and driving. (default: pairs at random)",
+                show_default=False,
+            ),
+        ] = None,
+        count: Annotated[int, typer.Option(min=1, help="Pairs at most.")] = 50,
+        config: _Config = None,
+        device: _Device = None,
+    ) -> None:
+        """Move the first frames of held-out clips as other clips move.
 
-    assert isinstance(console, Console)
-    if max_frames < min_frames:
-        raise UserError("--max-frames must not be less than --min-frames.")
-    if person is not None and (not person.strip() or set(person) & set("#/\\")):
-        raise UserError("--person must be a name without #, / and \\.")
-    settings = Settings(size, "mp4" if mp4 else "png", min_frames, max_frames)
-    columns = TextColumn("{task.description}", markup=False), TextColumn("{task.completed} frames")
-    with Progress(*columns, console=console, transient=True) as bar:
-        tasks: dict[str, object] = {}
+        Needs PyTorch.
+        """
+        from models.fomm.training.data_jobs import animate_pairs as job
 
-        def progress(what: str, done: int) -> None:
-            if what not in tasks:
-                tasks[what] = bar.add_task(what, total=None)
-            bar.update(tasks[what], completed=done)  # type: ignore[arg-type]
-
-        report = prepare(clips, out, settings, progress, person)
-    for line in [*report.lines(), f"Made {out}; train with: avatarify-like train --data {out}"]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        job(data, checkpoint, out, pairs, count, config, device)

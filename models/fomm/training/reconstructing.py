@@ -162,7 +162,7 @@ class Figures:
         frames = sum(one.frames for one in self.clips)
         share = self.l1 / max(self.still, _EPSILON)
         lines = [
-            f"L1 {self.l1:.5f} over {frames} frames of {len(self.clips)} clips; "
+            f"L1 {self.l1:.5f} over {frames} frames of {_clips(len(self.clips))}; "
             f"{share:.2f} of the still source's {self.still:.5f}."
         ]
         if self.compared is not None:
@@ -410,6 +410,10 @@ def _unwritable(path: Path, error: OSError) -> UserError:
     return UserError(
         f"{path} cannot be written ({error.strerror or error}); name another folder with --out."
     )
+
+
+def _clips(count: int) -> str:
+    return f"{count} clip" if count == 1 else f"{count} clips"
 
 
 def _bare(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 import pytest
+from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
@@ -21,6 +22,7 @@ from models.fomm.training.reconstructing import (  # noqa: E402
     reconstruct,
 )
 from models.types import Floats, Image  # noqa: E402
+from realtime.cli import app  # noqa: E402
 from tests import fomm_rule  # noqa: E402
 from tests.paths import ROOT  # noqa: E402
 
@@ -125,3 +127,24 @@ def test_what_does_not_fit_is_said(checkpoint: Path, data: Path, tmp_path: Path)
         load_networks(broken, CONFIG)
     with pytest.raises(UserError, match="holds no kp_detector of the configuration mgif-256"):
         load_networks(checkpoint, CONFIGS["mgif-256"])
+
+
+def test_the_commands_say_figures_and_make_pairs(
+    checkpoint: Path, data: Path, tmp_path: Path
+) -> None:
+    wanted = ["--data", str(data), "--checkpoint", str(checkpoint), "--config", "vox-256"]
+    out = tmp_path / "out"
+    run = CliRunner().invoke
+    result = run(app, ["reconstruct", *wanted, "--out", str(out), "--clips", "1"])
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("L1 0.") and "over 3 frames of 1 clip;" in result.output
+    assert "No face was found in the clips (face mesh)." in result.output
+    assert json.loads((out / "figures.json").read_text())["faces"]["frames"] == 0
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("distance,source,driving,frame\n0,a.mp4,b.mp4,0\n0,absent.mp4,b.mp4,0\n")
+    result = run(app, ["animate-pairs", *wanted, "--out", str(out), "--pairs", str(pairs)])
+    assert result.exit_code == 0, result.output
+    assert "1 absent clips, such as absent.mp4" in result.output
+    assert (out / "b-a.mp4").is_file()
+    wrong = run(app, ["reconstruct", *wanted, "--out", str(out), "--landmarks", "eyes"])
+    assert isinstance(wrong.exception, UserError)
