@@ -33,6 +33,40 @@ code's default (`kp_variance`)."""
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """The sizes of an encoder and decoder.
+
+    Attributes:
+        expansion: channels of the first level (`block_expansion`); each level doubles them,
+        most: but not beyond this (`max_features`).
+        levels: how often the side is halved (`num_blocks`).
+    """
+
+    expansion: int
+    most: int
+    levels: int
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of the networks; all official configurations have the defaults.
+
+    Attributes:
+        detector: of the keypoint detector.
+        motion: of the dense motion network.
+        generator: of the generator; its levels are `num_down_blocks`.
+        bottleneck: how many residual blocks the generator has (`num_bottleneck_blocks`).
+        scale: what part of a picture's side the first two look at (`scale_factor`).
+    """
+
+    detector: Sizes = Sizes(32, 1024, 5)
+    motion: Sizes = Sizes(64, 1024, 5)
+    generator: Sizes = Sizes(64, 512, 2)
+    bottleneck: int = 6
+    scale: float = 0.25
+
+
+@dataclass(frozen=True)
 class Config:
     """What differs between the official checkpoints.
 
@@ -43,6 +77,7 @@ class Config:
         single_jacobian_map: all keypoints share one map of local motion.
         align_corners: how `grid_sample` counts pixels. The official code leaves this to PyTorch's
             default, which is False since version 1.3; True is what the very first release computed.
+        shape: the sizes of the networks.
     """
 
     name: str
@@ -50,6 +85,7 @@ class Config:
     face: bool = True
     single_jacobian_map: bool = False
     align_corners: bool = False
+    shape: Shape = Shape()
 
     @property
     def jacobian_maps(self) -> int:
