@@ -20,7 +20,7 @@ from rich.progress import (
 
 from models.environment import pip_command
 from models.errors import UserError
-from models.fomm.config import CONFIGS, Config, config_named, guess_config
+from models.fomm.config import Config, guess_config
 
 if TYPE_CHECKING:
     from models.fomm.training.dataset import ClipFolder
@@ -165,9 +165,22 @@ def _require_torch() -> None:
 
 def _configuration(checkpoint: Path, config: str | None) -> tuple[Config, int]:
     """The networks' shape and the side of the frames they were trained on."""
-    if config is not None:
-        return config_named(config), 256
-    return guess_config(checkpoint.name, False) or CONFIGS["vox-256"], 256
+    from models.fomm.training.settings import load_settings
+
+    if config is None:
+        beside = sorted(checkpoint.parent.glob("*.yaml"))
+        guessed = guess_config(checkpoint.name, False)
+        if guessed is None and len(beside) == 1:
+            config = str(beside[0])
+        elif guessed is not None:
+            config = guessed.name
+        else:
+            raise UserError(
+                f"Neither {checkpoint.name} nor its folder tells its configuration; give it with "
+                "--config, such as vox-256 or small."
+            )
+    settings = load_settings(config)
+    return settings.networks, settings.side
 
 
 def _held_out(data: Path, side: int) -> ClipFolder:

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 from models.errors import UserError  # noqa: E402
 from models.fomm.config import CONFIGS  # noqa: E402
+from models.fomm.networks import Generator, KeypointDetector  # noqa: E402
 from models.fomm.training.dataset import ClipFolder, DataParams  # noqa: E402
 from models.fomm.training.frames import read_clip, read_picture  # noqa: E402
 from models.fomm.training.reconstructing import (  # noqa: E402
@@ -21,6 +22,7 @@ from models.fomm.training.reconstructing import (  # noqa: E402
     load_networks,
     reconstruct,
 )
+from models.fomm.training.settings import load_settings  # noqa: E402
 from models.types import Floats, Image  # noqa: E402
 from realtime.cli import app  # noqa: E402
 from tests import fomm_rule  # noqa: E402
@@ -129,10 +131,21 @@ def test_what_does_not_fit_is_said(checkpoint: Path, data: Path, tmp_path: Path)
         load_networks(checkpoint, CONFIGS["mgif-256"])
 
 
-def test_the_commands_say_figures_and_make_pairs(
-    checkpoint: Path, data: Path, tmp_path: Path
-) -> None:
-    wanted = ["--data", str(data), "--checkpoint", str(checkpoint), "--config", "vox-256"]
+def test_the_commands_say_figures_and_make_pairs(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    shape = load_settings("small").networks
+    path = tmp_path / "00000000-checkpoint.pth.tar"
+    networks = {"kp_detector": KeypointDetector(shape), "generator": Generator(shape)}
+    torch.save({name: one.state_dict() for name, one in networks.items()}, path)
+    random = np.random.default_rng(0)
+    for name in ("a.mp4", "b.mp4"):
+        for part in ("train", "test"):
+            (tmp_path / "data" / part / name).mkdir(parents=True)
+            for number in range(3):
+                picture = PIL.Image.fromarray(random.integers(0, 255, (64, 64, 3), np.uint8))
+                picture.save(tmp_path / "data" / part / name / f"{number}.png")
+    given = ["--data", str(tmp_path / "data"), "--checkpoint", str(path)]
+    wanted = [*given, "--config", "small"]
     out = tmp_path / "out"
     run = CliRunner().invoke
     result = run(app, ["reconstruct", *wanted, "--out", str(out), "--clips", "1"])
@@ -146,5 +159,6 @@ def test_the_commands_say_figures_and_make_pairs(
     assert result.exit_code == 0, result.output
     assert "1 absent clips, such as absent.mp4" in result.output
     assert (out / "b-a.mp4").is_file()
-    wrong = run(app, ["reconstruct", *wanted, "--out", str(out), "--landmarks", "eyes"])
-    assert isinstance(wrong.exception, UserError)
+    for more in ([*wanted, "--landmarks", "eyes"], given, [*given, "--config", "vox-256"]):
+        wrong = run(app, ["reconstruct", *more, "--out", str(out)])
+        assert isinstance(wrong.exception, UserError)
