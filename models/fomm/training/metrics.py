@@ -143,7 +143,7 @@ class FaceAlignmentTool:
             UserError: it is not installed, or its weights cannot be had.
         """
         try:
-            import face_alignment  # type: ignore[import-not-found, unused-ignore]
+            import face_alignment
         except ImportError:
             raise UserError(
                 "The package face-alignment is not installed; run "
