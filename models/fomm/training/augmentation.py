@@ -169,9 +169,9 @@ def _through(frame: Floats, changes: list[Callable[[PIL.Image.Image], PIL.Image.
 def turned_hue(picture: PIL.Image.Image, turn: float) -> PIL.Image.Image:
     """A picture whose hues are turned by `turn` of the circle, in 8 bits that wrap around."""
     hue, saturation, value = picture.convert("HSV").split()
-    moved = (np.asarray(hue, np.int32) + int(turn * _LEVELS)) % (_LEVELS + 1)
-    first = PIL.Image.fromarray(moved.astype(np.uint8))
-    return PIL.Image.merge("HSV", (first, saturation, value)).convert("RGB")
+    shift = int(turn * _LEVELS)
+    moved = hue.point([(level + shift) % (_LEVELS + 1) for level in range(_LEVELS + 1)])
+    return PIL.Image.merge("HSV", (moved, saturation, value)).convert("RGB")
 
 
 def rotated(frame: Floats, degrees: float) -> Floats:
