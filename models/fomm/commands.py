@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.fomm.training.data_commands import add_data_commands
+from models.fomm.training.train_command import add_train_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,6 +75,7 @@ def add_commands(app: typer.Typer, demo_face: Callable[[], Path]) -> None:
         import_model(checkpoint, config, name, int8, torch, Console(), demo_face)
 
     add_data_commands(app)
+    add_train_command(app)
 
 
 def import_model(
