@@ -425,7 +425,7 @@ def check(
     if shape is not None and frames.shape[1:3] != shape:
         raise UserError(
             f"{path} is {frames.shape[2]} x {frames.shape[1]} pixels, but {shape[1]} x {shape[0]} "
-            "are trained on; cut it to that size with `avatarify-like prepare-data`."
+            f"are trained on; cut it anew with `avatarify-like prepare-data --size {shape[1]}`."
         )
 
 

@@ -7,7 +7,9 @@ what a run writes beside its weights can be read by the official code.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -332,6 +334,10 @@ def load_settings(which: str, changes: Mapping[str, Any] | None = None) -> Setti
 
 
 def _read(path: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):  # A run writes JSON, which is YAML too, without PyYAML.
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(raw, dict):
+            return raw
     try:
         import yaml  # type: ignore[import-untyped, unused-ignore]
     except ImportError:

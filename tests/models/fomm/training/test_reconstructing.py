@@ -22,7 +22,7 @@ from models.fomm.training.reconstructing import (  # noqa: E402
     load_networks,
     reconstruct,
 )
-from models.fomm.training.settings import load_settings  # noqa: E402
+from models.fomm.training.settings import load_settings, raw_settings  # noqa: E402
 from models.types import Floats, Image  # noqa: E402
 from realtime.cli import app  # noqa: E402
 from tests import fomm_rule  # noqa: E402
@@ -159,6 +159,11 @@ def test_the_commands_say_figures_and_make_pairs(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "1 absent clips, such as absent.mp4" in result.output
     assert (out / "b-a.mp4").is_file()
+    # A run writes its configuration beside its weights.
+    (tmp_path / "config.yaml").write_text(json.dumps(raw_settings("small")))
+    beside = run(app, ["reconstruct", *given, "--out", str(out), "--landmarks", "none"])
+    assert beside.exit_code == 0 and beside.output.startswith("L1 0.")
+    (tmp_path / "config.yaml").unlink()
     for more in ([*wanted, "--landmarks", "eyes"], given, [*given, "--config", "vox-256"]):
         wrong = run(app, ["reconstruct", *more, "--out", str(out)])
         assert isinstance(wrong.exception, UserError)
