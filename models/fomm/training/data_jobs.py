@@ -166,7 +166,8 @@ def _require_torch() -> None:
 def _configuration(checkpoint: Path, config: str | None) -> tuple[Config, int]:
     """The networks' shape and the side of the frames they were trained on."""
     if config is not None:
-        return config_named(config), 256
+        found = config_named(config)
+        return found, found.side
     return guess_config(checkpoint.name, False) or CONFIGS["vox-256"], 256
 
 
