@@ -13,14 +13,6 @@ from models.errors import UserError
 SIDE = 256
 """Pixels of a side of every picture that goes into or comes out of the networks (`frame_shape`)."""
 
-SMALL = 64
-"""Pixels of a side of what the keypoint detector and the dense motion network look at: a quarter of
-a picture's (`scale_factor`)."""
-
-FEATURES = 256
-"""Channels of the encoded source, which is `SMALL` pixels wide and high: the generator's 64
-(`block_expansion`), doubled at each of two halvings (`num_down_blocks`)."""
-
 KEYPOINTS = 10
 """As all official configurations have them (`num_kp`)."""
 
@@ -78,6 +70,7 @@ class Config:
         align_corners: how `grid_sample` counts pixels. The official code leaves this to PyTorch's
             default, which is False since version 1.3; True is what the very first release computed.
         shape: the sizes of the networks.
+        side: pixels of a side of the pictures (`frame_shape`).
     """
 
     name: str
@@ -86,11 +79,23 @@ class Config:
     single_jacobian_map: bool = False
     align_corners: bool = False
     shape: Shape = Shape()
+    side: int = SIDE
 
     @property
     def jacobian_maps(self) -> int:
         """How many maps of local motion the keypoint detector makes."""
         return 1 if self.single_jacobian_map else KEYPOINTS
+
+    @property
+    def small(self) -> int:
+        """Pixels of a side of what keypoint detector and dense motion network look at."""
+        return round(self.side * self.shape.scale)
+
+    @property
+    def features(self) -> tuple[int, int]:
+        """Channels of the encoded source, and pixels of its side."""
+        sizes = self.shape.generator
+        return min(sizes.most, sizes.expansion * 2**sizes.levels), self.side // 2**sizes.levels
 
 
 CONFIGS: dict[str, Config] = {
@@ -113,6 +118,16 @@ CONFIGS: dict[str, Config] = {
 """Name to configuration. All share one shape of networks, but for the jacobian maps."""
 
 
+OWN = Config(
+    "small",
+    "what you trained it on",
+    shape=Shape(Sizes(16, 128, 4), Sizes(16, 128, 4), Sizes(32, 128, 1), 3, 0.5),
+    side=64,
+)
+"""A configuration of this project, to be trained within an hour without a card: 64 pixels, and so
+few channels that a step costs a hundredth of the official one."""
+
+
 def config_named(name: str) -> Config:
     """The configuration called `name`, with or without ".yaml".
 
@@ -120,10 +135,11 @@ def config_named(name: str) -> Config:
         UserError: there is none.
     """
     try:
-        return CONFIGS[name.removesuffix(".yaml")]
+        return {**CONFIGS, OWN.name: OWN}[name.removesuffix(".yaml")]
     except KeyError:
+        known = ", ".join([*CONFIGS, OWN.name])
         raise UserError(
-            f"There is no configuration called {name!r}; choose one of: {', '.join(CONFIGS)}."
+            f"There is no configuration called {name!r}; choose one of: {known}."
         ) from None
 
 

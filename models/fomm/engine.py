@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from models.fomm.config import FEATURES, KEYPOINTS, SIDE, SMALL
+from models.fomm.config import KEYPOINTS, Config
 from models.fomm.manifest import Manifest, verified
 from models.fomm.motion import jacobians_of
 from models.keypoints import Keypoints
@@ -84,7 +84,8 @@ class OnnxEngine:
         self._lock = threading.Lock()
         # Kept, as taking sessions down on a broken driver can end the whole program.
         self._lost: list[Runtime] = []
-        self._runtime = open_runtime(self._models, samples(), race="render")
+        self._samples = samples(manifest.settings)
+        self._runtime = open_runtime(self._models, self._samples, race="render")
 
     @property
     def device(self) -> str:
@@ -138,7 +139,7 @@ class OnnxEngine:
                 with self._lock:
                     # The thread that comes second finds the next device ready.
                     if self._runtime is runtime:
-                        self._runtime = next_runtime(self._models, samples(), runtime, error)
+                        self._runtime = next_runtime(self._models, self._samples, runtime, error)
                         self._lost.append(runtime)
 
 
@@ -179,17 +180,18 @@ class _Verified(Mapping[Precision, Path | bytes]):
         return len(self._keys)
 
 
-def samples() -> dict[str, Feeds]:
+def samples(config: Config) -> dict[str, Feeds]:
     """For each network the inputs, by name, with which every device must cope."""
-    picture = np.full((1, 3, SIDE, SIDE), 0.5, np.float32)
+    picture = np.full((1, 3, config.side, config.side), 0.5, np.float32)
+    channels, side = config.features
     values = np.zeros((1, KEYPOINTS, 2), np.float32)
     jacobians = np.tile(np.eye(2, dtype=np.float32), (1, KEYPOINTS, 1, 1))
     return {
         "detect": {"picture": picture},
         "encode_source": {"picture": picture},
         "render": {
-            "features": np.zeros((1, FEATURES, SMALL, SMALL), np.float32),
-            "small": np.full((1, 3, SMALL, SMALL), 0.5, np.float32),
+            "features": np.zeros((1, channels, side, side), np.float32),
+            "small": np.full((1, 3, config.small, config.small), 0.5, np.float32),
             "source_values": values,
             "source_jacobians": jacobians,
             "values": values,

@@ -125,20 +125,22 @@ class Graph:
         return self.op("Relu", self.op("BatchNormalization", value, *constants, epsilon=_EPSILON))
 
     def blur(self, picture: str, weight: Floats) -> str:
-        """A float32 picture, blurred and four times smaller.
+        """A float32 picture, blurred and made smaller.
 
         Args:
             picture: (1, 3, H, W).
-            weight: (3, 1, 13, 13), the blur for each colour.
+            weight: (3, 1, side, side), the blur for each colour; its side tells how much smaller:
+                13 for a quarter, 5 for half.
         """
         side = weight.shape[-1]
+        step = (side - 1) // 4 + 1
         return self.op(
             "Conv",
             picture,
             self.constant(weight),
             kernel_shape=[side, side],
             pads=[side // 2] * 4,
-            strides=[4, 4],
+            strides=[step, step],
             group=weight.shape[0],
         )
 
@@ -252,17 +254,20 @@ def hourglass(
         The parts to be joined: what the decoder gives, then the input.
     """
     kept = [value]
-    for i in range(5):
+    levels = sum(
+        name.startswith(f"{key}.encoder.") and name.endswith("conv.bias") for name in weights
+    )
+    for i in range(levels):
         block = f"{key}.encoder.down_blocks.{i}"
         kernel, bias = folded(weights, f"{block}.conv", f"{block}.norm")
         if i == 0:
             kernel = kernel[:, list(order)]
         kept.append(down(graph, kept[-1], kernel, bias))
     out = kept.pop()
-    for i in range(5):
+    for i in range(levels):
         block = f"{key}.decoder.up_blocks.{i}"
         kernel, bias = folded(weights, f"{block}.conv", f"{block}.norm")
         out = up(graph, out, kernel, bias)
-        if i < 4:
+        if i < levels - 1:
             out = graph.op("Concat", out, kept.pop(), axis=1)
     return [out, value]

@@ -55,6 +55,7 @@ def test_the_notebook_runs_from_top_to_bottom(
     monkeypatch.setitem(sys.modules, "IPython.display", shown.module())
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("AVATARIFY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AVATARIFY_MODELS", str(tmp_path / "models"))
     names: dict[str, Any] = {}
     for cell in cells():
         if cell["cell_type"] != "code":
@@ -67,7 +68,7 @@ def test_the_notebook_runs_from_top_to_bottom(
     assert "Kept 16 of 16 frames" in said and "L1 0." in said and "Made 1 clips" in said
     assert "perceptual loss: " in said
     kinds = [kind for kind, _ in shown.things]
-    assert kinds.count("Video") == 3 and kinds.count("SVG") == 1 and kinds.count("Image") >= 6
+    assert kinds.count("Video") == 4 and kinds.count("SVG") == 1 and kinds.count("Image") >= 6
     files = [Path(what) for kind, what in shown.things if kind != "SVG"]
     assert all(one.stat().st_size > 100 for one in files)
 

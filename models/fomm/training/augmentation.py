@@ -43,7 +43,7 @@ class Augmentation:
                 f"augmentation_params has the unknown key {unknown[0]!r}; known are: "
                 f"{', '.join(_KNOWN)}."
             )
-        makers = (_flip, _rotation, _resize, _crop, _jitter)
+        makers: tuple[Callable[..., _Step], ...] = (_flip, _rotation, _resize, _crop, _jitter)
         self._steps: list[_Step] = []
         for key, make in zip(_KNOWN, makers, strict=True):
             if key in params:

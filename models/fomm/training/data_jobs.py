@@ -20,13 +20,10 @@ from rich.progress import (
 
 from models.environment import pip_command
 from models.errors import UserError
-from models.fomm.config import SIDE, Config, guess_config
+from models.fomm.config import OWN, SIDE, Config, guess_config
 
 if TYPE_CHECKING:
     from models.fomm.training.dataset import ClipFolder
-
-SMALL_SIDE = 64
-"""Pixels of a side that the configuration `small` is trained with."""
 
 
 def prepare_data(
@@ -72,7 +69,7 @@ def prepare_data(
             bar.update(tasks[what], completed=done)
 
         report = prepare(clips, out, settings, progress, person)
-    more = "" if size == SIDE else " --config small" if size == SMALL_SIDE else " --config ..."
+    more = "" if size == SIDE else f" --config {OWN.name}" if size == OWN.side else " --config ..."
     how = f"avatarify-like train --data {out}{more}"
     _say(console, *report.lines(), f"Made {out}; train with: {how}")
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from models.environment import pip_command
 from models.errors import UserError
-from models.fomm.config import CONFIGS, KEYPOINTS, Config, Shape, Sizes
+from models.fomm.config import CONFIGS, KEYPOINTS, OWN, Config, Shape, Sizes
 
 RATE = 2e-4
 """Of learning, in all official configurations (`lr_generator` and its like)."""
@@ -383,7 +383,7 @@ def _parsed(name: str, raw: Mapping[str, Any]) -> Settings:
         raise UserError(f"In {name}, every scale of the discriminator must be one of `scales`.")
     return Settings(
         name=name,
-        networks=_networks(name, model),
+        networks=_networks(name, model, height),
         critic=Critic(
             seen,
             _sizes(critic),
@@ -417,7 +417,7 @@ def _parsed(name: str, raw: Mapping[str, Any]) -> Settings:
     )
 
 
-def _networks(name: str, model: Mapping[str, Any]) -> Config:
+def _networks(name: str, model: Mapping[str, Any], side: int) -> Config:
     common, detector = model["common_params"], model["kp_detector_params"]
     generator = model["generator_params"]
     motion = generator["dense_motion_params"]
@@ -431,12 +431,12 @@ def _networks(name: str, model: Mapping[str, Any]) -> Config:
     scale = float(detector.get("scale_factor", 1))
     if float(motion.get("scale_factor", 1)) != scale:
         raise UserError(f"In {name}, both scale_factor must be the same; make them so.")
-    official = CONFIGS.get(name)
+    known = {**CONFIGS, OWN.name: OWN}.get(name)
     generator_sizes = {**generator, "num_blocks": generator["num_down_blocks"]}
     return Config(
         name,
-        official.shows if official else "the footage it was trained on",
-        face=official.face if official else True,
+        known.shows if known else OWN.shows,
+        face=known.face if known else True,
         single_jacobian_map=bool(detector.get("single_jacobian_map", False)),
         shape=Shape(
             _sizes(detector),
@@ -445,6 +445,7 @@ def _networks(name: str, model: Mapping[str, Any]) -> Config:
             int(generator["num_bottleneck_blocks"]),
             scale,
         ),
+        side=side,
     )
 
 

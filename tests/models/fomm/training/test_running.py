@@ -311,6 +311,24 @@ def test_two_processes_average_the_gradients_of_two_halves(clips: Path, tmp_path
             assert torch.allclose(got, mean, atol=1e-3 * scale, rtol=1e-3), f"{part}.{key}"
 
 
+def test_the_result_is_imported_and_animates(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    from models.backends import create_animator
+    from models.fomm.importing import import_checkpoint
+    from models.fomm.training.settings import load_settings
+
+    configured = load_settings("small", {"batch_size": 2, "num_epochs": 1, "num_repeats": 1})
+    run(tmp_path / "run", clips, configured, steps=1)
+    monkeypatch.setenv("AVATARIFY_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("AVATARIFY_DEVICE", "cpu")
+    made = import_checkpoint(tmp_path / "run" / "last.pth.tar", config_name="small")
+    assert made.config == "small"
+    animator = create_animator("fomm:small")
+    assert animator.best_size() == 64
+
+
 def test_the_command_tells_what_it_lacks(tmp_path: Path) -> None:
     from models.fomm.training.train_command import _train
 
