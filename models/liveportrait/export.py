@@ -29,9 +29,6 @@ from models.liveportrait.volume import CHANNELS, DEPTH, SMALL, flat_kernel, with
 from models.liveportrait.warp_graph import ENTRIES, WARPED, warp
 from models.onnx_graph import Graph, Weights, down, folded
 
-EXACT = ("motion", "stitching", "lip", "eye")
-"""Those that compute in float32 whatever is asked."""
-
 _RESIDUALS = 6
 """Of the blocks of the features' volume."""
 
@@ -47,7 +44,7 @@ def build(
 
     Args:
         weights: for each of the official modules its parameters by their official names.
-        half: compute in float16 what may; see `EXACT`.
+        half: compute in float16 what may; see `engine.EXACT`.
         names: which graphs, also "warp" and "generator".
 
     Raises:
