@@ -126,6 +126,47 @@ def up_four_conv(graph: Graph, rows: str, kernel: Floats, bias: Floats, count: i
     return _filter(graph, small, kernel, bias, count, _REPEATED, False)
 
 
+def volume_conv(graph: Graph, volume: str, kernel: Floats, bias: Floats, side: int) -> str:
+    """A 3 x 3 x 3 convolution with a padding of 1; the kernel is transformed at loading.
+
+    All three taps in depth are computed of each slice, then shifted and added, still transformed.
+
+    Args:
+        graph: grows by it.
+        volume: (D, I, side, side): the slices are a batch of pictures.
+        kernel: (O, I, 3, 3, 3).
+        bias: (O,).
+        side: pixels.
+
+    Returns:
+        (D, O, side, side).
+    """
+    outside, inside = kernel.shape[:2]
+    count = side // 4
+    rows = graph.op("Transpose", volume, perm=[2, 3, 0, 1])
+    tiles = graph.reshape(rows, count, 4, count, 4, -1)
+    tiles = graph.op("Transpose", tiles, perm=[1, 3, 0, 2, 4])
+    for axis in (0, 1):
+        tiles = _with_neighbours(graph, tiles, axis, 4)
+    wide = graph.op("MatMul", graph.constant(np.kron(_INPUT, _INPUT)), graph.reshape(tiles, 36, -1))
+    flat = graph.constant(kernel.transpose(3, 4, 1, 2, 0).reshape(9, inside * 3 * outside))
+    factor = graph.op("MatMul", graph.constant(np.kron(_KERNEL, _KERNEL)), flat)
+    factor = graph.reshape(factor, 36, inside, 3 * outside)
+    out = graph.op("MatMul", graph.reshape(wide, 36, -1, inside), factor)
+    parts = graph.ops("Split", [graph.reshape(out, 36, count * count, -1, 3 * outside)], 3, axis=3)
+    before, behind = (
+        graph.op("Pad", part, graph.constant([0, 0, by, 0, 0, 0, -by, 0], np.int64))
+        for part, by in ((parts[0], 1), (parts[2], -1))
+    )
+    out = graph.op("Sum", before, parts[1], behind)
+    back = graph.constant(np.kron(_OUTPUT, _OUTPUT))
+    out = graph.op("MatMul", back, graph.reshape(out, 36, -1))
+    out = graph.reshape(out, 4, 4, count, count, -1, outside)
+    out = graph.op("Transpose", out, perm=[4, 5, 2, 0, 3, 1])
+    out = graph.reshape(out, -1, outside, side, side)
+    return graph.op("Add", out, graph.constant(bias.reshape(1, -1, 1, 1)))
+
+
 def halves(graph: Graph, tiles: str, channels: int, count: int) -> str:
     """Tiles (4, 4, count, count, C) as tiles of half the side: (2, 2, 2 count, 2 count, C)."""
     small = graph.reshape(tiles, 2, 2, 2, 2, count, count, channels)

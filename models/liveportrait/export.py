@@ -116,7 +116,9 @@ def small_graph(weights: Weights, name: str, takes: str) -> onnx.ModelProto:
     return graph.model()
 
 
-def warp_graph(weights: Weights, half: bool = False, inspect: bool = False) -> onnx.ModelProto:
+def warp_graph(
+    weights: Weights, half: bool = False, inspect: bool = False, tiled: bool = True
+) -> onnx.ModelProto:
     """The warping network alone.
 
     Args:
@@ -124,9 +126,10 @@ def warp_graph(weights: Weights, half: bool = False, inspect: bool = False) -> o
         half: compute in float16 what may.
         inspect: give also mask (1, 22, 16, 64, 64), deformation (1, 16, 64, 64, 3) and occlusion
             (1, 1, 64, 64).
+        tiled: see `render_graph`.
     """
     graph = Graph("warp", half)
-    made = warp(graph, *_inputs(graph), weights)
+    made = warp(graph, *_inputs(graph), weights, tiled)
     graph.output("warped", graph.widen(made.warped), _WARPED)
     if inspect:
         mask = graph.op("Transpose", made.mask, perm=[1, 0, 2, 3])
@@ -163,11 +166,11 @@ def render_graph(
         warping: the weights of the warping module.
         generator: of the generator.
         half: compute in float16 what may.
-        tiled: write the generator with `winograd`, which is faster on a CPU, but whose transforms
-            cost precision that float16 and integers do not have.
+        tiled: write the large convolutions in tiles, which is faster on a CPU, but whose transforms
+            cost precision that float16 and integers do not have; see `winograd` and `spectrum`.
     """
     graph = Graph("render", half)
-    warped = warp(graph, *_inputs(graph), warping).warped
+    warped = warp(graph, *_inputs(graph), warping, tiled).warped
     made = generate(graph, _painter(graph, warped, tiled), generator)
     graph.output("prediction", made, _PREDICTION)
     return graph.model()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.liveportrait.config import KEYPOINTS
+from models.liveportrait.spectrum import spectral_conv
 from models.liveportrait.volume import (
     CHANNELS,
     DEPTH,
@@ -17,8 +18,9 @@ from models.liveportrait.volume import (
     shifted,
     with_neighbours,
 )
-from models.onnx_graph import Graph, Weights, down, few_channels, folded, up
+from models.onnx_graph import Graph, Weights, few_channels, folded, up
 from models.types import Floats
+from models.winograd import volume_conv
 
 WARPED = 256
 """Channels of the moved features."""
@@ -31,6 +33,9 @@ _COMPRESSED = 4
 
 _VARIANCE = 0.01
 """Of the keypoints' bumps, as the official networks have it."""
+
+_LEAST_TILED = 16
+"""Pixels of a side of volumes that are worth tiles; smaller ones have too few for their kernels."""
 
 _KEY = "dense_motion_network"
 
@@ -59,7 +64,9 @@ class Warp:
     occlusion: str
 
 
-def warp(graph: Graph, features: str, source: str, driving: str, weights: Weights) -> Warp:
+def warp(
+    graph: Graph, features: str, source: str, driving: str, weights: Weights, tiled: bool
+) -> Warp:
     """Move the source's features from its keypoints to others.
 
     Args:
@@ -68,10 +75,13 @@ def warp(graph: Graph, features: str, source: str, driving: str, weights: Weight
         source: (1, 21, 3), the source's keypoints.
         driving: (1, 21, 3), where they shall be.
         weights: of the warping module.
+        tiled: write the large convolutions in tiles, which is faster on a CPU; see `winograd` and
+            `spectrum`.
     """
     seen = _input(graph, features, source, driving, weights)
-    joined = _hourglass(graph, graph.narrow(seen.value), weights)
-    mask = graph.widen(_mask(graph, joined, weights))
+    tiled = tiled and not graph.half
+    joined = _hourglass(graph, graph.narrow(seen.value), weights, tiled)
+    mask = graph.widen(_mask(graph, joined, weights, tiled))
     mask = graph.op("Softmax", mask, axis=1)
     occlusion = _occlusion(graph, joined, weights)
     moved = graph.op("MatMul", seen.directions, graph.reshape(mask, DEPTH, ENTRIES, _AREA))
@@ -131,7 +141,7 @@ def _bumps(graph: Graph, points: str) -> str:
     return graph.op("Mul", flat, factors[2])
 
 
-def _hourglass(graph: Graph, value: str, weights: Weights) -> str:
+def _hourglass(graph: Graph, value: str, weights: Weights, tiled: bool) -> str:
     """Features (16, 141, 64, 64) for mask and occlusion; see `_inside` for the last convolution."""
     key = f"{_KEY}.hourglass"
     kept = [value]
@@ -140,7 +150,8 @@ def _hourglass(graph: Graph, value: str, weights: Weights) -> str:
         kernel, bias = folded(weights, f"{block}.conv", f"{block}.norm")
         if i == 0:
             kernel = kernel[:, _ORDER]
-        kept.append(down(graph, with_neighbours(graph, kept[-1], 3), flat_kernel(kernel), bias))
+        out = _conv(graph, kept[-1], kernel, bias, SMALL >> i, tiled)
+        kept.append(graph.op("AveragePool", out, kernel_shape=[2, 2], strides=[2, 2]))
     out = kept.pop()
     for i in range(5):
         block = f"{key}.decoder.up_blocks.{i}"
@@ -148,8 +159,16 @@ def _hourglass(graph: Graph, value: str, weights: Weights) -> str:
         out = up(graph, with_neighbours(graph, out, 3), flat_kernel(kernel), bias)
         out = graph.op("Concat", out, kept.pop(), axis=1)
     kernel, bias = folded(weights, f"{key}.decoder.conv", f"{key}.decoder.norm")
-    out = with_neighbours(graph, out, 3)
-    return graph.op("Relu", graph.conv(out, flat_kernel(_inside(kernel)), bias, 1))
+    return _conv(graph, out, _inside(kernel), bias, SMALL, tiled)
+
+
+def _conv(graph: Graph, value: str, kernel: Floats, bias: Floats, side: int, tiled: bool) -> str:
+    """A 3 x 3 x 3 convolution and ReLU of a volume of `side` pixels."""
+    if tiled and side >= _LEAST_TILED:
+        out = volume_conv(graph, value, kernel, bias, side)
+    else:
+        out = graph.conv(with_neighbours(graph, value, 3), flat_kernel(kernel), bias, 1)
+    return graph.op("Relu", out)
 
 
 def _inside(kernel: Floats) -> Floats:
@@ -158,9 +177,11 @@ def _inside(kernel: Floats) -> Floats:
     return np.concatenate([kernel[:, :before], kernel[:, before:][:, _ORDER]], 1)
 
 
-def _mask(graph: Graph, joined: str, weights: Weights) -> str:
+def _mask(graph: Graph, joined: str, weights: Weights, tiled: bool) -> str:
     """How much each motion counts, before the softmax: (16, 22, 64, 64)."""
     kernel, bias = weights[f"{_KEY}.mask.weight"], weights[f"{_KEY}.mask.bias"]
+    if tiled:
+        return spectral_conv(graph, joined, kernel, bias)
     wide = with_neighbours(graph, joined, kernel.shape[2])
     return graph.conv(wide, flat_kernel(kernel), bias, kernel.shape[3] // 2)
 
