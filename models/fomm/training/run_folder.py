@@ -132,8 +132,14 @@ class RunFolder:
         for old in sorted(self.path.glob(f"*{_ENDING}"))[: -self._keep]:
             old.unlink()
 
-    def last(self) -> tuple[dict[str, Any], Place] | None:
+    def last(self, seed: int) -> tuple[dict[str, Any], Place] | None:
         """The checkpoint to go on from, if there is one.
+
+        A full one of the official code, put there under the name `LAST`, goes on after the epoch
+        that it says is finished.
+
+        Args:
+            seed: of a run that has none yet.
 
         Raises:
             UserError: it is damaged.
@@ -143,8 +149,10 @@ class RunFolder:
             return None
         state = read_state(path)
         try:
+            if PLACE not in state and "optimizer_generator" in state:
+                return state, Place(epoch=int(state["epoch"]) + 1, seed=seed)
             return state, Place(**state[PLACE])
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} is not one of this program's runs; name a new folder with --out and this "
                 "file with --from."

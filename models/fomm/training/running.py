@@ -194,7 +194,7 @@ class _Run:
 
     def _start(self) -> Place:
         """Load what there is to go on from, or to start from."""
-        found = self.folder.last()
+        found = self.folder.last(self.options.seed)
         if found is not None:
             state, place = found
             if place.seed != self.options.seed:
@@ -202,7 +202,6 @@ class _Run:
                     f"The run in {self.folder.path} has the seed {place.seed}; give that with "
                     "--seed or name a new folder with --out."
                 )
-            self._fit(state, PARTS)
             try:
                 self.trainer.load(state)
             except (KeyError, ValueError, RuntimeError) as error:

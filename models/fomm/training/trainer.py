@@ -166,7 +166,13 @@ class Trainer:
             KeyError, ValueError, RuntimeError: it does not fit.
         """
         for part in PARTS:
-            self.networks[part].load_state_dict(state[part])
+            # The counters of batch norms, which older files lack, change nothing.
+            counters = {
+                key: value
+                for key, value in self.networks[part].state_dict().items()
+                if key.endswith("num_batches_tracked")
+            }
+            self.networks[part].load_state_dict({**counters, **state[part]})
             self.optimizers[part].load_state_dict(state[f"optimizer_{part}"])
 
     def _update(self, loss: Tensor, parts: tuple[str, ...]) -> None:

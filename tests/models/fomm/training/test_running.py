@@ -157,6 +157,27 @@ def test_a_run_that_stopped_within_an_epoch_goes_on_bit_equal(
     assert len(list(csv.DictReader((tmp_path / "curves.csv").open()))) == 8
 
 
+def test_a_full_checkpoint_of_the_official_code_goes_on_after_its_epoch(
+    whole: Path, clips: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    from models.fomm.training.run_folder import PLACE, read_state
+
+    run(tmp_path / "one", clips, settings(True, num_epochs=1))
+    state = read_state(tmp_path / "one" / "last.pth.tar")
+    del state[PLACE]
+    for part in ("generator", "kp_detector"):
+        kept = state[part].items()
+        state[part] = {k: v for k, v in kept if not k.endswith("num_batches_tracked")}
+    (tmp_path / "two").mkdir()
+    torch.save(state, tmp_path / "two" / "last.pth.tar")
+    lines = run(tmp_path / "two", clips, settings(True))
+    assert any("epoch 1, step 0" in line for line in lines)
+    a, b = (weights(run / "last.pth.tar") for run in (whole, tmp_path / "two"))
+    assert all(torch.equal(a[k], b[k]) for k in a if not k.endswith("num_batches_tracked"))
+
+
 def test_loading_by_workers_changes_nothing(whole: Path, clips: Path, tmp_path: Path) -> None:
     run(tmp_path, clips, settings(True), workers=2)
     equal(tmp_path / "last.pth.tar", whole / "last.pth.tar")
