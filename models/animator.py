@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 from models.errors import UserError
@@ -210,6 +211,22 @@ def knows_person(animator: Animator) -> TypeGuard[PersonAnimator]:
     return callable(getattr(animator, "render_person", None))
 
 
+class TimedAnimator(Animator, Protocol):
+    """A backend that may be too slow to be live, and finds out how slow."""
+
+    def seconds_per_frame(self, avatar: Any) -> float:
+        """How long one frame takes on this computer, measured now.
+
+        Called before the avatar is live, or by the thread of `prepare`.
+        """
+        ...
+
+
+def tells_time(animator: Animator) -> TypeGuard[TimedAnimator]:
+    """Whether a backend measures how long its frames take."""
+    return callable(getattr(animator, "seconds_per_frame", None))
+
+
 class EditorAnimator(Animator, Protocol):
     """A backend that also poses a photo without a driver, by sliders.
 
@@ -239,6 +256,65 @@ class EditorAnimator(Animator, Protocol):
 def can_edit(animator: Animator) -> TypeGuard[EditorAnimator]:
     """Whether a backend poses photos by sliders."""
     return callable(getattr(animator, "edited", None))
+
+
+MOTION_SUFFIXES = (".npz", ".pkl")
+"""What the names of motion files end in: of our own, which come first, and of others' templates."""
+
+
+@dataclass(frozen=True)
+class RecordedMotion:
+    """A driver's motion without the driver's pictures.
+
+    Attributes:
+        fps: frames per second.
+        observations: of each frame; None where no face was seen.
+        references: for each frame the number of the one to measure it against; all the same but
+            after a cut.
+    """
+
+    fps: float
+    observations: Sequence[Observation | None]
+    references: Sequence[int]
+
+
+class MotionFileAnimator(Animator, Protocol):
+    """A backend whose observations can be kept in files."""
+
+    def load_motion(self, path: Path) -> RecordedMotion:
+        """Read a file of this backend's motion.
+
+        Raises:
+            UserError: it is none, or is damaged.
+        """
+        ...
+
+    def save_motion(self, path: Path, motion: RecordedMotion) -> None:
+        """Write a motion to a file that nothing can hide in.
+
+        Raises:
+            UserError: there is nothing in it, or it cannot be written.
+        """
+        ...
+
+
+def keeps_motion(animator: Animator) -> TypeGuard[MotionFileAnimator]:
+    """Whether a backend keeps motion in files."""
+    return callable(getattr(animator, "load_motion", None))
+
+
+def need_motion_files(animator: Animator) -> MotionFileAnimator:
+    """The same backend, for reading and writing motion files.
+
+    Raises:
+        UserError: it has none.
+    """
+    if keeps_motion(animator):
+        return animator
+    raise UserError(
+        f"The backend {animator.name} has no motion files; choose --backend liveportrait for them, "
+        "or a video as the driving clip."
+    )
 
 
 def need_editor(animator: Animator) -> EditorAnimator:

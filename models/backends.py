@@ -60,7 +60,9 @@ class Backend:
     choices: Callable[[], Iterable[BackendChoice]] | None = None
 
 
-_BUILT_IN = {"mesh": "models.mesh.entry_point:BACKEND", "fomm": "models.fomm.entry_point:BACKEND"}
+_BUILT_IN = {
+    name: f"models.{name}.entry_point:BACKEND" for name in ("mesh", "fomm", "liveportrait")
+}
 """Name to module and object; a module is imported when its backend is asked for."""
 
 

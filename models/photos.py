@@ -141,7 +141,9 @@ def decode_image(data: bytes, path: Path, max_pixels: int = MAX_PIXELS) -> Image
     return pixels
 
 
-def load_photo(path: Path, finder: FaceFinder, face: int | None = None) -> Photo:
+def load_photo(
+    path: Path, finder: FaceFinder, face: int | None = None, everyone: bool = False
+) -> Photo:
     """Read a photo and choose the face to animate.
 
     Where the face is small in its photo, the photo is cropped to its surroundings; where it clearly
@@ -151,12 +153,15 @@ def load_photo(path: Path, finder: FaceFinder, face: int | None = None) -> Photo
         path: the picture file.
         finder: knows its faces; a face that was placed by hand is the only one.
         face: which face, from 1 on, largest first; None for the largest.
+        everyone: all faces, unless one is named.
 
     Raises:
         UserError: the file, or that of its face, cannot be read, or it shows no face, too few
             faces or too small a face.
     """
     image, faces, degrees = read_faces(path, finder)
+    if everyone and face is None:
+        return replace(choose_all(image, faces, path), turned=degrees)
     return replace(choose_face(image, faces, path, face), turned=degrees)
 
 
@@ -252,6 +257,20 @@ def choose_face(image: Image, faces: list[Face], path: Path, face: int | None = 
         )
     image, chosen = crop_to_face(image, chosen)
     return Photo(image, chosen, path.stem)
+
+
+def choose_all(image: Image, faces: list[Face], path: Path) -> Photo:
+    """The same with all faces that are large enough, the largest first.
+
+    The picture stays whole where there are several.
+
+    Raises:
+        NoFaceError: it shows no face, or too small ones.
+    """
+    large = [face for face in faces if face.box[3] - face.box[1] >= MIN_FACE_HEIGHT]
+    if len(large) < 2:
+        return choose_face(image, faces, path)
+    return Photo(image, large[0], path.stem, others=tuple(large[1:]))
 
 
 def crop_to_face(

@@ -92,12 +92,14 @@ class Photo:
         face: the face in it, in its pixels.
         name: what to call it in messages.
         turned: degrees clockwise by which it was turned, because the face was not upright.
+        others: the faces in it that are animated with that one.
     """
 
     image: Image
     face: Face
     name: str
     turned: int = 0
+    others: tuple[Face, ...] = ()
 
     @property
     def kind(self) -> Kind:

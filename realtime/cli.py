@@ -123,7 +123,8 @@ def run(choices: RunChoices) -> None:
     cls=_WithExamples,
     epilog="Examples:\n\n"
     "avatarify-like animate --source face.jpg --driving clip.mp4 --output out.mp4\n\n"
-    "avatarify-like animate --source face.jpg --driving clip.mp4 --output out.mp4 --best-frame 12",
+    "avatarify-like animate --source face.jpg --driving clip.mp4 --output out.mp4 --best-frame 12\n"
+    "\navatarify-like animate --source face.jpg --driving motion.npz --output out.mp4",
 )
 @options_of(AnimateChoices)
 def animate(choices: AnimateChoices) -> None:
@@ -136,6 +137,8 @@ def animate(choices: AnimateChoices) -> None:
     with never_stopped():
         if not choices.overwrite:
             ask_before_replacing(choices.output, console)
+            if choices.save_motion is not None:
+                ask_before_replacing(choices.save_motion, console)
         animate_clip(choices, console)
 
 

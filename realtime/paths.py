@@ -147,17 +147,20 @@ def free_video(folder: Path, stem: str, moment: str, suffix: str = VIDEO_SUFFIX)
     raise AssertionError("numbers do not end")
 
 
-def check_writable(path: Path, made_from: Mapping[str, Path | None] | None = None) -> None:
-    """Make sure that a video can be written to `path`, and costs no other file.
+def check_writable(
+    path: Path, made_from: Mapping[str, Path | None] | None = None, suffix: str = VIDEO_SUFFIX
+) -> None:
+    """Make sure that a video, or a motion, can be written to `path`, and costs no other file.
 
     Args:
         path: the file, which may exist.
         made_from: what must not be overwritten, by what to call it ("source photo"); what is no
             file does not matter.
+        suffix: what its name must end in.
 
     Raises:
         UserError: the folder is missing or not writable, the path is a folder or one of the files
-            that it is made from, or its name does not end in .mp4.
+            that it is made from, or its name ends otherwise.
     """
     folder = path.parent
     if len(os.fsencode(path.name)) > _LONGEST_NAME:
@@ -166,16 +169,17 @@ def check_writable(path: Path, made_from: Mapping[str, Path | None] | None = Non
             "bytes."
         )
     if path.is_dir():
-        raise UserError(f"{path} is a folder; give the name of a file in it, such as out.mp4.")
+        raise UserError(f"{path} is a folder; give the name of a file in it, such as out{suffix}.")
     if not folder.is_dir():
         raise UserError(f"The folder {folder} does not exist; make it or choose another one.")
     target = path if path.exists() else folder
     if not os.access(target, os.W_OK):
         raise UserError(f"{target} cannot be written to; choose another place for {path.name}.")
-    if path.suffix.lower() != VIDEO_SUFFIX:
-        raise UserError(
-            f"Videos are written as MP4; give {path.name!r} a name that ends in {VIDEO_SUFFIX}."
+    if path.suffix.lower() != suffix:
+        what = (
+            "Videos are written as MP4" if suffix == VIDEO_SUFFIX else "Motion is kept as numbers"
         )
+        raise UserError(f"{what}; give {path.name!r} a name that ends in {suffix}.")
     for what, used in (made_from or {}).items():
         if used is not None and path.exists() and os.path.exists(used) and path.samefile(used):
             raise UserError(f"{path} is the {what}; choose another file for the result.")

@@ -103,9 +103,9 @@ def import_model(
     """
     from models.errors import UserError
     from models.fomm import official
-    from models.fomm.checkpoint import require_torch
     from models.fomm.importing import import_checkpoint
     from models.fomm.manifest import models_folder
+    from models.torch_files import require_torch
 
     require_torch()  # Before a long download.
 

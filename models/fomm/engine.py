@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
 from models.fomm.config import KEYPOINTS, Config
-from models.fomm.manifest import Manifest, verified
+from models.fomm.manifest import STORE, Manifest
 from models.fomm.motion import jacobians_of
 from models.keypoints import Keypoints
-from models.runtime import Feeds, Precision, Runtime, next_runtime, open_runtime
+from models.onnx_engine import OnnxNetworks, files_of
+from models.runtime import Feeds, Runtime
 from models.types import Floats
 
 NETWORKS = ("detect", "encode_source", "render")
 """The names of the graphs; see `export`."""
-
-_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
-
-
-T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -64,11 +55,8 @@ class _Source:
     feeds: Feeds
 
 
-class OnnxEngine:
-    """The exported graphs in ONNX Runtime.
-
-    A device that fails in the middle of the work is left for the next one, down to the CPU.
-    """
+class OnnxEngine(OnnxNetworks):
+    """The exported graphs in ONNX Runtime."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         """Load an imported model onto the best device.
@@ -80,17 +68,8 @@ class OnnxEngine:
         Raises:
             UserError: a file was changed, or no device works.
         """
-        self._models = {name: _Verified(folder, manifest, name) for name in NETWORKS}
-        self._lock = threading.Lock()
-        # Kept, as taking sessions down on a broken driver can end the whole program.
-        self._lost: list[Runtime] = []
-        self._samples = samples(manifest.settings)
-        self._runtime = open_runtime(self._models, self._samples, race="render")
-
-    @property
-    def device(self) -> str:
-        """Where it computes, and what was passed over or lost."""
-        return self._runtime.summary
+        files = files_of(STORE, folder, manifest, NETWORKS)
+        super().__init__(files, samples(manifest.settings), race="render")
 
     def detect(self, picture: Floats) -> Keypoints:
         """The keypoints of a picture."""
@@ -128,20 +107,6 @@ class OnnxEngine:
 
         return self._compute(compute)
 
-    def _compute(self, work: Callable[[Runtime], T]) -> T:
-        """Do some work on the device, or on the next one if this one fails."""
-        while True:
-            runtime = self._runtime
-            try:
-                return work(runtime)
-            except Exception as error:  # ONNX Runtime raises many types, all of its own.
-                _log.debug("%s failed", runtime.device.key, exc_info=error)
-                with self._lock:
-                    # The thread that comes second finds the next device ready.
-                    if self._runtime is runtime:
-                        self._runtime = next_runtime(self._models, self._samples, runtime, error)
-                        self._lost.append(runtime)
-
 
 def _encode(runtime: Runtime, picture: Floats, keypoints: Keypoints) -> Feeds:
     names = ["features", "small"]
@@ -151,33 +116,6 @@ def _encode(runtime: Runtime, picture: Floats, keypoints: Keypoints) -> Feeds:
         "source_values": keypoints.values[None],
         "source_jacobians": jacobians_of(keypoints)[None],
     }
-
-
-class _Verified(Mapping[Precision, Path | bytes]):
-    """The files of one network by precision, checked only when one is taken."""
-
-    def __init__(self, folder: Path, manifest: Manifest, network: str) -> None:
-        self._folder, self._manifest = folder, manifest
-        self._keys: dict[Precision, str] = {}
-        for precision in _PRECISIONS:
-            # Only the frame's network is worth integers; the others go with it as they are.
-            for kind in (precision, "fp32") if precision == "int8" else (precision,):
-                if f"{network}.{kind}" in manifest.files:
-                    self._keys.setdefault(precision, f"{network}.{kind}")
-        if "render.int8" not in manifest.files:
-            self._keys.pop("int8", None)
-
-    def __getitem__(self, precision: Precision) -> Path:
-        return verified(self._folder, self._manifest, self._keys[precision])
-
-    def __contains__(self, precision: object) -> bool:
-        return precision in self._keys
-
-    def __iter__(self) -> Iterator[Precision]:
-        return iter(self._keys)
-
-    def __len__(self) -> int:
-        return len(self._keys)
 
 
 def samples(config: Config) -> dict[str, Feeds]:

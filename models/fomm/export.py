@@ -13,15 +13,15 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from models.fomm import winograd
+from models import winograd
 from models.fomm.config import KEYPOINTS, TEMPERATURE, VARIANCE, Config
-from models.fomm.graph import (
+from models.fomm.graph import hourglass
+from models.onnx_graph import (
     Graph,
     Weights,
     down,
     few_channels,
     folded,
-    hourglass,
     scale_and_shift,
     up,
 )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +15,9 @@ from models.fomm import manifest as manifests
 from models.fomm.config import SIDE, Config
 from models.fomm.engine import NETWORKS, samples
 from models.fomm.manifest import Manifest
+from models.imported import files_in
 from models.runtime import open_runtime
+from models.torch_files import require_torch
 from models.types import Floats, Image
 
 if TYPE_CHECKING:
@@ -62,53 +61,28 @@ def import_checkpoint(
         UserError: PyTorch is missing, the file cannot be used, the export is not exact, or the
             folder cannot be written to.
     """
-    checkpoints.require_torch()
+    require_torch()
     tell(f"Reading {path.name}")
     weights, config = checkpoints.load(path, config_name)
-    name = manifests.check_name(name or config.name)
-    folder = manifests.models_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=folder) as aside:
-            part = Path(aside) / name
-            part.mkdir()
-            losses = _write_graphs(part, weights, config, tell)
-            if integers:
-                tell("Calibrating and writing in 8-bit integers")
-                losses["int8"] = _write_integers(part, weights, config, face)
-            if keep_torch:
-                _write_torch(part, weights)
-            tell("Writing the manifest")
-            files = {
-                file.name.rsplit(".", 1)[0]: manifests.describe(file)
-                for file in sorted(part.iterdir())
-            }
-            made = Manifest(
-                name=name,
-                config=config.name,
-                align_corners=config.align_corners,
-                checkpoint=manifests.describe(path),
-                imported=time.time(),
-                files=files,
-                losses=losses,
-            )
-            manifests.write(part, made)
-            _replace(part, folder / name, Path(aside) / "old")
-    except OSError as error:
-        raise UserError(
-            f"The model cannot be written to {folder} ({error.strerror or error}); free some "
-            f"space there or name another folder in the environment variable "
-            f"{manifests.MODELS_VARIABLE}."
-        ) from error
+    with manifests.STORE.new(name or config.name) as part:
+        losses = _write_graphs(part, weights, config, tell)
+        if integers:
+            tell("Calibrating and writing in 8-bit integers")
+            losses["int8"] = _write_integers(part, weights, config, face)
+        if keep_torch:
+            _write_torch(part, weights)
+        tell("Writing the manifest")
+        made = Manifest(
+            name=part.name,
+            imported=time.time(),
+            files=files_in(part),
+            losses=losses,
+            config=config.name,
+            align_corners=config.align_corners,
+            checkpoint=manifests.describe(path),
+        )
+        manifests.write(part, made)
     return made
-
-
-def _replace(part: Path, target: Path, old: Path) -> None:
-    """Put a finished folder in the place of the one that was there."""
-    if target.exists():
-        os.replace(target, old)
-    os.replace(part, target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_graphs(

@@ -211,6 +211,11 @@ class Animation:
         return self._scene.avatar
 
     @property
+    def animator(self) -> Animator:
+        """The backend."""
+        return self._animator
+
+    @property
     def backend(self) -> str:
         """The backend's name."""
         return self._animator.name

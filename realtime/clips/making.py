@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,19 +16,24 @@ from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.modes import Motion
 from models.photos import turned_line
-from models.types import Avatar, Image
+from models.together import together
+from models.types import Avatar, Image, Photo
 from realtime.cameras.clip import WHOLE, ClipReader
 from realtime.cameras.turned import TurnedClip
 from realtime.canvas.background import KEEP
 from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.fit import Fit
+from realtime.clips.motion_files import is_motion, keeper, read_motion
 from realtime.closing import Closing
 from realtime.frames import AvatarFrame
-from realtime.pipeline.offline import Clip, ClipReport, Progress, animate
+from realtime.pipeline.kept_frames import KeptFrames
+from realtime.pipeline.offline import Clip, ClipReport, Progress, Stage, animate
+from realtime.pipeline.replay import replay
 from realtime.session.source import load_source
 from realtime.sinks.base import require_avatar_frame
 from realtime.sinks.recording.video_writer import VideoWriter
+from realtime.version import version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +42,7 @@ class Recipe:
 
     Attributes:
         photo: a photo, or a folder of photos.
-        driving: the video whose face moves it.
+        driving: the video whose face moves it, or a motion file of the backend.
         part: from which second of it to which.
         reference: the frame of that part to measure motion against; None: the best one.
         turn: degrees clockwise by which its pictures are turned.
@@ -49,6 +55,8 @@ class Recipe:
         fit: how the photo fills the canvas.
         background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
+        everyone: all faces of the photo, unless one is named.
+        save_motion: the file to keep the driver's motion in; None: nowhere.
     """
 
     photo: Path
@@ -65,6 +73,8 @@ class Recipe:
     fit: Fit = Fit.BLUR
     background: str = KEEP
     face: int | None = None
+    everyone: bool = False
+    save_motion: Path | None = None
 
 
 def make(
@@ -73,6 +83,7 @@ def make(
     progress: Progress,
     say: Callable[[str], None] = lambda line: None,
     seen: Callable[[Clip], Clip] = lambda clip: clip,
+    kept: Path | None = None,
 ) -> ClipReport:
     """Animate a photo by a clip into a new file.
 
@@ -82,43 +93,85 @@ def make(
         progress: told about every frame of every pass.
         say: called with one line for the user.
         seen: what is done with the driving clip before it is read.
+        kept: a folder for what took long to draw, so that the same recipe goes on from there after
+            an interruption; None: it begins anew. Who has the result deletes it.
 
     Raises:
         UserError: something is missing or cannot be used, or the disk is full.
     """
     background = parse_background(recipe.background)
-    clip = ClipReader(recipe.driving, part=recipe.part)
-    photo = load_source(recipe.photo, FaceFinder(), recipe.face)
+    clip = None if is_motion(recipe.driving) else ClipReader(recipe.driving, part=recipe.part)
+    photo = load_source(recipe.photo, FaceFinder(), recipe.face, recipe.everyone)
     if photo.turned:
         say(turned_line(photo.name, photo.turned))
     animator: Animator = create_animator(recipe.backend)
+    if recipe.everyone:
+        animator = together(animator)
+    motion = None
+    if clip is None:
+        motion = read_motion(animator, recipe.driving, recipe.part, recipe.turn)
+    keep = keeper(animator, recipe.save_motion, say)
     if background is not None:
         animator = need_person(animator)
-    side = animator.best_size()
-    if recipe.canvas is not None:
-        side = min(side, recipe.canvas[1])
-    avatar = animator.prepare(photo, side)
-    for note in avatar.notes:
-        say(f"{avatar.name}: {note}")
+    avatar = _prepared(recipe, animator, photo, say)
     size = recipe.canvas or even_size(avatar)
+    composer = Compositor(size, recipe.fit, recipe.badge, recipe.mirror, background)
+    drawn = None if kept is None else KeptFrames(kept, _inputs(recipe, photo, avatar))
+    settings, cut_out = MotionSettings(recipe.motion, recipe.adapt_scale), background is not None
 
     def create() -> VideoWriter:
+        if motion is not None:
+            return VideoWriter(path, size, motion.fps)
+        assert clip is not None, "what is no motion file is a clip"
         return VideoWriter(path, size, clip.fps, audio_from=recipe.driving, skipped=clip.begins)
 
     with _File(create) as file:
+        if motion is not None:
+            keep(motion)
+            stage = Stage(animator, avatar, composer, file, settings, progress, cut_out, drawn)
+            return replay(stage, motion, recipe.reference)
+        assert clip is not None, "what is no motion file is a clip"
         return animate(
             animator,
             avatar,
             photo.face,
             seen(TurnedClip(clip, recipe.turn)),
             FaceTracker(),
-            Compositor(size, recipe.fit, recipe.badge, recipe.mirror, background),
+            composer,
             file,
-            settings=MotionSettings(recipe.motion, recipe.adapt_scale),
+            settings=settings,
             reference=recipe.reference,
             progress=progress,
-            cut_out=background is not None,
+            cut_out=cut_out,
+            kept=drawn,
+            recorded=keep,
         )
+
+
+def _prepared(
+    recipe: Recipe, animator: Animator, photo: Photo, say: Callable[[str], None]
+) -> Avatar:
+    """The photo made ready, at the size that suits the canvas."""
+    side = animator.best_size()
+    if recipe.canvas is not None:
+        side = min(side, recipe.canvas[1])
+    avatar = animator.prepare(photo, side)
+    for note in avatar.notes:
+        say(f"{avatar.name}: {note}")
+    return avatar
+
+
+def _inputs(recipe: Recipe, photo: Photo, avatar: Avatar) -> object:
+    """All that the pictures of a clip depend on."""
+    driving = recipe.driving.stat()
+    return (
+        version(),
+        # Put on when it is written, or not in the picture at all.
+        replace(recipe, badge=False, mirror=False, fit=Fit.BLUR, save_motion=None),
+        (driving.st_size, driving.st_mtime_ns),
+        hashlib.sha256(avatar.still.tobytes()).hexdigest(),
+        hashlib.sha256(photo.face.landmarks.tobytes()).hexdigest(),
+    )
 
 
 def even_size(avatar: Avatar) -> tuple[int, int]:

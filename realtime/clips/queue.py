@@ -46,6 +46,7 @@ class Estimate:
         """Begin; `clock` gives seconds."""
         self._clock = clock
         self._began: float | None = None
+        self._rendering: tuple[float, int] | None = None
 
     def __call__(self, stage: str, done: int, total: int) -> Progress:
         """How far it is.
@@ -63,6 +64,11 @@ class Estimate:
         part = min(done / total, 1.0) if total else 0.0
         share = (before + _COSTS[stage] * part) / whole
         left = None
+        if stage == "render":
+            # The longest by far with some backends, and the last: its own pace tells best.
+            since, first = self._rendering = self._rendering or (now, done)
+            if done > first and now - since >= _SETTLED:
+                return Progress(stage, share, (now - since) * (total - done) / (done - first))
         if share > 0 and now - began >= _SETTLED:
             left = (now - began) * (1 - share) / share
         return Progress(stage, share, left)

@@ -170,10 +170,10 @@ class Store:
                 shutil.rmtree(self._materials / name, ignore_errors=True)
 
     def clear(self, job: Job) -> None:
-        """Delete what is left of a result that did not become one."""
+        """Delete what is left of a result that did not become one, but for its folder of frames."""
         with suppress(OSError):
             for path in self.job_folder(job).iterdir():
-                if path.name != "job.json":
+                if path.name != "job.json" and not path.is_dir():
                     path.unlink(missing_ok=True)
 
     def remove(self, job: Job) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
@@ -129,7 +130,7 @@ class Studio:
             badge=told["badge"],
         )
         notes: list[str] = []
-        grown = result.with_name(f".part-{result.name}")
+        grown, kept = result.with_name(f".part-{result.name}"), result.with_name(".frames")
         try:
             report = make(
                 recipe,
@@ -137,8 +138,10 @@ class Studio:
                 progress,
                 notes.append,
                 lambda clip: CopiedClip(clip, _driver_file(Path(told["driver"]), clip.fps)),
+                kept,
             )
             os.replace(grown, result)
+            shutil.rmtree(kept, ignore_errors=True)
         finally:
             grown.unlink(missing_ok=True)
         signed = told["sign"] and _sign(result, told["badge"], progress, notes)

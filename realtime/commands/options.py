@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -166,6 +167,22 @@ FaceNumber = Annotated[
 ]
 """Counted from 1, as `models.photos.choose_face` does."""
 
+
+class Faces(StrEnum):
+    """How many faces of a photo are animated."""
+
+    ONE = "one"
+    ALL = "all"
+
+
+FacesOption = Annotated[
+    Faces,
+    typer.Option(
+        help="Animate one face of the photo, or all of them: you move all, or, where your camera "
+        "sees several people, each of them moves one, from left to right."
+    ),
+]
+
 SignKey = Annotated[
     Path | None,
     typer.Option(
@@ -242,6 +259,7 @@ class RunChoices(_Photo):
         fit: how the photo fills the canvas.
         background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
+        faces: one face of the photo, or all.
         delay: milliseconds from the capture of a picture to its output, 0..1000; None: as few as
             can be.
         panel: "auto", "off" or HOST:PORT.
@@ -326,6 +344,7 @@ class RunChoices(_Photo):
     fit: FitOption = Fit.BLUR
     background: BackgroundOption = "keep"
     face: FaceNumber = None
+    faces: FacesOption = Faces.ONE
     delay: Annotated[
         float | None,
         typer.Option(
@@ -372,6 +391,11 @@ class RunChoices(_Photo):
     sign_key: SignKey = None
     sign_cert: SignCert = None
 
+    @property
+    def everyone(self) -> bool:
+        """Whether all faces of the photo are animated."""
+        return self.faces is Faces.ALL
+
     def __post_init__(self) -> None:
         parse_size(self.size)
         parse_turn(self.rotate)
@@ -413,7 +437,7 @@ class AnimateChoices(_Photo):
     """What the user chose for `animate`; `avatarify-like animate --help` says more about each.
 
     Attributes:
-        driving: the video whose face moves the photo.
+        driving: the video whose face moves the photo, or a motion file.
         output: the MP4 file to write.
         overwrite: replace an existing file without a question.
         start: the second of the clip to begin at, from 0 on.
@@ -430,15 +454,22 @@ class AnimateChoices(_Photo):
         fit: how the photo fills the canvas.
         background: "keep", "blur", "green" or a photo, behind the person.
         face: which face of the photo, from 1 on; None: the largest.
+        faces: one face of the photo, or all.
         sign_key: the key to sign the video with, PEM; None: this computer's own.
         sign_cert: its certificate, PEM, followed by those above it.
+        save_motion: the .npz file to keep the driver's motion in; None: nowhere.
 
     Raises:
         UserError: a size or a time is none, or the best frame is no number.
     """
 
     driving: Annotated[
-        Path, typer.Option(help="The video whose face moves the photo.", metavar="CLIP")
+        Path,
+        typer.Option(
+            help="The video whose face moves the photo, or a motion file of the backend (.npz, or "
+            "a .pkl of others).",
+            metavar="CLIP",
+        ),
     ]
     output: Annotated[Path, typer.Option(help="The MP4 file to write.", metavar="FILE.mp4")]
     overwrite: Overwrite = False
@@ -480,8 +511,23 @@ class AnimateChoices(_Photo):
     fit: FitOption = Fit.BLUR
     background: BackgroundOption = "keep"
     face: FaceNumber = None
+    faces: FacesOption = Faces.ONE
     sign_key: SignKey = None
     sign_cert: SignCert = None
+    save_motion: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also keep the motion in this file, numbers alone, to drive other photos with it "
+            "without the video; not every backend can.",
+            metavar="FILE.npz",
+            show_default=False,
+        ),
+    ] = None
+
+    @property
+    def everyone(self) -> bool:
+        """Whether all faces of the photo are animated."""
+        return self.faces is Faces.ALL
 
     def __post_init__(self) -> None:
         parse_best_frame(self.best_frame)
@@ -550,3 +596,17 @@ def _signed(
     call.__signature__ = signature  # type: ignore[attr-defined]
     call.__annotations__ = {one.name: one.annotation for one in parameters}
     return call
+
+
+def check_faces(choices: RunChoices | AnimateChoices) -> None:
+    """Make sure that all faces can be animated, if all are wanted.
+
+    Raises:
+        UserError: something else is wanted that does not go with it.
+    """
+    if not choices.everyone:
+        return
+    if choices.face is not None:
+        raise UserError("--face names one face and --faces all takes all; leave one of them out.")
+    if choices.background.strip().lower() != "keep":
+        raise UserError("--faces all keeps the photo's own background; leave out --background.")

@@ -21,8 +21,10 @@ from models.face.finder import FaceFinder
 from models.face.tracker import FaceTracker
 from models.photos import load_photo, turned_line
 from models.runtime import device_wanted
+from models.together import together
 from models.types import Photo
 from realtime.animation.animation import Animation
+from realtime.animation.expected import slow_line
 from realtime.animation.framing import FramedTracker
 from realtime.cameras import Camera, chosen_device
 from realtime.cameras.browser import BrowserFeed
@@ -33,7 +35,7 @@ from realtime.canvas.background import KEEP, Background
 from realtime.canvas.background import parse as parse_background
 from realtime.canvas.compositor import Compositor
 from realtime.canvas.output_gate import OutputGate
-from realtime.commands.options import RunChoices
+from realtime.commands.options import RunChoices, check_faces
 from realtime.commands.parts import Live
 from realtime.commands.posing import PictureSigner
 from realtime.commands.serving import serve
@@ -110,6 +112,7 @@ def build(
     limit_threads()
     switch_quickly()
     _check_record(choices)
+    check_faces(choices)
     backdrop = BackgroundPhoto(None if settings is None else background_file())
     background, choices = _background(choices, backdrop, remembered is not None, notify)
     view, animation, library, first = _avatars(choices, avatar_size, notify, settings, remembered)
@@ -162,6 +165,8 @@ def build(
     )
     session = recordings.session = Session(parts, first, settings, notify)
     _begin_with(session, choices)
+    if line := slow_line(animation.animator, animation.avatar):
+        session.hear(line)
     preview = Preview(gate, view, lambda: animation.reference_face, lambda: session.settings)
     return Live(
         pipeline,
@@ -302,15 +307,17 @@ def _avatars(
     def face_of(path: Path) -> int | None:
         return (kept and kept.of(path.name).face) or choices.face
 
-    photo, path = _first_photo(choices, finder, remembered, face_of)
+    photo, path = _first_photo(choices, finder, remembered, face_of, choices.everyone)
     if photo.turned:
         notify(turned_line(path.name, photo.turned))
     animator = create_animator(choices.backend)
+    if choices.everyone:
+        animator = together(animator)
     size = size or min(animator.best_size(cores()), choices.canvas[1])
     cut_out = choices.background != KEEP
     if cut_out:
         animator = need_person(animator)
-    builder = AvatarBuilder(animator, size, finder, choices.face, cut_out)
+    builder = AvatarBuilder(animator, size, finder, choices.face, cut_out, choices.everyone)
     library = AvatarLibrary(builder, choices.photo, avatars_folder())
     first = library.first(photo, path)
     assert first.ready is not None
@@ -356,13 +363,14 @@ def _first_photo(
     finder: FaceFinder,
     remembered: Path | None,
     face_of: Callable[[Path], int | None],
+    everyone: bool,
 ) -> tuple[Photo, Path]:
     """The first photo that can be animated, and where it lies."""
     trouble: UserError | None = None
     before = [] if remembered is None else [remembered]
     for path in (*before, *photo_paths(choices.photo)):
         try:
-            return load_photo(path, finder, face_of(path)), path
+            return load_photo(path, finder, face_of(path), everyone), path
         except UserError as error:
             trouble = trouble or error
     assert trouble is not None

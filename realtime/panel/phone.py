@@ -120,8 +120,12 @@ class Phone:
         }
 
     def actions(self) -> Mapping[str, Callable[[Any], None]]:
-        """`phone.start` and `phone.stop`."""
-        return {"phone.start": lambda _: self.start(), "phone.stop": lambda _: self.close()}
+        """`phone.start`, `phone.stop`, and `phone.leave`, which leaves a phone that is there."""
+        return {
+            "phone.start": lambda _: self.start(),
+            "phone.stop": lambda _: self.close(),
+            "phone.leave": lambda _: self._leave(),
+        }
 
     def start(self) -> None:
         """Listen, with a new key.
@@ -141,6 +145,12 @@ class Phone:
             self._listener.start()
         self.changed()
 
+    def _leave(self) -> None:
+        # A page may not have heard yet that a phone has come.
+        listener = self._listener
+        if listener is not None and not listener.taken:
+            self.close()
+
     def close(self) -> None:
         """Listen no more; the key opens nothing any longer."""
         with self._lock:
@@ -157,7 +167,7 @@ class _Listener:
     def __init__(self, phone: Phone, hosts: Sequence[str]) -> None:
         self._phone, self._feed = phone, phone._feed
         self.connected = self.over = False
-        self._came = False
+        self._came = self._was_chosen = False
         self._page: Page | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._key = AccessKey()
@@ -194,6 +204,11 @@ class _Listener:
             )
         )
         self._thread = threading.Thread(target=self._run, name="phone", daemon=True)
+
+    @property
+    def taken(self) -> bool:
+        """Whether a phone is there, sending already or about to."""
+        return self._page is not None
 
     def start(self) -> None:
         self._thread.start()
@@ -234,8 +249,10 @@ class _Listener:
             await asyncio.sleep(_WATCH)
             other = self._feed.owner not in (None, self._phone.name)
             chosen = await asyncio.to_thread(self._phone._chosen)
+            # Choosing takes a moment: until it is done, the run has another camera.
+            self._was_chosen = self._came and (self._was_chosen or chosen)
             late = not self._came and time.monotonic() - since > _UNUSED
-            if late or (self._came and (other or not chosen)):
+            if late or (self._came and (other or (self._was_chosen and not chosen))):
                 await self._end()
 
     async def _end(self) -> None:
@@ -266,12 +283,15 @@ class _Listener:
         await web.accept(subprotocol="phone")
         if self._page is not None:
             # The same phone, whose connection broke unnoticed, or the user's other one.
-            await self._page.socket.close(4409, "another phone is the camera now")
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await self._page.socket.close(4409, "another phone is the camera now")
         page = self._page = Page(web, self._phone.name, False)
         answering = asyncio.create_task(page.answer())
         try:
-            await asyncio.to_thread(self._phone._choose)
+            # First, so that the run never waits for another page's webcam.
             self._feed.begin(page.name)
+            await asyncio.to_thread(self._phone._choose)
+            self._was_chosen = False
             self.connected = self._came = True
             self._phone.changed()
             await self._listen(page)

@@ -9,6 +9,7 @@ it. After a cut there is another reference frame.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
-from models.animator import Animator, MotionSettings, Observation
+from models.animator import Animator, MotionSettings, Observation, Pose, RecordedMotion
 from models.errors import UserError
 from models.face.cuts import cuts
 from models.face.hidden_mouth import HiddenMouth
@@ -28,6 +29,7 @@ from realtime.animation.frame_repair import Fault
 from realtime.animation.presence import Presence
 from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame
+from realtime.pipeline.kept_frames import KeptFrames
 from realtime.pipeline.stretches import Stretch, stretches
 
 _log = logging.getLogger(__name__)
@@ -90,7 +92,7 @@ class ClipReport:
 
 
 @dataclass
-class _Faults:
+class Faults:
     """Counts the frames that could not be made.
 
     Attributes:
@@ -102,6 +104,7 @@ class _Faults:
     last: str | None = None
 
     def add(self, fault: Exception) -> None:
+        """Count one."""
         self.count += 1
         self.last = f"{type(fault).__name__}: {fault}".splitlines()[0]
         _log.debug("a frame could not be made", exc_info=fault)
@@ -179,7 +182,7 @@ def observations(
     parts: Sequence[Stretch],
     animator: Animator,
     progress: Progress,
-    faults: _Faults | None = None,
+    faults: Faults | None = None,
 ) -> list[Observation | None]:
     """The observation of every frame, comparable with that of the reference, smoothed without lag.
 
@@ -226,6 +229,73 @@ def observations(
     return smooth
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What frames are made with.
+
+    Attributes:
+        animator: the backend.
+        avatar: what it prepared.
+        composer: puts the avatar on the canvas.
+        writer: takes the result.
+        settings: how the motion is applied.
+        progress: told about every frame.
+        cut_out: give the composer the person of each frame alone, too; the backend can.
+        kept: what an interrupted run has drawn, and where this one keeps what takes long.
+    """
+
+    animator: Animator
+    avatar: Avatar
+    composer: Composer
+    writer: Writer
+    settings: MotionSettings
+    progress: Progress
+    cut_out: bool
+    kept: KeptFrames | None
+
+
+def render_all(
+    stage: Stage, motion: RecordedMotion, seconds: Sequence[float], faults: Faults
+) -> None:
+    """Render and write the frames of a motion.
+
+    Args:
+        stage: what they are made with.
+        motion: what they do.
+        seconds: when each is shown, rising.
+        faults: counts those that cannot be made.
+    """
+    animator, avatar, kept = stage.animator, stage.avatar, stage.kept
+    observed = motion.observations
+    presence = Presence(animator, avatar.rest)
+    shown = Drawn(avatar.still)
+    if stage.cut_out:
+        shown = draw(animator, avatar, avatar.rest, True)
+    stage.composer.set_avatar(avatar.still, avatar.focus)
+    rushes = kept is not None
+    for index, (driving, moment) in enumerate(zip(observed, seconds, strict=True)):
+        try:
+            target = None
+            if driving is not None:
+                still = observed[motion.references[index]]
+                target = move(animator, avatar, still, driving, stage.settings)
+            if index == 0:
+                presence = Presence(animator, avatar.rest, start=target)
+            pose = presence.step(target, moment)
+            found = None if kept is None else kept.get(index)
+            if found is None or found.image.shape != avatar.still.shape:
+                found = _drawn(animator, avatar, pose, stage.cut_out, index, kept)
+                rushes = False
+            shown = found
+        except Exception as fault:
+            faults.add(fault)
+        frame = stage.composer.compose(AvatarFrame(shown.image, None, True, shown.person))
+        stage.writer.write(frame, moment)
+        if not rushes or index + 1 == len(observed):
+            # What was kept counts at once: its pace says nothing of what is still to be drawn.
+            stage.progress("Rendering", index + 1, len(observed))
+
+
 def animate(
     animator: Animator,
     avatar: Avatar,
@@ -239,6 +309,8 @@ def animate(
     reference: int | None = None,
     progress: Progress = lambda what, done, total: None,
     cut_out: bool = False,
+    kept: KeptFrames | None = None,
+    recorded: Callable[[RecordedMotion], None] | None = None,
 ) -> ClipReport:
     """Animate an avatar by a clip and write every frame.
 
@@ -258,6 +330,8 @@ def animate(
             one there.
         progress: told about every frame of every pass.
         cut_out: give the composer the person of each frame alone, too; the backend can.
+        kept: what an interrupted run has drawn, and where this one keeps what takes long.
+        recorded: called with the driver's motion before anything is rendered.
 
     Raises:
         UserError: there is no face to follow, or the reference cannot be used.
@@ -265,25 +339,13 @@ def animate(
     driver = follow(clip, tracker, progress)
     parts = stretches(source, driver.faces, driver.seconds, reference)
     references = [part.reference for part in parts for _ in range(part.start, part.stop)]
-    faults = _Faults()
+    faults = Faults()
     observed = observations(clip, driver, parts, animator, progress, faults)
-    presence = Presence(animator, avatar.rest)
-    shown = draw(animator, avatar, avatar.rest, cut_out) if cut_out else Drawn(avatar.still)
-    composer.set_avatar(avatar.still, avatar.focus)
-    for index, (driving, moment) in enumerate(zip(observed, driver.seconds, strict=True)):
-        try:
-            target = None
-            if driving is not None:
-                still = observed[references[index]]
-                target = move(animator, avatar, still, driving, settings)
-            if index == 0:
-                presence = Presence(animator, avatar.rest, start=target)
-            shown = draw(animator, avatar, presence.step(target, moment), cut_out)
-        except Exception as fault:
-            faults.add(fault)
-        frame = composer.compose(AvatarFrame(shown.image, None, True, shown.person))
-        writer.write(frame, moment)
-        progress("Rendering", index + 1, len(observed))
+    motion = RecordedMotion(clip.fps, observed, references)
+    if recorded is not None:
+        recorded(motion)
+    stage = Stage(animator, avatar, composer, writer, settings, progress, cut_out, kept)
+    render_all(stage, motion, driver.seconds, faults)
     longest = max(parts, key=lambda part: part.stop - part.start)
     return ClipReport(
         frames=len(observed),
@@ -294,3 +356,19 @@ def animate(
         faults=faults.count,
         last_fault=faults.last,
     )
+
+
+def _drawn(
+    animator: Animator,
+    avatar: Avatar,
+    pose: Pose,
+    cut_out: bool,
+    index: int,
+    kept: KeptFrames | None,
+) -> Drawn:
+    """The picture of a frame, which is kept if it took long."""
+    begun = time.perf_counter()
+    drawn = draw(animator, avatar, pose, cut_out)
+    if kept is not None:
+        kept.keep(index, drawn, time.perf_counter() - begun)
+    return drawn

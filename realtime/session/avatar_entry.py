@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from models.animator import Animator, knows_person
 from models.face.finder import FaceFinder
-from models.photos import choose_face, read_faces, turn_upright
+from models.photos import choose_all, choose_face, read_faces, turn_upright
 from models.types import Avatar, Face, Image, Photo
 from realtime.session.avatar_table import AS_IS, Look
 from realtime.session.thumbnails import portrait
@@ -110,6 +110,7 @@ class AvatarBuilder:
         size: longer side of an avatar in pixels.
         finder: knows the faces of photos.
         cut_out: the person will be wanted alone.
+        everyone: all faces of a photo are animated.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class AvatarBuilder:
         finder: FaceFinder,
         face: int | None = None,
         cut_out: bool = False,
+        everyone: bool = False,
     ) -> None:
         """Build with what is loaded already.
 
@@ -128,8 +130,10 @@ class AvatarBuilder:
             finder: knows the faces of photos.
             face: which face of each photo, from 1 on, largest first; None: the largest.
             cut_out: the person will be wanted alone; the backend can tell it.
+            everyone: all faces of each photo, unless one is named; the backend can animate them.
         """
         self.animator = animator
+        self.everyone = everyone
         self.cut_out = cut_out
         self.size = size
         self.finder = finder
@@ -140,7 +144,9 @@ class AvatarBuilder:
     def like(self, **changes: Any) -> AvatarBuilder:
         """One that builds the same way but for `animator`, `size` or `cut_out`."""
         usual = {"animator": self.animator, "size": self.size, "cut_out": self.cut_out}
-        return AvatarBuilder(**{**usual, **changes}, finder=self.finder, face=self._face)
+        return AvatarBuilder(
+            **{**usual, **changes}, finder=self.finder, face=self._face, everyone=self.everyone
+        )
 
     def of_file(
         self, path: Path, face: int | None = None, turn: int | None = None
@@ -163,7 +169,7 @@ class AvatarBuilder:
         """A photo with the face to animate; as `of_file`."""
         with self._lock:
             image, faces, _ = read_faces(path, self.finder, turn)
-            return choose_face(image, faces, path, face or self._face)
+            return self._chosen(image, faces, path, face or self._face)
 
     def faces_of(
         self, path: Path, face: int | None, turn: int | None
@@ -208,9 +214,14 @@ class AvatarBuilder:
         self, image: Image, faces: list[Face], called: Path, face: int | None, degrees: int
     ) -> tuple[ReadyAvatar, bytes]:
         number = face or self._face
-        photo = replace(choose_face(image, faces, called, number), turned=degrees)
+        photo = replace(self._chosen(image, faces, called, number), turned=degrees)
         ready = self.ready(photo)
         return replace(ready, faces=_boxes(image, faces), chosen=(number or 1) - 1), portrait(photo)
+
+    def _chosen(self, image: Image, faces: list[Face], called: Path, number: int | None) -> Photo:
+        if self.everyone and number is None:
+            return choose_all(image, faces, called)
+        return choose_face(image, faces, called, number)
 
     def ready(self, photo: Photo, size: int | None = None) -> ReadyAvatar:
         """The avatar of a photo; its longer side is at most `size` pixels, None: as of all."""

@@ -15,6 +15,8 @@ from models.backends import create_animator
 from models.environment import cores
 from models.errors import UserError
 from models.runtime import device_wanted, use_device
+from models.together import together
+from realtime.animation.expected import slow_line
 from realtime.session.avatar_entry import AvatarBuilder, AvatarEntry, ReadyAvatar
 from realtime.session.avatar_library import AvatarLibrary
 
@@ -111,11 +113,17 @@ class Remaking:
 
     def backend(self, place: Place, name: str) -> None:
         """Animate by another backend."""
-        animator = create_animator(name)
-        now = self._library.builder
+        animator, now = create_animator(name), self._library.builder
+        if now.everyone:
+            animator = together(animator)
         if now.cut_out:
             animator = need_person(animator)
-        self._all(place, now.like(animator=animator, size=self.best_size(animator)))
+        builder = now.like(animator=animator, size=self.best_size(animator))
+        self._all(place, builder)
+        ready = place.current.ready
+        line = None if ready is None else slow_line(animator, ready.avatar)
+        if line is not None:
+            place.say(line)
 
     def device(self, place: Place, key: str, name: str) -> None:
         """Let the backend of a name compute on another device."""

@@ -25,15 +25,18 @@ def photo_paths(source: Path) -> list[Path]:
     return photos
 
 
-def load_source(source: Path, finder: FaceFinder, face: int | None) -> Photo:
+def load_source(
+    source: Path, finder: FaceFinder, face: int | None, everyone: bool = False
+) -> Photo:
     """The photo to animate: `source`, or the first photo in it if it is a folder.
 
     Args:
         source: a photo or a folder of photos.
         finder: knows the faces in it.
         face: which face, from 1 on, largest first; None for the largest.
+        everyone: all faces, unless one is named.
 
     Raises:
         UserError: there is no photo, it cannot be read, or it shows no such face.
     """
-    return load_photo(photo_paths(source)[0], finder, face)
+    return load_photo(photo_paths(source)[0], finder, face, everyone)

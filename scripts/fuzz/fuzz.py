@@ -132,6 +132,18 @@ def _sound() -> Call:
     return call
 
 
+def _motion() -> Call:
+    """A driver's motion: ours, or another tool's template."""
+    from models.liveportrait.templates import load_motion
+
+    def call(data: bytes, folder: Path) -> None:
+        motion = load_motion(_put(folder / "motion.pkl", data))
+        if not all(one is None or one.state.finite() for one in motion.observations):
+            raise AssertionError("the motion is not made of numbers")
+
+    return call
+
+
 def _checkpoint() -> Call:
     from models.fomm.checkpoint import load
 
@@ -213,6 +225,7 @@ TARGETS: dict[str, Target] = {
     "video": Target(_video),
     "sound": Target(_sound, share=0.5),
     "checkpoint": Target(_checkpoint, ("torch", "onnx"), make=checkpoints.made),
+    "motion": Target(_motion, share=0.5),
     "manifest": Target(_manifest),
     "signed": Target(_signed),
     "key": Target(_key, share=0.5),

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from models.fomm.graph import Graph
 from models.mesh.eye_region import BLEND, BRIGHTER, DARKER, MEAN_SIDE, PLANES, SIDE
+from models.onnx_graph import Graph
 from models.quantization import to_integers
 from models.types import Floats
 from scripts.evaluation.judges import Perceptual

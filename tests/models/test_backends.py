@@ -26,14 +26,15 @@ MINE = Backend(lambda choice: choice + "!", lambda: ["needs courage"])  # type: 
 
 
 def test_what_comes_along_is_there_and_tells_about_itself(installed: list[EntryPoint]) -> None:
-    assert backend_names() == ["mesh", "fomm"]
+    assert backend_names() == ["mesh", "fomm", "liveportrait"]
     told = dict(describe_backends())
     assert "needs nothing" in told["mesh"] and "import-fomm" in told["fomm"]
+    assert "download-liveportrait" in told["liveportrait"]
 
 
 def test_a_package_can_bring_one(installed: list[EntryPoint]) -> None:
     installed.append(point("mine", f"{__name__}:MINE"))
-    assert backend_names() == ["mesh", "fomm", "mine"]
+    assert backend_names() == ["mesh", "fomm", "liveportrait", "mine"]
     assert str(create_animator("mine:that")) == "that!"
     assert dict(describe_backends())["mine"] == "needs courage"
 
@@ -58,7 +59,7 @@ def test_a_broken_package_is_one_sentence_and_stops_nobody_else(
 
 def test_nobody_can_take_the_place_of_what_comes_along(installed: list[EntryPoint]) -> None:
     installed.append(point("mesh", f"{__name__}:MINE"))
-    assert backend_names() == ["mesh", "fomm"]
+    assert backend_names() == ["mesh", "fomm", "liveportrait"]
     assert create_animator("mesh").name == "mesh"
 
 

@@ -134,6 +134,11 @@ def test_where_a_video_cannot_be_written(tmp_path: Path) -> None:
     for name in ("out.txt", "out.mov", "out.m4v", "out.mkv", "out"):
         with pytest.raises(UserError, match=r"ends in \.mp4"):
             check_writable(tmp_path / name)
+    check_writable(tmp_path / "motion.npz", suffix=".npz")
+    with pytest.raises(
+        UserError, match=r"kept as numbers; give 'out.pkl' a name that ends in \.npz"
+    ):
+        check_writable(tmp_path / "out.pkl", suffix=".npz")
     assert not list(tmp_path.iterdir()), "looking makes no file"
 
 

@@ -53,6 +53,8 @@ export class PhonePanel {
     this.back.textContent = t("phone.back");
     this.status.textContent = t("phone.opening");
     this.context.link.do("phone.start");
+    // Where it listens already, no new state comes.
+    if (this.state?.on) this.show({ phone: this.state });
   }
 
   hide() {
@@ -61,7 +63,7 @@ export class PhonePanel {
 
   // Leave it: a phone that sends goes on, and one that has not come is no longer waited for.
   close() {
-    if (this.wanted && !this.state?.connected) this.context.link.do("phone.stop");
+    if (this.wanted) this.context.link.do("phone.leave");
     this.wanted = false;
     this.hide();
   }

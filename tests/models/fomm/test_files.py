@@ -182,7 +182,7 @@ def test_a_manifest_cannot_point_outside(folder: Path) -> None:
 
 
 def test_importing_without_pytorch_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    from models.fomm.checkpoint import require_torch
+    from models.torch_files import require_torch
 
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     # An environment without pip, as the starter makes it, is served by another one's.

@@ -244,6 +244,9 @@ def test_the_time_that_is_left_follows_the_work_that_is_left() -> None:
     assert half.left is not None and rest.left is not None
     assert half.left == pytest.approx(10 * (1 - half.share) / half.share)
     assert half.share < rest.share < 1 and rest.left < half.left
+    now[0] = 110.0
+    slow = estimate("render", 60, 100)
+    assert slow.left == pytest.approx(100 * 40 / 10), "the pace of drawing itself"
     assert estimate("sign", 0, 1).share == 1
     assert estimate("follow", 5, 0).share == 0, "a clip that does not tell how long it is"
 

@@ -190,3 +190,16 @@ def test_the_driving_clip_is_never_replaced(tmp_path: Path, photo: Path, astrona
     driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], 3)
     with pytest.raises(UserError, match="is the driving clip; choose another file"):
         run(photo, driver, driver)
+
+
+def test_a_motion_is_kept_under_a_name_of_its_own(
+    tmp_path: Path, photo: Path, astronaut: Image
+) -> None:
+    driver = write_driver(tmp_path / "driver.mp4", astronaut[:400, 60:404], frames=2)
+    with pytest.raises(UserError, match=r"ends in \.npz"):
+        run(photo, driver, tmp_path / "out.mp4", save_motion=tmp_path / "motion.mp4")
+    motion = tmp_path / "motion.npz"
+    motion.write_bytes(b"PK")
+    with pytest.raises(UserError, match="is the driving motion"):
+        run(photo, motion, tmp_path / "out.mp4", save_motion=motion)
+    assert motion.read_bytes() == b"PK"

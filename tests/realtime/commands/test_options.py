@@ -14,6 +14,7 @@ from models.errors import UserError
 from realtime.canvas.fit import Fit
 from realtime.commands.options import (
     AnimateChoices,
+    Faces,
     RunChoices,
     options_of,
     parse_best_frame,
@@ -74,8 +75,8 @@ def test_every_word_reaches_its_field() -> None:
         "--source a.jpg --camera 2 --output none --record b.mp4 --size 640x360 --fps 25 "
         "--rotate 90 --camera-size 800x600 --camera-fps 15 --background green --delay 100 "
         "--overwrite --backend x:y --motion absolute --no-adapt-scale --no-mirror --no-badge "
-        "--fit cover --face 2 --panel off --panel-host a.example --panel-host b:9 --tls-cert c.pem "
-        "--tls-key d.pem --seconds 3 --sign-key e.pem --sign-cert f.pem"
+        "--fit cover --face 2 --faces all --panel off --panel-host a.example --panel-host b:9 "
+        "--tls-cert c.pem --tls-key d.pem --seconds 3 --sign-key e.pem --sign-cert f.pem"
     )
     choices = parsed(RunChoices, *words.split())
     assert choices == RunChoices(
@@ -98,6 +99,7 @@ def test_every_word_reaches_its_field() -> None:
         badge=False,
         fit=Fit.COVER,
         face=2,
+        faces=Faces.ALL,
         panel="off",
         panel_host=["a.example", "b:9"],
         tls_cert=Path("c.pem"),
