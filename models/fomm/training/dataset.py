@@ -255,7 +255,8 @@ class FramePairs(Dataset[dict[str, Any]]):
         self._seed = seed
         self._repeats = max(int(repeats), 1)
         # Shared memory, so that workers that outlive an epoch see the next one.
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._epoch: Tensor = torch.zeros(1, dtype=torch.int64)
+        self._epoch.share_memory_()  # type: ignore[no-untyped-call, unused-ignore]
         self._by_id: dict[str, list[str]] = {}
         for name in self.clips.names:
             key = identity(name) if self._params.id_sampling else name
