@@ -82,8 +82,9 @@ def trainer(name: str, arrays: Mapping[str, Floats], double: bool) -> Any:
     for part in PARTS:
         fill(made.networks[part], part)
     kernel = torch.from_numpy(arrays["kernel_0.25"])
-    made.networks["generator"].dense_motion_network.down.weight.copy_(kernel.expand(3, 1, -1, -1))
-    made.networks["kp_detector"].down.weight.copy_(kernel.expand(3, 1, -1, -1))
+    for part, name in (("generator", "dense_motion_network.down"), ("kp_detector", "down")):
+        blur = made.networks[part].get_submodule(name)
+        blur.get_buffer("weight").copy_(kernel.expand(3, 1, -1, -1))
     for scale in (0.5, 0.25, 0.125):
         made.pyramid.set_kernel(scale, torch.from_numpy(arrays[f"kernel_{scale}"]))
     if double:

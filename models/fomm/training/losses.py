@@ -95,7 +95,7 @@ class GeneratorHalf(nn.Module):
         generated = Generated(
             prediction, motion, *points, transformed, bent, fake, real, differences
         )
-        return (*losses, generated)  # type: ignore[return-value, unused-ignore]
+        return (*losses, generated)  # type: ignore[return-value, arg-type, unused-ignore]
 
 
 class DiscriminatorHalf(nn.Module):
