@@ -44,6 +44,9 @@ _LITE_SHARE = 0.2
 class Vgg19(nn.Module):
     """The part of VGG19 that is looked at, with torchvision's parameter names."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, narrower: int = 1) -> None:
         """Untrained weights; `narrower` divides every width, for tests."""
         super().__init__()
