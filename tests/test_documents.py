@@ -32,8 +32,17 @@ PRESENT = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]
 INVENTED = {"models/NAME/entry_point.py", "scripts/training/train_THING.py", "scripts.ROOM.NAME"}
 """Names that stand for others."""
 
-FOREIGN = {"--app", "--no-deps", "--nproc-per-node", "--short", "--show-missing"}
-"""Options of Chromium, pip, torchrun, git, coverage and pytest."""
+FOREIGN = {
+    "--app",
+    "--no-deps",
+    "--nproc-per-node",
+    "--gpus-per-node",
+    "--nodes",
+    "--ntasks-per-node",
+    "--short",
+    "--show-missing",
+}
+"""Options of Chromium, pip, torchrun, Slurm, git, coverage and pytest."""
 
 
 def text(path: Path) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -14,10 +15,28 @@ from models.fomm.training.settings import Settings
 
 if TYPE_CHECKING:
     from models.fomm.training.dataset import FramePairs
-    from models.fomm.training.running import Options
 
 _NAMES = 20
 """Clips that are named."""
+
+
+class Options(Protocol):
+    """What a card tells of how a run was started."""
+
+    @property
+    def start(self) -> Path | None:
+        """The checkpoint that it started from."""
+        ...
+
+    @property
+    def freeze(self) -> tuple[str, ...]:
+        """What does not learn."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it computes."""
+        ...
 
 
 def card(
