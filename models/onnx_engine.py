@@ -45,6 +45,7 @@ class OnnxNetworks:
             UserError: a file was changed, or no device works.
         """
         self._models, self._samples, self._race = models, samples, race
+        self._exact = exact
         self._lock = threading.Lock()
         # Kept, as taking sessions down on a broken driver can end the whole program.
         self._lost: list[Runtime] = []
@@ -90,7 +91,9 @@ class OnnxNetworks:
             name: {kind: files[kind] for kind in files if kind != precision}
             for name, files in self._models.items()
         }
-        self._runtime = open_runtime(self._models, self._samples, race=self._race)
+        self._runtime = open_runtime(
+            self._models, self._samples, race=self._race, exact=self._exact
+        )
 
 
 def files_of(

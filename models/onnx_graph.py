@@ -127,20 +127,22 @@ class Graph:
         return self.op("Relu", self.op("BatchNormalization", value, *constants, epsilon=_EPSILON))
 
     def blur(self, picture: str, weight: Floats) -> str:
-        """A float32 picture, blurred and four times smaller.
+        """A float32 picture, blurred and made smaller.
 
         Args:
             picture: (1, 3, H, W).
-            weight: (3, 1, 13, 13), the blur for each colour.
+            weight: (3, 1, side, side), the blur for each colour; its side tells how much smaller:
+                13 for a quarter, 5 for half.
         """
         side = weight.shape[-1]
+        step = (side - 1) // 4 + 1
         return self.op(
             "Conv",
             picture,
             self.constant(weight),
             kernel_shape=[side, side],
             pads=[side // 2] * 4,
-            strides=[4, 4],
+            strides=[step, step],
             group=weight.shape[0],
         )
 

@@ -145,6 +145,54 @@ def animate(choices: AnimateChoices) -> None:
 @app.command(
     cls=_WithExamples,
     epilog="Examples:\n\n"
+    "avatarify-like animate-jobs jobs.csv\n\n"
+    "avatarify-like animate-jobs jobs.csv --ray auto",
+)
+def animate_jobs(
+    jobs: Annotated[
+        Path,
+        typer.Argument(
+            help="A table with the columns source, driving and output; each other column is an "
+            "option of `animate`.",
+            metavar="JOBS.csv",
+        ),
+    ],
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="The table of results. (default: beside the jobs)",
+            metavar="FILE.csv",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Clips at once on this machine. (default: by its cores)", show_default=False
+        ),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Work on a Ray cluster: its address, auto, or local.",
+            metavar="ADDRESS",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Animate many clips, on all cores or many machines; what is there already is not made again.
+
+    Exit code 0: all are there. 1: some failed, as the table of results says.
+    """
+    from realtime.commands.animate_jobs import animate_jobs as job
+
+    if not job(jobs, results, workers, ray, _console()):
+        raise typer.Exit(1)
+
+
+@app.command(
+    cls=_WithExamples,
+    epilog="Examples:\n\n"
     "avatarify-like verify out.mp4\n\n"
     "avatarify-like verify out.mp4 --trust issuers.pem",
 )

@@ -32,8 +32,17 @@ PRESENT = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]
 INVENTED = {"models/NAME/entry_point.py", "scripts/training/train_THING.py", "scripts.ROOM.NAME"}
 """Names that stand for others."""
 
-FOREIGN = {"--app", "--no-deps", "--short", "--show-missing"}
-"""Options of Chromium, pip, git, coverage and pytest."""
+FOREIGN = {
+    "--app",
+    "--no-deps",
+    "--nproc-per-node",
+    "--gpus-per-node",
+    "--nodes",
+    "--ntasks-per-node",
+    "--short",
+    "--show-missing",
+}
+"""Options of Chromium, pip, torchrun, Slurm, git, coverage and pytest."""
 
 
 def text(path: Path) -> str:
@@ -107,7 +116,7 @@ def test_every_file_and_module_that_a_page_names_exists(path: Path) -> None:
 @pytest.mark.parametrize("path", PRESENT, ids=named)
 def test_every_option_that_a_page_names_exists(path: Path) -> None:
     sources = [*ROOT.glob("scripts/**/*.py"), ROOT / "realtime" / "cli.py"]
-    sources += [*ROOT.glob("realtime/commands/*.py"), *ROOT.glob("models/*/commands.py")]
+    sources += [*ROOT.glob("realtime/commands/*.py"), *ROOT.glob("models/**/*commands.py")]
     ours = {word for source in sources for word in re.findall(r"--[a-z][\w-]+", text(source))}
     # Typer makes names of these from the parameters' names.
     ours |= {

@@ -254,7 +254,7 @@ class FaceTracker:
         Either most of the picture has changed, or it is a face of similar look and size.
         """
         before = self._before
-        if before is None or before.shape != frame.shape or _changed(before, frame) > _OTHER_SCENE:
+        if before is None or before.shape != frame.shape or changed(before, frame) > _OTHER_SCENE:
             return True
         region = CropRegion.from_landmarks(face.landmarks)
         if not 1 / _OTHER_SIZE < region.side / home.side < _OTHER_SIZE:
@@ -291,8 +291,8 @@ class FaceTracker:
         return righted or face
 
 
-def _changed(before: Image, after: Image) -> float:
-    """How much of a picture has changed, 0..1."""
+def changed(before: Image, after: Image) -> float:
+    """How much of a picture (H, W, 3) has changed in another one of its size, 0..1."""
     small = [
         cv2.resize(image, (32, 32), interpolation=cv2.INTER_AREA).astype(np.int16)
         for image in (before, after)

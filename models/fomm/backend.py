@@ -23,9 +23,6 @@ from models.keypoints import KeypointAnimator, Keypoints
 from models.runtime import DEVICE_VARIABLE
 from models.types import Avatar, Crop, Face, Floats, Image, Photo
 
-_GRID = Crop((SIDE - 1) / 2, (SIDE - 1) / 2, (SIDE - 1) / 2)
-"""Keypoints count from the centre of the first pixel to that of the last."""
-
 
 @dataclass(frozen=True)
 class FommAvatar(Avatar):
@@ -39,13 +36,15 @@ class FommAvatar(Avatar):
 
 
 class FommAnimator(KeypointAnimator):
-    """Moves a photo by ten learnt keypoints with local affine motions; pictures are 256 x 256."""
+    """Moves a photo by ten learnt keypoints with local affine motions."""
 
     sliders: Sequence[Slider] = (
         Slider("motion", "Motion", help="How far the keypoints move, of head and face alike."),
     )
 
-    def __init__(self, engine: Engine, face: bool = True, name: str = "fomm") -> None:
+    def __init__(
+        self, engine: Engine, face: bool = True, name: str = "fomm", side: int = SIDE
+    ) -> None:
         """Animate with an engine.
 
         Args:
@@ -53,7 +52,9 @@ class FommAnimator(KeypointAnimator):
             face: cut pictures out around the face, as the networks for faces expect; otherwise
                 take the largest square in their middle.
             name: what to call the backend.
+            side: pixels of a side of the networks' pictures.
         """
+        self._side = side
         self.name = name
         self._engine = engine
         self._face = face
@@ -65,29 +66,32 @@ class FommAnimator(KeypointAnimator):
 
     def best_size(self, cores: int | None = None) -> int:
         """The networks' own size."""
-        return SIDE
+        return self._side
 
     def prepare(self, photo: Photo, size: int) -> FommAvatar:
         """Cut out the part that is animated and encode it.
 
         Args:
             photo: the picture and the face in it.
-            size: pixels of a side of the still, at most; it is never larger than 256.
+            size: pixels of a side of the still, at most; it is never larger than the networks' own.
 
         Raises:
             UserError: the networks find no keypoints in it.
         """
-        picture = _cut(photo.image, self._square(photo.image, Crop.around(photo.face)))
+        square = self._square(photo.image, Crop.around(photo.face))
+        picture = _cut(photo.image, square, self._side)
         network_picture = _to_network(picture)
         keypoints = self._engine.detect(network_picture)
         if not np.isfinite(keypoints.values).all():
             raise UserError(f"The model finds no keypoints in {photo.name}; choose another photo.")
-        side = min(SIDE, size)
+        side = min(self._side, size)
+        # Keypoints count from the centre of the first pixel to that of the last.
+        middle = (self._side - 1) / 2 * side / self._side
         return FommAvatar(
             name=photo.name,
             still=_fit(picture, side),
             rest=keypoints,
-            focus=(_GRID.cx * side / SIDE, _GRID.cy * side / SIDE),
+            focus=(middle, middle),
             source=self._engine.encode(network_picture, keypoints),
         )
 
@@ -97,7 +101,7 @@ class FommAnimator(KeypointAnimator):
         None where the jacobians are not numbers.
         """
         square = self._square(frame, Crop.around(anchor))
-        keypoints = self._engine.detect(_to_network(_cut(frame, square)))
+        keypoints = self._engine.detect(_to_network(_cut(frame, square, self._side)))
         if keypoints.jacobians is None or not np.isfinite(keypoints.jacobians).all():
             return None
         return keypoints
@@ -156,7 +160,8 @@ def create(model: str = "") -> FommAnimator:
         engine = _torch_engine(folder, manifest)
     else:
         engine = OnnxEngine(folder, manifest)
-    return FommAnimator(engine, manifest.settings.face)
+    settings = manifest.settings
+    return FommAnimator(engine, settings.face, side=settings.side)
 
 
 def _only_torch_has_cuda(manifest: Manifest) -> bool:
@@ -191,8 +196,8 @@ def _torch_engine(folder: Path, manifest: Manifest) -> Engine:
     return TorchEngine.load(folder, manifest)
 
 
-def _cut(image: Image, crop: Crop) -> Image:
-    """The square `crop` of a picture at 256 x 256; what lies outside repeats the border."""
+def _cut(image: Image, crop: Crop, size: int) -> Image:
+    """The square `crop` of a picture at size x size; what lies outside repeats the border."""
     side = max(2, round(2 * crop.half))
     left, top = round(crop.cx - side / 2), round(crop.cy - side / 2)
     height, width = image.shape[:2]
@@ -208,7 +213,7 @@ def _cut(image: Image, crop: Crop) -> Image:
             ),
             np.uint8,
         )
-    return _fit(part, SIDE)
+    return _fit(part, size)
 
 
 def _fit(image: Image, side: int) -> Image:
@@ -220,6 +225,6 @@ def _fit(image: Image, side: int) -> Image:
 
 
 def _to_network(image: Image) -> Floats:
-    """(256, 256, 3) 0..255 to (1, 3, 256, 256) 0..1."""
+    """(side, side, 3) 0..255 to (1, 3, side, side) 0..1."""
     scaled = image.astype(np.float32) / np.float32(255)
     return np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])

@@ -135,24 +135,32 @@ class Hourglass(nn.Module):
 
 
 class AntiAlias(nn.Module):
-    """Makes a picture four times smaller after a Gaussian blur."""
+    """Makes a picture smaller after a Gaussian blur."""
 
     weight: Tensor
 
-    def __init__(self, channels: int) -> None:
-        """For pictures of this many channels."""
+    def __init__(self, channels: int, scale: float = 0.25) -> None:
+        """For pictures of this many channels; `scale` is 1 / 2 ** n, and 1 changes nothing."""
         super().__init__()
-        sigma = (4 - 1) / 2
-        half = round(4 * sigma)
-        line = torch.exp(-((torch.arange(2 * half + 1) - half) ** 2) / (2 * sigma**2))
-        kernel = line[:, None] * line[None]
-        kernel = kernel / kernel.sum()
-        self.register_buffer("weight", kernel.expand(channels, 1, -1, -1).contiguous())
+        self.step = round(1 / scale)
+        if self.step > 1:
+            self.register_buffer("weight", blur(scale).expand(channels, 1, -1, -1).contiguous())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, channels, H, W) to (B, channels, H / 4, W / 4)."""
+        """(B, channels, H, W) to (B, channels, H * scale, W * scale)."""
+        if self.step == 1:
+            return x
         half = self.weight.shape[-1] // 2
-        return fn.conv2d(x, self.weight, stride=4, padding=half, groups=x.shape[1])
+        return fn.conv2d(x, self.weight, stride=self.step, padding=half, groups=x.shape[1])
+
+
+def blur(scale: float) -> Tensor:
+    """The Gaussian (side, side) that goes before making a picture smaller by `scale`."""
+    sigma = (1 / scale - 1) / 2
+    half = round(4 * sigma)
+    line = torch.exp(-((torch.arange(2 * half + 1) - half) ** 2) / (2 * sigma**2))
+    kernel = line[:, None] * line[None]
+    return kernel / kernel.sum()
 
 
 def grid(side: int, like: Tensor) -> Tensor:
@@ -164,6 +172,11 @@ def grid(side: int, like: Tensor) -> Tensor:
     """
     line = 2 * torch.arange(side, dtype=like.dtype, device=like.device) / (side - 1) - 1
     return torch.stack([line.expand(side, side), line[:, None].expand(side, side)], -1)
+
+
+def full(x: Tensor) -> Tensor:
+    """At least float32: mixed precision is too coarse for coordinates and softmax."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def gaussians(values: Tensor, side: int) -> Tensor:

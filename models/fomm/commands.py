@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from models.fomm.training.data_commands import add_data_commands
+from models.fomm.training.train_command import add_train_command
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,7 +28,7 @@ _EXAMPLES = (
 
 
 def add_commands(app: typer.Typer, demo_face: Callable[[], Path]) -> None:
-    """Add `import-fomm` to the command line.
+    """Add `import-fomm` and the commands of training to the command line.
 
     Args:
         app: the command line.
@@ -70,6 +73,9 @@ def add_commands(app: typer.Typer, demo_face: Callable[[], Path]) -> None:
         from rich.console import Console
 
         import_model(checkpoint, config, name, int8, torch, Console(), demo_face)
+
+    add_data_commands(app)
+    add_train_command(app)
 
 
 def import_model(

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from models.fomm.config import FEATURES, KEYPOINTS, SIDE, SMALL
+from models.fomm.config import KEYPOINTS, Config
 from models.fomm.manifest import STORE, Manifest
 from models.fomm.motion import jacobians_of
 from models.keypoints import Keypoints
@@ -69,7 +69,7 @@ class OnnxEngine(OnnxNetworks):
             UserError: a file was changed, or no device works.
         """
         files = files_of(STORE, folder, manifest, NETWORKS)
-        super().__init__(files, samples(), race="render")
+        super().__init__(files, samples(manifest.settings), race="render")
 
     def detect(self, picture: Floats) -> Keypoints:
         """The keypoints of a picture."""
@@ -118,17 +118,18 @@ def _encode(runtime: Runtime, picture: Floats, keypoints: Keypoints) -> Feeds:
     }
 
 
-def samples() -> dict[str, Feeds]:
+def samples(config: Config) -> dict[str, Feeds]:
     """For each network the inputs, by name, with which every device must cope."""
-    picture = np.full((1, 3, SIDE, SIDE), 0.5, np.float32)
+    picture = np.full((1, 3, config.side, config.side), 0.5, np.float32)
+    channels, side = config.features
     values = np.zeros((1, KEYPOINTS, 2), np.float32)
     jacobians = np.tile(np.eye(2, dtype=np.float32), (1, KEYPOINTS, 1, 1))
     return {
         "detect": {"picture": picture},
         "encode_source": {"picture": picture},
         "render": {
-            "features": np.zeros((1, FEATURES, SMALL, SMALL), np.float32),
-            "small": np.full((1, 3, SMALL, SMALL), 0.5, np.float32),
+            "features": np.zeros((1, channels, side, side), np.float32),
+            "small": np.full((1, 3, config.small, config.small), 0.5, np.float32),
             "source_values": values,
             "source_jacobians": jacobians,
             "values": values,

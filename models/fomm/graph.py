@@ -23,17 +23,20 @@ def hourglass(
         The parts to be joined: what the decoder gives, then the input.
     """
     kept = [value]
-    for i in range(5):
+    levels = sum(
+        name.startswith(f"{key}.encoder.") and name.endswith("conv.bias") for name in weights
+    )
+    for i in range(levels):
         block = f"{key}.encoder.down_blocks.{i}"
         kernel, bias = folded(weights, f"{block}.conv", f"{block}.norm")
         if i == 0:
             kernel = kernel[:, list(order)]
         kept.append(down(graph, kept[-1], kernel, bias))
     out = kept.pop()
-    for i in range(5):
+    for i in range(levels):
         block = f"{key}.decoder.up_blocks.{i}"
         kernel, bias = folded(weights, f"{block}.conv", f"{block}.norm")
         out = up(graph, out, kernel, bias)
-        if i < 4:
+        if i < levels - 1:
             out = graph.op("Concat", out, kept.pop(), axis=1)
     return [out, value]

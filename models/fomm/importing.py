@@ -100,7 +100,7 @@ def _write_graphs(
         tell(f"Exporting in {precision}")
         for network, model in graphs(weights, config, precision == "fp16"):
             onnx.save(model, folder / f"{network}.{precision}.onnx")
-        error = _largest_error(folder, precision, expected)
+        error = _largest_error(folder, precision, expected, config)
         losses[precision] = f"largest error {error:.1e} against PyTorch"
         if precision == "fp32" and not error <= _TOLERANCE:
             raise UserError(
@@ -123,16 +123,16 @@ def graphs(
     from models.fomm import export
 
     yield "detect", export.detect_graph(weights.kp_detector, config, half)
-    yield "encode_source", export.encode_graph(weights.generator, half)
+    yield "encode_source", export.encode_graph(weights.generator, config, half)
     yield "render", export.render_graph(weights.generator, config, half)
 
 
-def sample_picture(seed: int) -> Floats:
-    """A soft made-up picture (1, 3, 256, 256), 0..1; the same for the same seed."""
+def sample_picture(seed: int, side: int = SIDE) -> Floats:
+    """A soft made-up picture (1, 3, side, side), 0..1; the same for the same seed."""
     import cv2
 
     low = np.random.default_rng(seed).uniform(0, 1, (9, 9, 3)).astype(np.float32)
-    picture = cv2.resize(low, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    picture = cv2.resize(low, (side, side), interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(picture.transpose(2, 0, 1)[None])
 
 
@@ -150,7 +150,7 @@ def _torch_outputs(weights: checkpoints.Checkpoint, config: Config) -> dict[str,
             state = {key: torch.from_numpy(np.asarray(value)) for key, value in arrays.items()}
             module.load_state_dict(state, strict=False)
             module.eval()
-        pictures = [torch.from_numpy(sample_picture(seed)) for seed in (0, 1)]
+        pictures = [torch.from_numpy(sample_picture(seed, config.side)) for seed in (0, 1)]
         source, driving = detector(pictures[0]), detector(pictures[1])
         prediction, motion = generator(pictures[0], source, driving)
         outputs["values"] = driving.values.numpy()
@@ -162,24 +162,25 @@ def _torch_outputs(weights: checkpoints.Checkpoint, config: Config) -> dict[str,
     return outputs
 
 
-def _open(folder: Path, precision: Any, networks: tuple[str, ...]) -> dict[str, RuntimeSession]:
+def _open(
+    folder: Path, precision: Any, networks: tuple[str, ...], config: Config
+) -> dict[str, RuntimeSession]:
     files = {name: {precision: folder / f"{name}.{precision}.onnx"} for name in networks}
-    chosen = {name: samples()[name] for name in networks}
+    chosen = {name: samples(config)[name] for name in networks}
     return dict(open_runtime(files, chosen, wanted="cpu").sessions)
 
 
-def _largest_error(folder: Path, precision: str, expected: dict[str, Floats]) -> float:
-    sessions = _open(folder, precision, NETWORKS)
+def _largest_error(
+    folder: Path, precision: str, expected: dict[str, Floats], config: Config
+) -> float:
+    sessions = _open(folder, precision, NETWORKS, config)
     names = ["values", "jacobians"]
-    found = dict(zip(names, sessions["detect"].run(_picture(1), names), strict=True))
+    pictures = [{"picture": sample_picture(seed, config.side)} for seed in (0, 1)]
+    found = dict(zip(names, sessions["detect"].run(pictures[1], names), strict=True))
     inner = [name for name in expected if name not in names]
-    feeds = {**_source_feeds(sessions, sample_picture(0)), **found}
+    feeds = {**_source_feeds(sessions, pictures[0]["picture"]), **found}
     found.update(zip(inner, sessions["render"].run(feeds, inner), strict=True))
     return max(float(np.abs(found[name] - wanted).max()) for name, wanted in expected.items())
-
-
-def _picture(seed: int) -> dict[str, Floats]:
-    return {"picture": sample_picture(seed)}
 
 
 def _source_feeds(sessions: dict[str, RuntimeSession], picture: Floats) -> dict[str, Any]:
@@ -192,32 +193,33 @@ def _source_feeds(sessions: dict[str, RuntimeSession], picture: Floats) -> dict[
 
 
 def calibration_frames(
-    sessions: dict[str, RuntimeSession], face: Image | None
+    sessions: dict[str, RuntimeSession], face: Image | None, side: int = SIDE
 ) -> list[dict[str, Any]]:
     """Inputs of `render` as a live run gives them: a face that moves, turns and comes nearer.
 
     Args:
         sessions: the three networks by name.
         face: (H, W, 3) RGB; None: a made-up picture.
+        side: pixels of a side of the networks' pictures.
     """
     import cv2
 
     if face is None:
-        still = sample_picture(0)
+        still = sample_picture(0, side)
     else:
-        small = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
         still = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
     source = _source_feeds(sessions, still)
     random = np.random.default_rng(0)
     frames = []
     for _ in range(_FRAMES):
         angle, scale = random.uniform(-15, 15), random.uniform(0.9, 1.1)
-        turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), angle, scale)
-        turn[:, 2] += random.uniform(-20, 20, 2)
+        turn = cv2.getRotationMatrix2D((side / 2, side / 2), angle, scale)
+        turn[:, 2] += random.uniform(-20, 20, 2) * side / SIDE
         moved = cv2.warpAffine(
             np.ascontiguousarray(still[0].transpose(1, 2, 0)),
             turn,
-            (SIDE, SIDE),
+            (side, side),
             borderMode=cv2.BORDER_REPLICATE,
         )
         feeds = {"picture": np.ascontiguousarray(moved.transpose(2, 0, 1)[None])}
@@ -232,12 +234,12 @@ def _write_integers(
     """Quantise the frame's network and measure what is lost on frames that were not calibrated."""
     from models.fomm import export, quantize
 
-    sessions = _open(folder, "fp32", NETWORKS)
-    frames = calibration_frames(sessions, face)
+    sessions = _open(folder, "fp32", NETWORKS, config)
+    frames = calibration_frames(sessions, face, config.side)
     model = export.render_graph(weights.generator, config, tiled=False)
     target = folder / "render.int8.onnx"
     quantize.quantize(model, target, frames[::2], quantize.multiplies_bytes_fast())
-    rough = _open(folder, "int8", ("render",))["render"]
+    rough = _open(folder, "int8", ("render",), config)["render"]
     errors, slow, fast = [], [], []
     for feeds in frames[1::2]:
         start = time.perf_counter()

@@ -18,12 +18,13 @@ from models.fomm.blocks import (
     Res,
     Same,
     Up,
+    full,
     gaussians,
     grid,
     inverse,
     product,
 )
-from models.fomm.config import FEATURES, KEYPOINTS, TEMPERATURE, Config
+from models.fomm.config import KEYPOINTS, TEMPERATURE, Config
 
 
 class Points(NamedTuple):
@@ -39,7 +40,7 @@ class Points(NamedTuple):
 
 
 class Motion(NamedTuple):
-    """Dense motion at 64 x 64.
+    """Dense motion, at 64 x 64 in the official configurations.
 
     Attributes:
         deformation: (B, 64, 64, 2), for each pixel the (x, y) of the source it comes from, -1..1.
@@ -58,19 +59,24 @@ class KeypointDetector(nn.Module):
     def __init__(self, config: Config) -> None:
         """Untrained weights of the shape that `config` asks for."""
         super().__init__()
-        self.predictor = Hourglass(3, 32, 1024)
+        sizes = config.shape.detector
+        self.predictor = Hourglass(3, sizes.expansion, sizes.most, sizes.levels)
         self.kp = nn.Conv2d(self.predictor.out_channels, KEYPOINTS, 7)
         self.jacobian = nn.Conv2d(self.predictor.out_channels, 4 * config.jacobian_maps, 7)
-        self.down = AntiAlias(3)
+        assert self.jacobian.bias is not None
+        with torch.no_grad():  # At first no keypoint turns or stretches anything.
+            self.jacobian.weight.zero_()
+            self.jacobian.bias.copy_(torch.eye(2).flatten().repeat(config.jacobian_maps))
+        self.down = AntiAlias(3, config.shape.scale)
 
     def forward(self, picture: Tensor) -> Points:
         """Keypoints of pictures (B, 3, 256, 256), RGB, 0..1."""
         features = self.predictor(self.down(picture))
-        maps = self.kp(features)
+        maps = full(self.kp(features))
         batch, _, side, _ = maps.shape
         heat = torch.softmax(maps.flatten(2) / TEMPERATURE, 2)
         values = (heat[..., None] * grid(side, heat).reshape(-1, 2)).sum(2)
-        local = self.jacobian(features).reshape(batch, -1, 4, side * side)
+        local = full(self.jacobian(features)).reshape(batch, -1, 4, side * side)
         jacobians = (heat[:, :, None] * local).sum(-1)
         return Points(values, jacobians.reshape(batch, KEYPOINTS, 2, 2))
 
@@ -81,10 +87,12 @@ class DenseMotion(nn.Module):
     def __init__(self, config: Config) -> None:
         """Untrained weights."""
         super().__init__()
-        self.hourglass = Hourglass(4 * (KEYPOINTS + 1), 64, 1024)
+        sizes = config.shape.motion
+        inside = 4 * (KEYPOINTS + 1)
+        self.hourglass = Hourglass(inside, sizes.expansion, sizes.most, sizes.levels)
         self.mask = nn.Conv2d(self.hourglass.out_channels, KEYPOINTS + 1, 7, padding=3)
         self.occlusion = nn.Conv2d(self.hourglass.out_channels, 1, 7, padding=3)
-        self.down = AntiAlias(3)
+        self.down = AntiAlias(3, config.shape.scale)
         self.align_corners = config.align_corners
 
     def forward(self, small: Tensor, source: Points, driving: Points) -> Motion:
@@ -96,6 +104,7 @@ class DenseMotion(nn.Module):
             driving: those wanted.
         """
         batch, _, side, _ = small.shape
+        small = full(small)
         heat = gaussians(driving.values, side) - gaussians(source.values, side)
         heat = torch.cat([torch.zeros_like(heat[:, :1]), heat], 1)
         turn = product(source.jacobians, inverse(driving.jacobians))
@@ -109,9 +118,9 @@ class DenseMotion(nn.Module):
         )
         warped = warped.reshape(batch, KEYPOINTS + 1, 3, side, side)
         out = self.hourglass(torch.cat([heat[:, :, None], warped], 2).flatten(1, 2))
-        mask = torch.softmax(self.mask(out), 1)
+        mask = torch.softmax(full(self.mask(out)), 1)
         deformation = (mask[..., None] * motions).sum(1)
-        return Motion(deformation, mask, torch.sigmoid(self.occlusion(out)))
+        return Motion(deformation, mask, torch.sigmoid(full(self.occlusion(out))))
 
 
 class Generator(nn.Module):
@@ -121,13 +130,16 @@ class Generator(nn.Module):
         """Untrained weights."""
         super().__init__()
         self.dense_motion_network = DenseMotion(config)
-        self.first = Same(3, 64, 7)
-        self.down_blocks = nn.ModuleList([Down(64, 128), Down(128, FEATURES)])
-        self.up_blocks = nn.ModuleList([Up(FEATURES, 128), Up(128, 64)])
+        sizes = config.shape.generator
+        wide = [min(sizes.most, sizes.expansion * 2**i) for i in range(sizes.levels + 1)]
+        self.first = Same(3, sizes.expansion, 7)
+        self.down_blocks = nn.ModuleList(Down(a, b) for a, b in zip(wide, wide[1:], strict=False))
+        back = wide[::-1]
+        self.up_blocks = nn.ModuleList(Up(a, b) for a, b in zip(back, back[1:], strict=False))
         self.bottleneck = nn.Sequential()
-        for i in range(6):
-            self.bottleneck.add_module(f"r{i}", Res(FEATURES))
-        self.final = nn.Conv2d(64, 3, 7, padding=3)
+        for i in range(config.shape.bottleneck):
+            self.bottleneck.add_module(f"r{i}", Res(wide[-1]))
+        self.final = nn.Conv2d(sizes.expansion, 3, 7, padding=3)
         self.align_corners = config.align_corners
 
     def encode(self, picture: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,12 +168,26 @@ class Generator(nn.Module):
             The picture (B, 3, 256, 256), 0..1, and the motion.
         """
         motion: Motion = self.dense_motion_network(small, source, driving)
-        out = fn.grid_sample(features, motion.deformation, align_corners=self.align_corners)
-        out = self.bottleneck(out * motion.occlusion)
+        side = features.shape[-1]
+        out = self.warp(features, motion.deformation)
+        out = self.bottleneck(out * _resized(motion.occlusion, side))
         for block in self.up_blocks:
             out = block(out)
-        return torch.sigmoid(self.final(out)), motion
+        return torch.sigmoid(full(self.final(out))), motion
+
+    def warp(self, picture: Tensor, deformation: Tensor) -> Tensor:
+        """A picture or features (B, C, S, S), each pixel taken from where `deformation` says."""
+        field = _resized(deformation.movedim(-1, 1), picture.shape[-1]).movedim(1, -1)
+        # A grid in half precision would be wrong by half a pixel.
+        return fn.grid_sample(picture.to(field.dtype), field, align_corners=self.align_corners)
 
     def forward(self, picture: Tensor, source: Points, driving: Points) -> tuple[Tensor, Motion]:
         """Encode and decode at once, as the official demo does for every frame."""
         return self.decode(*self.encode(picture), source, driving)
+
+
+def _resized(maps: Tensor, side: int) -> Tensor:
+    """Maps (B, C, S, S) at another size, bilinearly; in the official shapes they have it."""
+    if maps.shape[-1] == side:
+        return maps
+    return fn.interpolate(maps, size=(side, side), mode="bilinear")

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.fomm.config import KEYPOINTS, SIDE, Config
+from models.fomm.config import KEYPOINTS, Config
 from models.fomm.manifest import Manifest, verified
 from models.fomm.motion import jacobians_of
 from models.fomm.networks import Generator, KeypointDetector, Points
@@ -60,8 +60,9 @@ class TorchEngine:
             self.device = f"PyTorch on the {self._place.type.upper()}, fp32"
         # A graph holds its inputs at fixed places, so one source at a time is copied there.
         record: Callable[..., Any] = _Recorded if cuda else _Plain
-        self._detect = record(self._run_detect, [self._zeros(1, 3, SIDE, SIDE)])
-        source = self._run_encode(self._zeros(1, 3, SIDE, SIDE))
+        side = config.side
+        self._detect = record(self._run_detect, [self._zeros(1, 3, side, side)])
+        source = self._run_encode(self._zeros(1, 3, side, side))
         identity = torch.eye(2, device=self._place).expand(1, KEYPOINTS, 2, 2).contiguous()
         points = [self._zeros(1, KEYPOINTS, 2), identity]
         self._render = record(self._run_render, [*source, *points, *points])

@@ -31,16 +31,14 @@ def _switch(name: str, label: str, help_: str, usual: float = 0.0) -> Slider:
     return Slider(name, label, 0.0, 1.0, usual, help_)
 
 
-_MULTIPLIER = Slider(
-    "multiplier", "Driving multiplier", help="How far the photo goes along all motion."
-)
+_MULTIPLIER = Slider("multiplier", "All motion", help="How far the photo goes along all motion.")
 
 SLIDERS = (
-    Slider("motion", "Head turn", help="How far the head turns."),
-    Slider("place", "Head position", help="How far the head moves, and how near it comes."),
-    Slider("expression", "Expression", help="How much of the expression, but for eyes and mouth."),
-    Slider("eyes", "Eyes", help="The same for the eyes alone."),
-    Slider("mouth", "Mouth", help="The same for the mouth alone."),
+    Slider("head_turn", "Head turn", help="How far the head turns."),
+    Slider("head_place", "Head position", help="How far the head moves, and how near it comes."),
+    Slider("face_motion", "Expression", help="How much of the expression, but for eyes and mouth."),
+    Slider("eye_motion", "Eyes", help="The same for the eyes alone."),
+    Slider("lip_motion", "Mouth", help="The same for the mouth alone."),
     _MULTIPLIER,
     _switch("stitching", "Stitching", "Keeps head and shoulders together.", 1.0),
     _switch("shut_lips", "Shut lips", "Shuts the mouth of a photo in which it is open."),
@@ -155,13 +153,13 @@ def _rest(reference: Observed, photo: Ratios) -> State:
 
 def _relative(source: State, now: State, first: State, strength: Mapping[str, float]) -> State:
     """The official relative motion, each part of it as strong as its slider says."""
-    share = np.full((KEYPOINTS, 1), strength["expression"], np.float32)
-    share[list(motion.EYES)] = strength["eyes"]
-    share[list(motion.LIPS)] = strength["mouth"]
+    share = np.full((KEYPOINTS, 1), strength["face_motion"], np.float32)
+    share[list(motion.EYES)] = strength["eye_motion"]
+    share[list(motion.LIPS)] = strength["lip_motion"]
     turn: Floats = now.turn @ first.turn.T
-    if strength["motion"] != 1.0:
-        turn = powered(turn, strength["motion"])
-    place = strength["place"]
+    if strength["head_turn"] != 1.0:
+        turn = powered(turn, strength["head_turn"])
+    place = strength["head_place"]
     return State(
         np.asarray(turn @ source.turn, np.float32),
         np.asarray(source.exp + share * (now.exp - first.exp), np.float32),

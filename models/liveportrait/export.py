@@ -33,8 +33,13 @@ _RESIDUALS = 6
 """Of the blocks of the features' volume."""
 
 _WARPED = (1, WARPED, SMALL, SMALL)
+"""The shape of the moved features."""
+
 _POINTS = (1, KEYPOINTS, 3)
+"""The shape of keypoints."""
+
 _PREDICTION = (1, 3, OUTPUT, OUTPUT)
+"""The shape of the picture."""
 
 
 def build(

@@ -108,8 +108,7 @@ def _taps(kernel: Floats, kind: int, axis: int) -> Floats:
         axis: of the taps.
     """
     if kind == 1:
-        whole: Floats = kernel.sum(axis=axis, keepdims=True)
-        return whole
+        return np.asarray(kernel.sum(axis=axis, keepdims=True), np.float32)
     return pair(kernel, kind // 2, axis)
 
 
@@ -157,6 +156,7 @@ class TiledPainter:
     def steered(self, value: str, gamma: str, beta: str, shape: Shape) -> str:
         """What is doubled is normalised before, and multiplied by all that its pixels become."""
         graph, channels, count = self._graph, shape.channels, _TILES * shape.factor
+        sides: tuple[int, ...] = (4, 4, count, count)
         norm = self._normalised(value, channels)
         if shape.repeated:
             sides = (2, 2, 2, 2, count, count)
@@ -164,7 +164,7 @@ class TiledPainter:
             norm = graph.reshape(small, 2, 1, 2, 1, count, count, channels)
             gamma, beta = (graph.reshape(one, *sides, channels) for one in (gamma, beta))
         else:
-            norm = graph.reshape(norm, 4, 4, count, count, channels)
+            norm = graph.reshape(norm, *sides, channels)
         out = graph.op("Add", graph.op("Mul", norm, gamma), beta)
         return graph.reshape(out, 4, 4, count, count, channels)
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from models.animator import Animator, MotionSettings, Observation, Pose, RecordedMotion
 from models.errors import UserError
+from models.face.cuts import cuts
 from models.face.hidden_mouth import HiddenMouth
 from models.face.orientation import quarters, turned, turned_points
 from models.types import Avatar, Face, Image
@@ -29,7 +30,7 @@ from realtime.animation.presence import Presence
 from realtime.canvas.compositor import Composer
 from realtime.frames import AvatarFrame
 from realtime.pipeline.kept_frames import KeptFrames
-from realtime.pipeline.stretches import Stretch, cuts, stretches
+from realtime.pipeline.stretches import Stretch, stretches
 
 _log = logging.getLogger(__name__)
 

@@ -160,7 +160,7 @@ def test_its_sliders_and_its_poses_are_on_the_page() -> None:
     )
     live = build(choices, lambda line: None)
     shown = {one["name"] for one in live.session.state()["sliders"]}
-    assert {"motion", "place", "eyes", "mouth", "stitching", "open_eyes"} <= shown
+    assert {"head_turn", "head_place", "eye_motion", "stitching", "open_eyes"} <= shown
     stills = StillEditor(live.library)
     assert len(stills.sliders) == 17
     picture = stills.picture(live.session.current.id, {"turn": 1.0, "smile": 0.5}, True)

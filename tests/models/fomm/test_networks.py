@@ -144,7 +144,7 @@ def through_graphs(state: dict[str, Any], config: Config) -> dict[str, Any]:
         ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         for model in (
             export.detect_graph(kp, config),
-            export.encode_graph(generator),
+            export.encode_graph(generator, config),
             export.render_graph(generator, config),
         )
     )

@@ -74,9 +74,9 @@ def official(region: motion.Region) -> Floats:
     ("region", "strengths"),
     [
         ("all", {}),
-        ("exp", {"motion": 0.0, "place": 0.0}),
-        ("lip", {"motion": 0.0, "place": 0.0, "expression": 0.0, "eyes": 0.0}),
-        ("eyes", {"motion": 0.0, "place": 0.0, "expression": 0.0, "mouth": 0.0}),
+        ("exp", {"head_turn": 0.0, "head_place": 0.0}),
+        ("lip", {"head_turn": 0.0, "head_place": 0.0, "face_motion": 0.0, "eye_motion": 0.0}),
+        ("eyes", {"head_turn": 0.0, "head_place": 0.0, "face_motion": 0.0, "lip_motion": 0.0}),
     ],
 )
 def test_sliders_make_the_official_regions(region: Any, strengths: dict[str, Any]) -> None:
@@ -91,7 +91,9 @@ def test_absolute_motion_is_the_official_one() -> None:
 
 def test_half_a_turn_is_a_turn() -> None:
     photo = source()
-    points = moved(photo, place=0.0, expression=0.0, eyes=0.0, mouth=0.0, motion=0.5)
+    points = moved(
+        photo, head_place=0.0, face_motion=0.0, eye_motion=0.0, lip_motion=0.0, head_turn=0.5
+    )
     way = (points - photo.points) / photo.state.scale
     turn: Any = np.linalg.lstsq(photo.kp, way, rcond=None)[0] + photo.state.turn
     np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-4)

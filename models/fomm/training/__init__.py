@@ -1,0 +1,1 @@
+"""Training the First Order Motion Model: data, networks in training, losses, loop, metrics."""
