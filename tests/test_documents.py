@@ -37,8 +37,10 @@ FOREIGN = {
     "--no-deps",
     "--nproc-per-node",
     "--gpus-per-node",
+    "--nnodes",
     "--nodes",
     "--ntasks-per-node",
+    "--rdzv-backend",
     "--short",
     "--show-missing",
 }
