@@ -79,11 +79,12 @@ def trainer(name: str, arrays: Mapping[str, Floats], double: bool) -> Any:
     judge = Vgg19(8 if name in NARROW else 1)
     fill(judge, "vgg19")
     made = Trainer(settings(name), judge)
+    networks: dict[str, Any] = made.networks
     for part in PARTS:
-        fill(made.networks[part], part)
+        fill(networks[part], part)
     kernel = torch.from_numpy(arrays["kernel_0.25"])
-    made.networks["generator"].dense_motion_network.down.weight.copy_(kernel.expand(3, 1, -1, -1))
-    made.networks["kp_detector"].down.weight.copy_(kernel.expand(3, 1, -1, -1))
+    networks["generator"].dense_motion_network.down.weight.copy_(kernel.expand(3, 1, -1, -1))
+    networks["kp_detector"].down.weight.copy_(kernel.expand(3, 1, -1, -1))
     for scale in (0.5, 0.25, 0.125):
         made.pyramid.set_kernel(scale, torch.from_numpy(arrays[f"kernel_{scale}"]))
     if double:

@@ -63,6 +63,7 @@ class KeypointDetector(nn.Module):
         self.predictor = Hourglass(3, sizes.expansion, sizes.most, sizes.levels)
         self.kp = nn.Conv2d(self.predictor.out_channels, KEYPOINTS, 7)
         self.jacobian = nn.Conv2d(self.predictor.out_channels, 4 * config.jacobian_maps, 7)
+        assert self.jacobian.bias is not None
         with torch.no_grad():  # At first no keypoint turns or stretches anything.
             self.jacobian.weight.zero_()
             self.jacobian.bias.copy_(torch.eye(2).flatten().repeat(config.jacobian_maps))

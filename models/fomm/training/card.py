@@ -69,7 +69,7 @@ def card(
         "Trained with avatarify-like. It shows the people in its footage: use it only as they",
         "agreed to, and say of what it makes that it is made.",
         "",
-        f"- Trained on {len(names)} clips of `{pairs.clips.root}`: "
+        f"- Trained on {len(names)} clip{'s' * (len(names) != 1)} of `{pairs.clips.root}`: "
         f"{', '.join(names[:_NAMES])}{more}",
         f"- Started from {start}; seed {place.seed}",
         f"- {place.epoch} epochs finished, {place.total} steps of {settings.batch} pairs at "

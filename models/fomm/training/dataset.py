@@ -207,7 +207,7 @@ class ClipFolder:
         found = []
         if len(self.names) < FEW_CLIPS:
             found.append(
-                f"There are only {len(self.names)} clips: the model will know them by heart; "
+                f"Few clips ({len(self.names)}): the model will know them by heart; "
                 f"better give {FEW_CLIPS} or more."
             )
         still = [name for name in self.names if _is_still(self.clip(name))]
@@ -255,8 +255,7 @@ class FramePairs(Dataset[dict[str, Any]]):
         self._seed = seed
         self._repeats = max(int(repeats), 1)
         # Shared memory, so that workers that outlive an epoch see the next one.
-        self._epoch: Tensor = torch.zeros(1, dtype=torch.int64)
-        self._epoch.share_memory_()  # type: ignore[no-untyped-call, unused-ignore]
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._by_id: dict[str, list[str]] = {}
         for name in self.clips.names:
             key = identity(name) if self._params.id_sampling else name

@@ -63,7 +63,9 @@ class GeneratorHalf(nn.Module):
         self._asked = (discriminator, judge, pyramid)
         self._settings = settings
 
-    def forward(self, source: Tensor, driving: Tensor, bend: Bend) -> tuple[Tensor, ...]:
+    def forward(
+        self, source: Tensor, driving: Tensor, bend: Bend
+    ) -> tuple[Tensor | Generated, ...]:
         """The losses as tensors, in the order of `loss_names`, and then `Generated`."""
         weights = self._settings.weights
         discriminator, judge, pyramid = self._asked
@@ -95,7 +97,7 @@ class GeneratorHalf(nn.Module):
         generated = Generated(
             prediction, motion, *points, transformed, bent, fake, real, differences
         )
-        return (*losses, generated)  # type: ignore[return-value, unused-ignore]
+        return (*losses, generated)
 
 
 class DiscriminatorHalf(nn.Module):

@@ -44,6 +44,9 @@ _LITE_SHARE = 0.2
 class Vgg19(nn.Module):
     """The part of VGG19 that is looked at, with torchvision's parameter names."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, narrower: int = 1) -> None:
         """Untrained weights; `narrower` divides every width, for tests."""
         super().__init__()
@@ -64,7 +67,7 @@ class Vgg19(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Five features of pictures (B, 3, H, W), RGB, 0..1; sides of at least 16."""
-        out = (x - self.mean) / self.deviation
+        out = (x - self.get_buffer("mean")) / self.get_buffer("deviation")
         found = []
         for number, layer in enumerate(self.features):
             out = layer(out)

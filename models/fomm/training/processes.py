@@ -53,7 +53,7 @@ class Processes:
             return
         for name, half in trainer.halves.items():
             if trainer.device.type == "cuda":  # It takes no CPU tensors.
-                half = nn.SyncBatchNorm.convert_sync_batchnorm(half)
+                half = nn.SyncBatchNorm.convert_sync_batchnorm(half)  # type: ignore[no-untyped-call]
             # Buffers are alike already: synchronised, or of one process's share on CPUs, where the
             # first one's are kept; and a broadcast between two passes would break the first.
             trainer.halves[name] = nn.parallel.DistributedDataParallel(

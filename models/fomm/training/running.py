@@ -138,7 +138,8 @@ class _Run:
             settings = replace(settings, repeats=repeats)
             pairs = FramePairs(params, options.seed, repeats, cache)
         self.settings, self.pairs = settings, pairs
-        tell(f"{len(pairs.clips)} clips, {pairs.prepare()} frames to train on")
+        count = len(pairs.clips)
+        tell(f"{count} clip{'s' * (count != 1)}, {pairs.prepare()} frames to train on")
         for line in pairs.clips.warnings():
             tell(line)
         self.held = self._held_out(params, cache)

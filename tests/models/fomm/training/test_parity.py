@@ -286,8 +286,8 @@ def _write_own() -> None:
         arrays[f"kp_{kind}_jacobian"] = getattr(made, kind).jacobians.detach().numpy()
     for name, value in pictured(made).items():
         arrays[name] = value.detach().numpy()
-    for name, (maps, figures) in judged(ran).items():
-        arrays[f"{name[0]}_map_{name[1]}"], arrays[f"{name[0]}_features_{name[1]}"] = maps, figures
+    for (name, scale), (maps, figures) in judged(ran).items():
+        arrays[f"{name}_map_{scale}"], arrays[f"{name}_features_{scale}"] = maps, figures
     for part, net in ran.trainer.networks.items():
         _write_part(arrays, ran, part, net, random)
     np.savez_compressed(OWN, **arrays)

@@ -318,6 +318,7 @@ def test_two_processes_average_the_gradients_of_two_halves(clips: Path, tmp_path
         for part, network in one.trainer.networks.items():
             for key, value in network.named_parameters():
                 name = f"{part}.{key}"
+                assert value.grad is not None, name
                 wanted[name] = wanted.get(name, 0) + value.grad / 2
     from models.fomm.training.run_folder import read_state
 
