@@ -41,6 +41,7 @@ FOREIGN = {
     "--nodes",
     "--ntasks-per-node",
     "--rdzv-backend",
+    "--rdzv-endpoint",
     "--short",
     "--show-missing",
 }
