@@ -246,7 +246,7 @@ def on_ray(
             f"Ray is not installed; run `{pip_command('install ray')}` or leave --ray out."
         ) from None
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray raises several kinds, by what it has tried.
         raise UserError(
             f"No Ray cluster was found at {address} ({type(error).__name__}); start it with "
