@@ -214,7 +214,7 @@ def _ways(
                 name = f"ONNX Runtime {opened.device.partition(',')[0]}"
                 ways[name] = _frame(opened)
             except UserError as error:
-                skipped.append(f"{device.label}: {error}")
+                skipped.append(str(error).partition("; set ")[0])
                 continue
             if cards:
                 skipped.append(f"{name}: {_card_memory() - before} MiB more in use on the card")
