@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from models.fomm.manifest import describe
+from models.fomm.training.options import Options
 from models.fomm.training.perceptual import Judge
 from models.fomm.training.run_folder import BEST, LAST, Place
 from models.fomm.training.settings import Settings
 
 if TYPE_CHECKING:
     from models.fomm.training.dataset import FramePairs
-    from models.fomm.training.running import Options
 
 _NAMES = 20
 """Clips that are named."""
