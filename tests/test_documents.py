@@ -32,8 +32,12 @@ PRESENT = [path for path in DOCUMENTS if path.name != "CHANGELOG.md"]
 INVENTED = {"models/NAME/entry_point.py", "scripts/training/train_THING.py", "scripts.ROOM.NAME"}
 """Names that stand for others."""
 
-FOREIGN = {"--app", "--no-deps", "--nproc-per-node", "--short", "--show-missing"}
-"""Options of Chromium, pip, torchrun, git, coverage and pytest."""
+FOREIGN = {"--app", "--no-deps", "--short", "--show-missing"}
+"""Options of Chromium, pip, git, coverage and pytest."""
+
+FOREIGN |= {"--gpus-per-node", "--nnodes", "--nodes", "--nproc-per-node", "--ntasks-per-node"}
+FOREIGN |= {"--rdzv-backend", "--rdzv-endpoint"}
+"""Options of Slurm and torchrun."""
 
 
 def text(path: Path) -> str:
