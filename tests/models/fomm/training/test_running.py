@@ -354,14 +354,14 @@ def test_the_result_is_imported_and_animates(
 
 
 def test_the_command_tells_what_it_lacks(tmp_path: Path) -> None:
-    from models.fomm.training.train_command import _train
+    from models.fomm.training.train_commands import _train
 
     with pytest.raises(UserError, match="--data"):
         _train({"data": None}, tmp_path, print)
 
 
 def test_options_of_fine_tuning_are_low_rates_and_patience(tmp_path: Path) -> None:
-    from models.fomm.training.train_command import understood
+    from models.fomm.training.train_commands import understood
 
     told = json.loads(
         '{"data": "a", "config": "vox-256", "start": "b", "epochs": 3, "steps": 0, "batch": 4,'
