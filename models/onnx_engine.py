@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +31,7 @@ class OnnxNetworks:
         models: Mapping[str, Mapping[Precision, Path | bytes]],
         samples: Mapping[str, Feeds],
         race: str,
+        exact: Collection[str] = (),
     ) -> None:
         """Load the graphs onto the best device.
 
@@ -38,15 +39,17 @@ class OnnxNetworks:
             models: for each network its file in the precisions that there are.
             samples: for each network the inputs with which every device must cope.
             race: the network that every frame needs; see `open_runtime`.
+            exact: see there.
 
         Raises:
             UserError: a file was changed, or no device works.
         """
         self._models, self._samples, self._race = models, samples, race
+        self._exact = exact
         self._lock = threading.Lock()
         # Kept, as taking sessions down on a broken driver can end the whole program.
         self._lost: list[Runtime] = []
-        self._runtime = open_runtime(models, samples, race=race)
+        self._runtime = open_runtime(models, samples, race=race, exact=exact)
 
     @property
     def device(self) -> str:
@@ -76,7 +79,9 @@ class OnnxNetworks:
                 with self._lock:
                     # The thread that comes second finds the next device ready.
                     if self._runtime is runtime:
-                        self._runtime = next_runtime(self._models, self._samples, runtime, error)
+                        self._runtime = next_runtime(
+                            self._models, self._samples, runtime, error, exact=self._exact
+                        )
                         self._lost.append(runtime)
 
     def _give_up(self, precision: Precision) -> None:
@@ -86,7 +91,9 @@ class OnnxNetworks:
             name: {kind: files[kind] for kind in files if kind != precision}
             for name, files in self._models.items()
         }
-        self._runtime = open_runtime(self._models, self._samples, race=self._race)
+        self._runtime = open_runtime(
+            self._models, self._samples, race=self._race, exact=self._exact
+        )
 
 
 def files_of(

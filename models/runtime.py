@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -228,6 +228,7 @@ def open_runtime(
     threads: int | None = None,
     race: str = "",
     lost: Sequence[Refusal] = (),
+    exact: Collection[str] = (),
 ) -> Runtime:
     """Load networks onto the best device that works.
 
@@ -240,6 +241,7 @@ def open_runtime(
         race: the network that decides by its time whether OpenVINO is better than the plain CPU,
             which it is only on some processors; "": OpenVINO is always better.
         lost: devices that worked and then failed; they are passed over, also the one `wanted`.
+        exact: networks that no device may compute in less than their file's precision.
 
     Raises:
         UserError: there is no device of the name wanted, or none works.
@@ -261,7 +263,7 @@ def open_runtime(
         precision = _precision(models, device)
         try:
             sessions = {
-                name: _open(files[precision], device, samples[name], threads)
+                name: _open(files[precision], device, samples[name], threads, name in exact)
                 for name, files in models.items()
             }
         except Unusable as failure:
@@ -270,7 +272,7 @@ def open_runtime(
             refusals.append(Refusal(device.label, str(failure), remedy))
             continue
         if race and device.key == "openvino" and "CPUExecutionProvider" in offered:
-            plain = open_runtime(models, samples, wanted="cpu", threads=threads)
+            plain = open_runtime(models, samples, wanted="cpu", threads=threads, exact=exact)
             theirs, ours = (_seconds(s[race], samples[race]) for s in (sessions, plain.sessions))
             if ours < theirs:
                 times = f"{theirs * 1e3:.0f} ms a frame against {ours * 1e3:.0f}"
@@ -286,6 +288,7 @@ def next_runtime(
     failed: Runtime,
     error: Exception,
     available: Sequence[str] | None = None,
+    exact: Collection[str] = (),
 ) -> Runtime:
     """Load networks onto the next device, when one failed in the middle of the work.
 
@@ -295,6 +298,7 @@ def next_runtime(
         failed: what worked until now.
         error: how it failed.
         available: as for `open_runtime`.
+        exact: likewise.
 
     Raises:
         Exception: `error` itself, where no other device is left.
@@ -305,7 +309,8 @@ def next_runtime(
         raise error
     refusal = Refusal(failed.device.label, f"it failed in mid-run, {_first_line(error)}")
     before = [known for known in failed.refusals if known.label != refusal.label]
-    return open_runtime(models, samples, available=available, lost=[*before, refusal])
+    lost = [*before, refusal]
+    return open_runtime(models, samples, available=available, lost=lost, exact=exact)
 
 
 def device_choices(available: Sequence[str] | None = None) -> list[tuple[str, str]]:
@@ -424,7 +429,7 @@ def _precision(
 
 
 def _open(
-    model: Path | bytes, device: ComputeDevice, sample: Feeds, threads: int
+    model: Path | bytes, device: ComputeDevice, sample: Feeds, threads: int, exact: bool
 ) -> RuntimeSession:
     """A session that has passed one inference on the device.
 
@@ -438,7 +443,7 @@ def _open(
         options = _options(device, threads)
         options.enable_profiling = device.key != "cpu"
         options.profile_file_prefix = str(Path(folder) / "profile")
-        providers = [(device.provider, _settings(device, threads))]
+        providers = [(device.provider, _settings(device, threads, exact))]
         if device.key != "cpu":
             providers.append(("CPUExecutionProvider", {}))
         source = model if isinstance(model, bytes) else str(model)
@@ -492,21 +497,23 @@ def _options(device: ComputeDevice, threads: int) -> ort.SessionOptions:
     return options
 
 
-def _settings(device: ComputeDevice, threads: int) -> dict[str, str]:
-    """What each provider wants to be told."""
+def _settings(device: ComputeDevice, threads: int, exact: bool) -> dict[str, str]:
+    """What each provider wants to be told; `exact`: to keep the file's precision."""
     if device.number:
-        return {**_settings(replace(device, number=0), threads), "device_id": str(device.number)}
+        first = _settings(replace(device, number=0), threads, exact)
+        return {**first, "device_id": str(device.number)}
     if device.key == "tensorrt":
         folder = str(_cache("tensorrt"))
         return {
-            "trt_fp16_enable": "1",
+            "trt_fp16_enable": "0" if exact else "1",
             "trt_engine_cache_enable": "1",
             "trt_engine_cache_path": folder,
             "trt_timing_cache_enable": "1",
             "trt_timing_cache_path": folder,
         }
     if device.key == "cuda":
-        return {"cudnn_conv_algo_search": "EXHAUSTIVE", "cudnn_conv_use_max_workspace": "1"}
+        searched = {"cudnn_conv_algo_search": "EXHAUSTIVE", "cudnn_conv_use_max_workspace": "1"}
+        return {**searched, "use_tf32": "0"} if exact else searched
     if device.key == "coreml":
         return {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL"}
     if device.key == "openvino":

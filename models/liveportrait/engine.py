@@ -19,6 +19,9 @@ from models.types import Floats
 NETWORKS = ("features", "motion", "stitching", "lip", "eye", "render")
 """The names of the graphs; see `export`."""
 
+EXACT = ("motion", "stitching", "lip", "eye")
+"""Those that compute in float32 on every device."""
+
 FEATURES = (1, 32, 16, 64, 64)
 """The shape of the features of a photo."""
 
@@ -81,7 +84,7 @@ class OnnxEngine(OnnxNetworks):
             UserError: a file was changed, or no device works.
         """
         files = files_of(STORE, folder, manifest, NETWORKS)
-        super().__init__(files, samples(), race="render")
+        super().__init__(files, samples(), race="render", exact=EXACT)
 
     def features(self, picture: Floats) -> _Features:
         """What the appearance network makes of a photo, kept on the device."""

@@ -29,15 +29,17 @@ from models.liveportrait.volume import CHANNELS, DEPTH, SMALL, flat_kernel, with
 from models.liveportrait.warp_graph import ENTRIES, WARPED, warp
 from models.onnx_graph import Graph, Weights, down, folded
 
-EXACT = ("motion", "stitching", "lip", "eye")
-"""Those that compute in float32 whatever is asked."""
-
 _RESIDUALS = 6
 """Of the blocks of the features' volume."""
 
 _WARPED = (1, WARPED, SMALL, SMALL)
+"""The shape of the moved features."""
+
 _POINTS = (1, KEYPOINTS, 3)
+"""The shape of keypoints."""
+
 _PREDICTION = (1, 3, OUTPUT, OUTPUT)
+"""The shape of the picture."""
 
 
 def build(
@@ -47,7 +49,7 @@ def build(
 
     Args:
         weights: for each of the official modules its parameters by their official names.
-        half: compute in float16 what may; see `EXACT`.
+        half: compute in float16 what may; see `engine.EXACT`.
         names: which graphs, also "warp" and "generator".
 
     Raises:

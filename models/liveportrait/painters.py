@@ -108,7 +108,7 @@ def _taps(kernel: Floats, kind: int, axis: int) -> Floats:
         axis: of the taps.
     """
     if kind == 1:
-        return kernel.sum(axis=axis, keepdims=True)
+        return np.asarray(kernel.sum(axis=axis, keepdims=True), np.float32)
     return pair(kernel, kind // 2, axis)
 
 
@@ -156,7 +156,7 @@ class TiledPainter:
     def steered(self, value: str, gamma: str, beta: str, shape: Shape) -> str:
         """What is doubled is normalised before, and multiplied by all that its pixels become."""
         graph, channels, count = self._graph, shape.channels, _TILES * shape.factor
-        sides = (4, 4, count, count)
+        sides: tuple[int, ...] = (4, 4, count, count)
         norm = self._normalised(value, channels)
         if shape.repeated:
             sides = (2, 2, 2, 2, count, count)

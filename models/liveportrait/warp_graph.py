@@ -42,6 +42,8 @@ _KEY = "dense_motion_network"
 _AREA = SMALL * SMALL
 
 _HEAT = [5 * k for k in range(1, ENTRIES)]
+"""The official places of the bumps of the moved entries."""
+
 _ORDER = _HEAT + [5 * k + 1 + c for k in range(ENTRIES) for c in range(_COMPRESSED)]
 """The official places of the hourglass's input channels. There each entry has its bump and four
 features; here all bumps come first, without that of the unmoved entry, which is zero."""

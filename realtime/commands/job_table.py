@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import logging
 import os
 import socket
 import subprocess
@@ -22,6 +23,8 @@ from typing import Any, Literal, TypeAlias
 
 from models.environment import pip_command
 from models.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 State: TypeAlias = Literal["done", "failed"]
 
@@ -243,7 +246,7 @@ def on_ray(
             f"Ray is not installed; run `{pip_command('install ray')}` or leave --ray out."
         ) from None
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # Ray raises several kinds, by what it has tried.
         raise UserError(
             f"No Ray cluster was found at {address} ({type(error).__name__}); start it with "
@@ -259,6 +262,7 @@ def on_ray(
             try:
                 outcome = ray.get(ready[0])
             except Exception as error:  # Whatever the task raised, or that it died too often.
+                _log.warning("a job failed on the cluster", exc_info=error)
                 last = str(error).strip().splitlines() or [type(error).__name__]
                 outcome = Outcome("failed", 0.0, "", last[-1][-_LAST:])
             yield job, outcome

@@ -27,7 +27,7 @@ import numpy as np
 from models.errors import UserError
 from models.imported import MODELS_VARIABLE, files_in
 from models.liveportrait.config import MODULES
-from models.liveportrait.engine import Engine, OnnxEngine, samples
+from models.liveportrait.engine import EXACT, NETWORKS, Engine, OnnxEngine, samples
 from models.liveportrait.heads import Heads
 from models.liveportrait.manifest import STORE, Manifest
 from models.liveportrait.motion import keypoints, stitched
@@ -230,8 +230,8 @@ def _write(
     from models.liveportrait import export
 
     with STORE.new("benchmark") as part:
-        for name in export.NETWORKS:
-            for wanted in (False, True) if half and name not in export.EXACT else (False,):
+        for name in NETWORKS:
+            for wanted in (False, True) if half and name not in EXACT else (False,):
                 (model,) = export.build(weights, wanted, [name]).values()
                 onnx.save(model, part / f"{name}.{'fp16' if wanted else 'fp32'}.onnx")
         if integers:

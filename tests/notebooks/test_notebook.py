@@ -10,7 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from realtime.cli import app
 from tests.clips import write_pictures
 from tests.paths import ROOT
 
@@ -36,6 +38,13 @@ class Shown:
             setattr(module, kind, lambda what, kind=kind, **more: (kind, what))
         setattr(module, "display", self.things.append)  # noqa: B010  a module has any attribute
         return module
+
+
+def in_process(*words: object) -> None:
+    """As the notebook's own `tool`, without the seconds that each process takes to start."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    print(result.output)
+    assert result.exit_code == 0, (words, result.output, result.exception)
 
 
 def test_the_notebook_runs_from_top_to_bottom(
@@ -64,6 +73,8 @@ def test_the_notebook_runs_from_top_to_bottom(
         if "parameters" in cell["metadata"].get("tags", ()):
             names |= {"CLIP": str(clip), "WORK": str(tmp_path / "work"), "SECONDS": 0.2}
             names |= {"STEPS": 2, "BATCH": 2, "LEAST": 8, "VGG": str(weights)}
+        if "result" in names:  # Its own way was tried by what made this.
+            names["tool"] = in_process
     said = capsys.readouterr().out
     assert "Kept 16 of 16 frames" in said and "L1 0." in said and "Made 1 clips" in said
     assert "perceptual loss: " in said

@@ -67,7 +67,7 @@ class Vgg19(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Five features of pictures (B, 3, H, W), RGB, 0..1; sides of at least 16."""
-        out = (x - self.mean) / self.deviation
+        out = (x - self.get_buffer("mean")) / self.get_buffer("deviation")
         found = []
         for number, layer in enumerate(self.features):
             out = layer(out)

@@ -12,6 +12,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from rich.console import Console
@@ -21,7 +22,11 @@ from models.liveportrait import official
 from models.liveportrait.commands import download, import_model
 from models.liveportrait.engine import OnnxEngine
 from models.liveportrait.manifest import STORE, describe_imported
+from models.photos import load_image
 from models.types import Floats
+from realtime.commands.animate import animate_clip
+from realtime.commands.options import AnimateChoices
+from realtime.paths import asset_path
 from tests.liveportrait_rule import rule_image, write_official_files
 from tests.models.liveportrait.small_networks import SmallEngine
 from tests.paths import DATA
@@ -178,6 +183,29 @@ def test_what_was_fetched_is_imported(mirror: Path, monkeypatch: pytest.MonkeyPa
     download(True, "mine", Console(file=io.StringIO()), lambda question: False)
     (places, animals, name, _console) = imported[0]
     assert len(places) == 5 and not animals and name == "mine"
+
+
+def test_the_whole_tool_moves_a_photo_with_an_imported_model(said: str, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    choices = AnimateChoices(
+        source=asset_path("face.jpg"),
+        driving=asset_path("demo.mp4"),
+        output=output,
+        backend="liveportrait:human",
+        end=0.03,
+        badge=False,
+    )
+    out = io.StringIO()
+    report = animate_clip(choices, Console(file=out, width=200))
+    assert (report.frames, report.faults) == (1, 0), report.last_fault
+    with av.open(str(output)) as video:
+        picture = next(video.decode(video=0)).to_ndarray(format="rgb24")
+    photo = load_image(asset_path("face.jpg"))
+    assert picture.shape == photo.shape
+    changed = np.abs(picture.astype(np.float32) - photo).mean(2)
+    # Made-up weights draw noise where the face was, and the rest is the photo.
+    assert changed[300:500, 300:500].mean() > 30
+    assert changed[680:].mean() < 6
 
 
 def test_only_liveportraits_own_files_are_known() -> None:

@@ -67,7 +67,7 @@ def test_a_crop_pads_what_is_too_small_and_reaches_every_place() -> None:
 
 
 def test_colours_change_alike_in_both_frames_within_their_ranges() -> None:
-    frames = np.broadcast_to(np.float32([0.5, 0.3, 0.2]), (2, 8, 8, 3))
+    frames = np.broadcast_to(np.array([0.5, 0.3, 0.2], np.float32), (2, 8, 8, 3))
     step = Augmentation({"jitter_param": {"brightness": 0.2}})
     random = np.random.default_rng(0)
     factors = []

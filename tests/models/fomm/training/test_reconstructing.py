@@ -39,7 +39,7 @@ def reference_picture(kind: str, number: int) -> Floats:
 
 
 def eight_bits(picture: Floats) -> Image:
-    return np.rint(255 * picture[0].transpose(1, 2, 0)).astype(np.uint8)
+    return np.asarray(np.rint(255 * picture[0].transpose(1, 2, 0)), np.uint8)
 
 
 @pytest.fixture(scope="module")
