@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from models.fomm.training.data_commands import add_data_commands
-from models.fomm.training.train_command import add_train_command
+from models.fomm.training.train_commands import add_train_command
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import platform
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 
 from models.fomm.manifest import describe
+from models.fomm.training.options import Options
 from models.fomm.training.perceptual import Judge
 from models.fomm.training.run_folder import BEST, LAST, Place
 from models.fomm.training.settings import Settings
@@ -18,25 +18,6 @@ if TYPE_CHECKING:
 
 _NAMES = 20
 """Clips that are named."""
-
-
-class Options(Protocol):
-    """What a card tells of how a run was started."""
-
-    @property
-    def start(self) -> Path | None:
-        """The checkpoint that it started from."""
-        ...
-
-    @property
-    def freeze(self) -> tuple[str, ...]:
-        """What does not learn."""
-        ...
-
-    @property
-    def device(self) -> str:
-        """Where it computes."""
-        ...
 
 
 def card(

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from models.fomm.training.deformation import Bend
 from models.fomm.training.frame_cache import FrameCache
 from models.fomm.training.held_out import HeldOut
 from models.fomm.training.losses import loss_names
+from models.fomm.training.options import Options
 from models.fomm.training.perceptual import Judge, open_judge
 from models.fomm.training.processes import Processes, processes
 from models.fomm.training.run_folder import BEST, LAST, Place, RunFolder, read_state
@@ -39,47 +39,6 @@ FREEZABLE = {
     "encoder": ("generator", ("first", "down_blocks")),
 }
 """What can be kept from learning, and where it is."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What one run is told besides its configuration.
-
-    Attributes:
-        data: the folder of clips.
-        out: the run's folder.
-        start: a checkpoint to start from; optimisers and epochs start afresh.
-        device: as PyTorch names it.
-        seed: of all that is drawn.
-        steps: stop after so many; 0: after the configuration's epochs.
-        freeze: names of `FREEZABLE`.
-        patience: epochs without gain on held-out frames after which it stops; 0: never.
-        save_seconds: between two checkpoints within an epoch.
-        keep: numbered checkpoints that are kept.
-        workers: processes that load pictures.
-        mixed: compute convolutions in bfloat16.
-        compiled: let PyTorch compile both halves of a step.
-        vgg: a file of VGG19's weights.
-        smaller: compare with EfficientNet-lite0 although VGG19 could be had.
-        cache: where decoded clips are kept; None: in the run's folder.
-    """
-
-    data: Path
-    out: Path
-    start: Path | None = None
-    device: str = "cpu"
-    seed: int = 0
-    steps: int = 0
-    freeze: tuple[str, ...] = ()
-    patience: int = 0
-    save_seconds: float = 600.0
-    keep: int = 3
-    workers: int = 0
-    mixed: bool = False
-    compiled: bool = False
-    vgg: Path | None = None
-    smaller: bool = False
-    cache: Path | None = None
 
 
 Tell = Callable[[str], None]

@@ -79,7 +79,8 @@ def judge() -> Any:
 
 
 def run(out: Path, clips: Path, configured: Any = None, **options: Any) -> list[str]:
-    from models.fomm.training.running import Options, train
+    from models.fomm.training.options import Options
+    from models.fomm.training.running import train
 
     lines: list[str] = []
     told = Options(data=clips, out=out, cache=clips / "cache", **options)
@@ -293,8 +294,9 @@ here.run(out, clips, here.settings(True), steps=1)
 def test_two_processes_average_the_gradients_of_two_halves(clips: Path, tmp_path: Path) -> None:
     import torch
 
+    from models.fomm.training.options import Options
     from models.fomm.training.processes import Processes
-    from models.fomm.training.running import Options, _Run
+    from models.fomm.training.running import _Run
 
     script = tmp_path / "pair.py"
     script.write_text(PAIR)
@@ -352,14 +354,14 @@ def test_the_result_is_imported_and_animates(
 
 
 def test_the_command_tells_what_it_lacks(tmp_path: Path) -> None:
-    from models.fomm.training.train_command import _train
+    from models.fomm.training.train_commands import _train
 
     with pytest.raises(UserError, match="--data"):
         _train({"data": None}, tmp_path, print)
 
 
 def test_options_of_fine_tuning_are_low_rates_and_patience(tmp_path: Path) -> None:
-    from models.fomm.training.train_command import understood
+    from models.fomm.training.train_commands import understood
 
     told = json.loads(
         '{"data": "a", "config": "vox-256", "start": "b", "epochs": 3, "steps": 0, "batch": 4,'

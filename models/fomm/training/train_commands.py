@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from models.fomm.training.running import Options
+    from models.fomm.training.options import Options
     from models.fomm.training.settings import Settings
 
 FINE_RATE = 2e-5
@@ -207,7 +207,7 @@ def understood(told: dict[str, Any], out: Path) -> tuple[Settings, Options]:
     import torch
 
     from models.errors import UserError
-    from models.fomm.training.running import Options
+    from models.fomm.training.options import Options
     from models.fomm.training.settings import load_settings
 
     fine = told["start"] is not None
