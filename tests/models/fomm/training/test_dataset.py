@@ -245,4 +245,4 @@ def test_still_and_few_clips_are_warned_of(tmp_path: Path) -> None:
     for i in range(2):
         folder_clip(tmp_path / "train" / str(i), np.repeat(pictures(1), 3, 0) if i else pictures(3))
     warnings = ClipFolder(DataParams.of(params(tmp_path)), "train").warnings()
-    assert len(warnings) == 2 and "only 2 clips" in warnings[0] and "moves in 1:" in warnings[1]
+    assert len(warnings) == 2 and "Few clips (2)" in warnings[0] and "moves in 1:" in warnings[1]
