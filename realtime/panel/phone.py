@@ -46,6 +46,9 @@ _UNUSED = 600.0
 _WATCH = 0.5
 """Seconds from one look to the next at whether the phone is still wanted."""
 
+_CHOOSING = 15.0
+"""Seconds that a run may take to change to the phone; closing a slow camera takes up to ten."""
+
 _MAX_TEXT = 1000
 """Letters of a message; the longest asks for the time."""
 
@@ -168,6 +171,7 @@ class _Listener:
         self._phone, self._feed = phone, phone._feed
         self.connected = self.over = False
         self._came = self._was_chosen = False
+        self._came_at = 0.0
         self._page: Page | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._key = AccessKey()
@@ -249,10 +253,12 @@ class _Listener:
             await asyncio.sleep(_WATCH)
             other = self._feed.owner not in (None, self._phone.name)
             chosen = await asyncio.to_thread(self._phone._chosen)
+            now = time.monotonic()
             # Choosing takes a moment: until it is done, the run has another camera.
             self._was_chosen = self._came and (self._was_chosen or chosen)
-            late = not self._came and time.monotonic() - since > _UNUSED
-            if late or (self._came and (other or (self._was_chosen and not chosen))):
+            decided = self._was_chosen or now - self._came_at > _CHOOSING
+            late = not self._came and now - since > _UNUSED
+            if late or (self._came and (other or (decided and not chosen))):
                 await self._end()
 
     async def _end(self) -> None:
@@ -291,7 +297,7 @@ class _Listener:
             # First, so that the run never waits for another page's webcam.
             self._feed.begin(page.name)
             await asyncio.to_thread(self._phone._choose)
-            self._was_chosen = False
+            self._was_chosen, self._came_at = False, time.monotonic()
             self.connected = self._came = True
             self._phone.changed()
             await self._listen(page)

@@ -185,7 +185,7 @@ def test_a_second_phone_takes_over(rig: Rig) -> None:
 @pytest.mark.parametrize("how", ["another camera", "another page", "stop"])
 def test_it_ends_when_the_user_takes_something_else(rig: Rig, how: str) -> None:
     with rig.camera() as line:
-        wait(lambda: rig.feed.owner == "phone")
+        wait(lambda: rig.phone.state()["connected"])
         if how == "another camera":
             rig.choice = "demo"
         elif how == "another page":
@@ -194,10 +194,21 @@ def test_it_ends_when_the_user_takes_something_else(rig: Rig, how: str) -> None:
             rig.phone.close()
         with pytest.raises(ConnectionClosed) as closed:
             while True:
-                line.recv(20)
+                line.recv(60)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == 4410
     wait(lambda: not rig.phone.state()["on"])
     assert rig.feed.owner == ("page" if how == "another page" else None)
+
+
+def test_it_ends_when_the_run_never_takes_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("realtime.panel.phone._CHOOSING", 1.0)
+    rig.phone._choose = lambda: None
+    with rig.camera() as line:
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                line.recv(60)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 4410
+    wait(lambda: not rig.phone.state()["on"])
 
 
 def test_a_computer_in_no_network_says_so(tmp_path: Path) -> None:
