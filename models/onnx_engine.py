@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
+import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from models.errors import UserError
 from models.imported import Imported, Store
-from models.runtime import Feeds, Precision, Runtime, next_runtime, open_runtime
+from models.runtime import (
+    DEVICE_VARIABLE,
+    Feeds,
+    Precision,
+    Runtime,
+    next_runtime,
+    open_runtime,
+)
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Imported)
+
+TORCH_WEIGHTS = "weights.torch"
+"""The key of the weights for PyTorch among a manifest's files."""
 
 _PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 
@@ -136,3 +149,40 @@ class _Verified(Mapping[Precision, Path | bytes]):
 
     def __len__(self) -> int:
         return len(self._keys)
+
+
+def torch_is_wanted(manifest: Imported) -> bool:
+    """Whether PyTorch computes a model: it is asked for, or it alone reaches a CUDA card here.
+
+    Raises:
+        UserError: it is asked for, and PyTorch or its weights are not there.
+    """
+    wanted = os.environ.get(DEVICE_VARIABLE, "").lower()
+    here = importlib.util.find_spec("torch") is not None
+    if wanted != "torch":
+        ready = here and not wanted and TORCH_WEIGHTS in manifest.files
+        return ready and _only_torch_has_cuda()
+    if not here:
+        raise UserError(
+            f"{DEVICE_VARIABLE}=torch needs PyTorch; install it or choose another device."
+        )
+    if TORCH_WEIGHTS not in manifest.files:
+        raise UserError(
+            f"The model {manifest.name} was imported without weights for PyTorch; import it "
+            "again with --torch."
+        )
+    return True
+
+
+def _only_torch_has_cuda() -> bool:
+    import onnxruntime
+
+    if set(onnxruntime.get_available_providers()) & {
+        "CUDAExecutionProvider",
+        "DmlExecutionProvider",
+        "CoreMLExecutionProvider",
+    }:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())

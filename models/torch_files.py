@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import pickletools
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from models.environment import pip_command
 from models.errors import UserError
@@ -86,6 +88,39 @@ def is_plain(value: torch.Tensor) -> bool:
     if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
         return False
     return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+
+
+def misfits(arrays: Mapping[str, Any], wanted: Mapping[str, tuple[int, ...]]) -> str:
+    """What keeps arrays from being those that a network has, in words; "" where nothing does.
+
+    Args:
+        arrays: by name.
+        wanted: the shapes by name.
+    """
+    missing = [key for key in wanted if key not in arrays]
+    unexpected = [key for key in arrays if key not in wanted]
+    wrong = [
+        f"{key} {tuple(arrays[key].shape)} instead of {shape}"
+        for key, shape in wanted.items()
+        if key in arrays and tuple(arrays[key].shape) != shape
+    ]
+    named = (("missing", missing), ("unexpected", unexpected), ("shape", wrong))
+    return "; ".join(f"{what}: {_some(keys)}" for what, keys in named if keys)
+
+
+def without_numbers(arrays: Mapping[str, Any]) -> str:
+    """The arrays that hold something that is no number, in words; "" where all are numbers."""
+    return _some([key for key, value in arrays.items() if not np.isfinite(value).all()])
+
+
+def shown(key: object) -> str:
+    """A name as it can be shown in one line, whatever is in it."""
+    return str(key)[:100].encode("unicode_escape").decode()
+
+
+def _some(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
+    return ", ".join(map(shown, keys[:4])) + more
 
 
 def _check_unpacked(path: Path, advice: str) -> None:

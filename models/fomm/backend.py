@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,10 +14,9 @@ from models.errors import UserError
 from models.fomm import manifest as manifests
 from models.fomm.config import SIDE
 from models.fomm.engine import Engine, OnnxEngine
-from models.fomm.manifest import Manifest
 from models.fomm.motion import relative_motion
 from models.keypoints import KeypointAnimator, Keypoints
-from models.runtime import DEVICE_VARIABLE
+from models.onnx_engine import torch_is_wanted
 from models.types import Avatar, Crop, Face, Floats, Image, Photo
 
 
@@ -154,46 +150,15 @@ def create(model: str = "") -> FommAnimator:
         UserError: no model was imported, it is damaged, or no device works.
     """
     folder, manifest = manifests.choose(model)
-    wanted = os.environ.get(DEVICE_VARIABLE, "").lower()
     engine: Engine
-    if wanted == "torch" or (not wanted and _only_torch_has_cuda(manifest)):
-        engine = _torch_engine(folder, manifest)
+    if torch_is_wanted(manifest):
+        from models.fomm.torch_engine import TorchEngine
+
+        engine = TorchEngine.load(folder, manifest)
     else:
         engine = OnnxEngine(folder, manifest)
     settings = manifest.settings
     return FommAnimator(engine, settings.face, side=settings.side)
-
-
-def _only_torch_has_cuda(manifest: Manifest) -> bool:
-    """Whether PyTorch reaches a GPU, ONNX Runtime does not, and the weights are there for it."""
-    if "weights.torch" not in manifest.files or importlib.util.find_spec("torch") is None:
-        return False
-    import onnxruntime
-
-    if set(onnxruntime.get_available_providers()) & {
-        "CUDAExecutionProvider",
-        "DmlExecutionProvider",
-        "CoreMLExecutionProvider",
-    }:
-        return False
-    import torch
-
-    return bool(torch.cuda.is_available())
-
-
-def _torch_engine(folder: Path, manifest: Manifest) -> Engine:
-    if importlib.util.find_spec("torch") is None:
-        raise UserError(
-            f"{DEVICE_VARIABLE}=torch needs PyTorch; install it or choose another device."
-        )
-    if "weights.torch" not in manifest.files:
-        raise UserError(
-            f"The model {manifest.name} was imported without weights for PyTorch; import it "
-            "again with --torch."
-        )
-    from models.fomm.torch_engine import TorchEngine
-
-    return TorchEngine.load(folder, manifest)
 
 
 def _cut(image: Image, crop: Crop, size: int) -> Image:

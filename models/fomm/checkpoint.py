@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from models import torch_files
 from models.errors import UserError
 from models.fomm.config import CONFIGS, KEYPOINTS, Config, config_named, guess_config
@@ -56,7 +54,7 @@ def load(path: Path, config_name: str | None = None) -> tuple[Checkpoint, Config
     data = _read(path)
     lacking = [part for part in PARTS if not isinstance(data.get(part), Mapping)]
     if lacking:
-        keys = ", ".join(sorted(map(_shown, data))[:6]) or "nothing"
+        keys = ", ".join(sorted(map(torch_files.shown, data))[:6]) or "nothing"
         raise UserError(
             f"{path.name} is not a First Order Motion Model checkpoint: it has no "
             f"{' and no '.join(lacking)}, but {keys}; {_advice()}"
@@ -95,7 +93,9 @@ def _arrays(path: Path, part: Mapping[Any, Any]) -> dict[str, Any]:
         if str(key).endswith("num_batches_tracked"):
             continue
         if not isinstance(value, torch.Tensor) or not torch_files.is_plain(value):
-            raise UserError(f"{path.name} is damaged: {_shown(key)} is not an array; {_advice()}")
+            raise UserError(
+                f"{path.name} is damaged: {torch_files.shown(key)} is not an array; {_advice()}"
+            )
         arrays[str(key)] = value.detach().to(torch.float32).numpy()
     return arrays
 
@@ -138,33 +138,12 @@ def expected_shapes(config: Config) -> dict[str, dict[str, tuple[int, ...]]]:
 
 def _compare(path: Path, part: str, arrays: Mapping[str, Any], config: Config) -> None:
     wanted = expected_shapes(config)[part]
-    missing = [key for key in wanted if key not in arrays]
-    unexpected = [key for key in arrays if key not in wanted]
-    wrong = [
-        f"{key} {tuple(arrays[key].shape)} instead of {shape}"
-        for key, shape in wanted.items()
-        if key in arrays and tuple(arrays[key].shape) != shape
-    ]
-    faults = [
-        f"{what}: {_some(keys)}"
-        for what, keys in (("missing", missing), ("unexpected", unexpected), ("shape", wrong))
-        if keys
-    ]
+    faults = torch_files.misfits(arrays, wanted)
     if faults:
         raise UserError(
-            f"The {part} in {path.name} does not fit {config.name} ({'; '.join(faults)}); "
+            f"The {part} in {path.name} does not fit {config.name} ({faults}); "
             "choose the right --config or download the official file again."
         )
-    broken = [key for key, value in arrays.items() if not np.isfinite(value).all()]
+    broken = torch_files.without_numbers(arrays)
     if broken:
-        raise UserError(f"{path.name} is damaged: {_some(broken)} is not a number; {_advice()}")
-
-
-def _some(keys: list[str]) -> str:
-    more = f" and {len(keys) - 4} more" if len(keys) > 4 else ""
-    return ", ".join(map(_shown, keys[:4])) + more
-
-
-def _shown(key: object) -> str:
-    """A name as it can be shown in one line, whatever is in it."""
-    return str(key)[:100].encode("unicode_escape").decode()
+        raise UserError(f"{path.name} is damaged: {broken} is not a number; {_advice()}")

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from models.fomm.manifest import Manifest
-    from models.types import Image
 
 _EXAMPLES = (
     "Examples:\n\n"
@@ -107,7 +106,8 @@ def import_model(
     from models.fomm.manifest import models_folder
     from models.torch_files import require_torch
 
-    require_torch()  # Before a long download.
+    require_torch()  # Before a long download, and what follows needs onnx.
+    from models.frame_integers import square
 
     def tell(line: str) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -126,7 +126,7 @@ def import_model(
         name=name,
         integers=integers,
         keep_torch=keep_torch,
-        face=_square(demo_face()) if integers else None,
+        face=square(demo_face()) if integers else None,
         tell=tell,
     )
     for precision, loss in made.losses.items():
@@ -149,14 +149,3 @@ def _fetch(address: str, console: Console) -> Path:
         return official.fetch_copy(
             address, progress=lambda have, size: bar.update(task, completed=have, total=size)
         )
-
-
-def _square(photo: Path) -> Image:
-    """The largest square of a photo around where faces are, to calibrate with."""
-    from models.photos import load_image
-
-    picture = load_image(photo)
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 3, (width - side) // 2
-    return picture[top : top + side, left : left + side].copy()

@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
     from models.runtime import RuntimeSession
 
-_FRAMES = 8
-"""Inputs that integers are calibrated with: every other one; the rest measure what is lost. More
-would make the import longer, fewer would leave motions unseen."""
-
 _TOLERANCE = 1e-3
 """The largest error of the exported graphs against PyTorch, of values from 0 to 1."""
 
@@ -202,28 +198,13 @@ def calibration_frames(
         face: (H, W, 3) RGB; None: a made-up picture.
         side: pixels of a side of the networks' pictures.
     """
-    import cv2
+    from models.frame_integers import as_input, moved
 
-    if face is None:
-        still = sample_picture(0, side)
-    else:
-        small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
-        still = np.ascontiguousarray(small.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+    still = sample_picture(0, side) if face is None else as_input(face, side)
     source = _source_feeds(sessions, still)
-    random = np.random.default_rng(0)
     frames = []
-    for _ in range(_FRAMES):
-        angle, scale = random.uniform(-15, 15), random.uniform(0.9, 1.1)
-        turn = cv2.getRotationMatrix2D((side / 2, side / 2), angle, scale)
-        turn[:, 2] += random.uniform(-20, 20, 2) * side / SIDE
-        moved = cv2.warpAffine(
-            np.ascontiguousarray(still[0].transpose(1, 2, 0)),
-            turn,
-            (side, side),
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        feeds = {"picture": np.ascontiguousarray(moved.transpose(2, 0, 1)[None])}
-        values, jacobians = sessions["detect"].run(feeds, ["values", "jacobians"])
+    for picture in moved(still):
+        values, jacobians = sessions["detect"].run({"picture": picture}, ["values", "jacobians"])
         frames.append({**source, "values": values, "jacobians": jacobians})
     return frames
 
@@ -232,30 +213,19 @@ def _write_integers(
     folder: Path, weights: checkpoints.Checkpoint, config: Config, face: Image | None
 ) -> str:
     """Quantise the frame's network and measure what is lost on frames that were not calibrated."""
-    from models.fomm import export, quantize
+    from models import frame_integers
+    from models.fomm import export
 
     sessions = _open(folder, "fp32", NETWORKS, config)
     frames = calibration_frames(sessions, face, config.side)
     model = export.render_graph(weights.generator, config, tiled=False)
     target = folder / "render.int8.onnx"
-    quantize.quantize(model, target, frames[::2], quantize.multiplies_bytes_fast())
+    full = frame_integers.multiplies_bytes_fast()
+    frame_integers.quantize(model, target, frames[::2], full)
     rough = _open(folder, "int8", ("render",), config)["render"]
-    errors, slow, fast = [], [], []
-    for feeds in frames[1::2]:
-        start = time.perf_counter()
-        exact = sessions["render"].run(feeds, ["prediction"])[0]
-        middle = time.perf_counter()
-        made = rough.run(feeds, ["prediction"])[0]
-        slow.append(middle - start)
-        fast.append(time.perf_counter() - middle)
-        errors.append(float(((made - exact) ** 2).mean()))
-    decibels = -10 * float(np.log10(max(float(np.mean(errors)), 1e-12)))
-    times = f"{min(fast) * 1e3:.0f} ms a frame against {min(slow) * 1e3:.0f} in fp32"
-    if min(fast) > min(slow):
-        # Processors without dot products of bytes gain nothing and would only lose quality.
-        target.unlink()
-        return f"not kept, because it is slower on this processor: {times}, {decibels:.1f} dB"
-    return f"{decibels:.1f} dB against fp32, {times}"
+    return frame_integers.keep_if_faster(
+        target, sessions["render"], rough, frames[1::2], "prediction"
+    )
 
 
 def _write_torch(folder: Path, weights: checkpoints.Checkpoint) -> None:

@@ -6,7 +6,7 @@ as a CUDA graph; on the CPU the same code runs in float32, so that it can be tes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.cuda_graph import recorded
 from models.fomm.config import KEYPOINTS, Config
 from models.fomm.manifest import Manifest, verified
 from models.fomm.motion import jacobians_of
 from models.fomm.networks import Generator, KeypointDetector, Points
 from models.keypoints import Keypoints
+from models.onnx_engine import TORCH_WEIGHTS
 from models.types import Floats
-
-WEIGHTS = "weights.torch"
-"""The key of the weights among a manifest's files."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,12 @@ class TorchEngine:
             self.device = f"PyTorch on {torch.cuda.get_device_name(self._place)}, fp16"
         else:
             self.device = f"PyTorch on the {self._place.type.upper()}, fp32"
-        # A graph holds its inputs at fixed places, so one source at a time is copied there.
-        record: Callable[..., Any] = _Recorded if cuda else _Plain
         side = config.side
-        self._detect = record(self._run_detect, [self._zeros(1, 3, side, side)])
+        self._detect = recorded(self._run_detect, [self._zeros(1, 3, side, side)])
         source = self._run_encode(self._zeros(1, 3, side, side))
         identity = torch.eye(2, device=self._place).expand(1, KEYPOINTS, 2, 2).contiguous()
         points = [self._zeros(1, KEYPOINTS, 2), identity]
-        self._render = record(self._run_render, [*source, *points, *points])
+        self._render = recorded(self._run_render, [*source, *points, *points])
 
     @classmethod
     def load(cls, folder: Path, manifest: Manifest, device: str | None = None) -> TorchEngine:
@@ -80,7 +77,7 @@ class TorchEngine:
             UserError: the file of weights was changed.
             KeyError: the model was imported without one.
         """
-        path = verified(folder, manifest, WEIGHTS)
+        path = verified(folder, manifest, TORCH_WEIGHTS)
         state = torch.load(path, map_location="cpu", weights_only=True)
         return cls(state, manifest.settings, device)
 
@@ -148,35 +145,3 @@ class TorchEngine:
         return Points(
             self._upload(keypoints.values[None]), self._upload(jacobians_of(keypoints)[None])
         )
-
-
-class _Plain:
-    """Runs a function each time."""
-
-    def __init__(self, run: Callable[..., Sequence[Tensor]], inputs: list[Tensor]) -> None:
-        self._run = run
-
-    def __call__(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        return self._run(*inputs)
-
-
-class _Recorded:
-    """Records a function's work on the GPU once and repeats it: one launch a call."""
-
-    def __init__(self, run: Callable[..., Sequence[Tensor]], inputs: list[Tensor]) -> None:
-        self._inputs = [part.clone() for part in inputs]
-        aside = torch.cuda.Stream(inputs[0].device)  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(3):  # Libraries choose their algorithms in the first runs.
-                run(*self._inputs)
-        torch.cuda.current_stream().wait_stream(aside)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._outputs = run(*self._inputs)
-
-    def __call__(self, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-        for place, value in zip(self._inputs, inputs, strict=True):
-            place.copy_(value)
-        self._graph.replay()
-        return self._outputs

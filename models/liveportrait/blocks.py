@@ -195,21 +195,37 @@ class Spade(nn.Module):
         return total
 
 
-class _SpectralConv(nn.Module):
+class SpectralConv(nn.Module):
     """A convolution whose stored weight is divided by its largest singular value, as stored."""
 
     def __init__(self, inside: int, outside: int, kernel: int, bias: bool) -> None:
+        """Untrained weights."""
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(outside)) if bias else None
         self.weight_orig = nn.Parameter(torch.zeros(outside, inside, kernel, kernel))
         self.register_buffer("weight_u", torch.zeros(outside))
         self.register_buffer("weight_v", torch.zeros(inside * kernel * kernel))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def divided(self) -> Tensor:
+        """The weight that is used."""
         u, v = self.get_buffer("weight_u"), self.get_buffer("weight_v")
-        largest = torch.dot(u, self.weight_orig.flatten(1) @ v)
-        weight = self.weight_orig / largest
+        return self.weight_orig / torch.dot(u, self.weight_orig.flatten(1) @ v)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inside, H, W) to (B, outside, H, W)."""
+        weight = self.divided()
         return fn.conv2d(x, weight, self.bias, padding=weight.shape[-1] // 2)
+
+    @torch.no_grad()
+    def plain(self) -> nn.Conv2d:
+        """The same convolution with its weight divided once and for all."""
+        weight = self.divided()
+        outside, inside, _, side = weight.shape
+        made = nn.Conv2d(inside, outside, side, padding=side // 2, bias=self.bias is not None)
+        made.weight.copy_(weight)
+        if made.bias is not None and self.bias is not None:
+            made.bias.copy_(self.bias)
+        return made
 
 
 class SpadeBlock(nn.Module):
@@ -219,13 +235,13 @@ class SpadeBlock(nn.Module):
         """A block from `inside` to `outside` channels."""
         super().__init__()
         middle = min(inside, outside)
-        self.conv_0 = _SpectralConv(inside, middle, 3, True)
-        self.conv_1 = _SpectralConv(middle, outside, 3, True)
+        self.conv_0 = SpectralConv(inside, middle, 3, True)
+        self.conv_1 = SpectralConv(middle, outside, 3, True)
         self.norm_0 = Spade(inside)
         self.norm_1 = Spade(middle)
         self._learned = inside != outside
         if self._learned:
-            self.conv_s = _SpectralConv(inside, outside, 1, False)
+            self.conv_s = SpectralConv(inside, outside, 1, False)
             self.norm_s = Spade(inside)
 
     def forward(self, x: Tensor, label: Tensor) -> Tensor:
@@ -257,6 +273,15 @@ class PlanesConv3d(nn.Conv3d):
         if self.bias is not None:
             total = total + self.bias[:, None, None]
         return total.transpose(1, 2)
+
+
+def divide_once(network: nn.Module) -> None:
+    """Put a plain convolution in the place of each `SpectralConv`, once weights are loaded."""
+    for name, part in network.named_children():
+        if isinstance(part, SpectralConv):
+            setattr(network, name, part.plain())
+        else:
+            divide_once(part)
 
 
 def grid3d(volume: Tensor) -> Tensor:

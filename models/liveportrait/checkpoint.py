@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from models import safetensors, torch_files
 from models.errors import UserError
 from models.liveportrait.config import MODULES
@@ -170,7 +168,9 @@ def _flat(path: Path, data: Mapping[Any, Any]) -> dict[str, Floats]:
     flat: dict[str, Floats] = {}
     for key, value in values.items():
         if not isinstance(value, torch.Tensor) or not torch_files.is_plain(value):
-            raise UserError(f"{path.name} is damaged: {shown(key)} is not an array; {_advice()}")
+            raise UserError(
+                f"{path.name} is damaged: {torch_files.shown(key)} is not an array; {_advice()}"
+            )
         flat[str(key)] = value.detach().to(torch.float32).numpy()
     return flat
 
@@ -197,36 +197,13 @@ def _compare(path: Path, module: str, arrays: Mapping[str, Floats], part: str = 
         known = f"the weights of the {other}" if other and other != module else "other weights"
         lacks = f"no {part}" if part else known
         raise UserError(f"{path.name} is not what its name says: it holds {lacks}; {_advice()}")
-    missing = [key for key in wanted if key not in arrays]
-    unexpected = [key for key in arrays if key not in wanted]
-    wrong = [
-        f"{key} {arrays[key].shape} instead of {shape}"
-        for key, shape in wanted.items()
-        if key in arrays and arrays[key].shape != shape
-    ]
-    faults = [
-        f"{what}: {_some(keys)}"
-        for what, keys in (("missing", missing), ("unexpected", unexpected), ("shape", wrong))
-        if keys
-    ]
+    faults = torch_files.misfits(arrays, wanted)
     if faults:
-        raise UserError(
-            f"{path.name} does not fit LivePortrait's {module} ({'; '.join(faults)}); {_advice()}"
-        )
-    broken = [key for key, value in arrays.items() if not np.isfinite(value).all()]
+        raise UserError(f"{path.name} does not fit LivePortrait's {module} ({faults}); {_advice()}")
+    broken = torch_files.without_numbers(arrays)
     if broken:
-        raise UserError(f"{path.name} is damaged: {_some(broken)} is not a number; {_advice()}")
+        raise UserError(f"{path.name} is damaged: {broken} is not a number; {_advice()}")
 
 
 def _advice() -> str:
     return f"get the official files again ({WHERE}), or run avatarify-like download-liveportrait."
-
-
-def _some(keys: list[str]) -> str:
-    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-    return ", ".join(map(shown, keys[:3])) + more
-
-
-def shown(key: object) -> str:
-    """A name as it can be shown in one line, whatever is in it."""
-    return str(key)[:100].encode("unicode_escape").decode()

@@ -6,6 +6,7 @@ Everything but typer is imported when a command runs, since this is loaded at ev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,22 @@ _EXAMPLES = (
     "avatarify-like import-liveportrait pretrained_weights --animals --name cat"
 )
 
+
+@dataclass(frozen=True)
+class Extras:
+    """What an import writes besides.
+
+    Attributes:
+        face: tells where a photo lies, to calibrate 8-bit integers with; None: write none.
+        torch: also keep the weights for PyTorch.
+        parts: also write the frame's network in its two parts.
+    """
+
+    face: Callable[[], Path] | None = None
+    torch: bool = False
+    parts: bool = False
+
+
 _NAME = Annotated[
     str | None,
     typer.Option(help="What to call the model. (default: human or animals)", show_default=False),
@@ -31,9 +48,8 @@ def add_commands(app: typer.Typer, demo_face: Callable[[], Path]) -> None:
 
     Args:
         app: the command line.
-        demo_face: not needed here.
+        demo_face: tells where the demo photo lies, which 8-bit networks are calibrated with.
     """
-    del demo_face
 
     @app.command(epilog=_EXAMPLES)
     def import_liveportrait(
@@ -49,6 +65,21 @@ def add_commands(app: typer.Typer, demo_face: Callable[[], Path]) -> None:
             bool, typer.Option("--animals", help="Import the weights of the animals mode.")
         ] = False,
         name: _NAME = None,
+        int8: Annotated[
+            bool,
+            typer.Option("--int8", help="Also write 8-bit integers, and use them on a CPU."),
+        ] = False,
+        torch: Annotated[
+            bool,
+            typer.Option("--torch", help="Also keep the weights for PyTorch on a GPU."),
+        ] = False,
+        parts: Annotated[
+            bool,
+            typer.Option(
+                "--parts",
+                help="Also write the frame's network in its two parts, for other programs.",
+            ),
+        ] = False,
     ) -> None:
         """Import weights of LivePortrait, for --backend liveportrait.
 
@@ -57,7 +88,8 @@ def add_commands(app: typer.Typer, demo_face: Callable[[], Path]) -> None:
         from rich.console import Console
 
         paths = [Path(place).expanduser() for place in places]
-        import_model(paths, animals, name, Console())
+        extras = Extras(demo_face if int8 else None, torch, parts)
+        import_model(paths, animals, name, Console(), extras)
 
     @app.command()
     def download_liveportrait(
@@ -75,8 +107,21 @@ def add_commands(app: typer.Typer, demo_face: Callable[[], Path]) -> None:
         download(yes, name, Console(), typer.confirm)
 
 
-def import_model(places: Iterable[Path], animals: bool, name: str | None, console: Console) -> None:
+def import_model(
+    places: Iterable[Path],
+    animals: bool,
+    name: str | None,
+    console: Console,
+    extras: Extras = Extras(),
+) -> None:
     """Import the official files and say on `console` what was done.
+
+    Args:
+        places: folders with them, or the files.
+        animals: they are those of the animals mode.
+        name: what to call the model; None: "human" or "animals".
+        console: where to say it.
+        extras: what to write besides.
 
     Raises:
         UserError: they cannot be imported.
@@ -84,11 +129,24 @@ def import_model(places: Iterable[Path], animals: bool, name: str | None, consol
     from models.liveportrait import official
     from models.liveportrait.importing import import_files
     from models.liveportrait.manifest import STORE
+    from models.torch_files import require_torch
 
     def tell(line: str) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    made = import_files(places, name=name, animals=animals, tell=tell)
+    require_torch()  # What follows needs onnx.
+    from models.frame_integers import square
+
+    made = import_files(
+        places,
+        name=name,
+        animals=animals,
+        integers=extras.face is not None,
+        keep_torch=extras.torch,
+        parts=extras.parts,
+        face=None if extras.face is None else square(extras.face()),
+        tell=tell,
+    )
     for precision, loss in made.losses.items():
         tell(f"{precision}: {loss}")
     others = [one.file for one in made.sources if not official.is_official(one.sha256)]

@@ -13,7 +13,7 @@ from models.liveportrait.heads import Heads
 from models.liveportrait.manifest import STORE, Manifest
 from models.liveportrait.motion import stitched
 from models.onnx_engine import OnnxNetworks, files_of
-from models.runtime import Feeds, Runtime
+from models.runtime import Feeds, Runtime, RuntimeSession
 from models.types import Floats
 
 NETWORKS = ("features", "motion", "stitching", "lip", "eye", "render")
@@ -25,7 +25,8 @@ EXACT = ("motion", "stitching", "lip", "eye")
 FEATURES = (1, 32, 16, 64, 64)
 """The shape of the features of a photo."""
 
-_HEADS = ("pitch", "yaw", "roll", "scale", "t", "kp", "exp")
+HEADS = ("pitch", "yaw", "roll", "scale", "t", "kp", "exp")
+"""What the motion network gives, by name."""
 
 
 class Engine(Protocol):
@@ -96,15 +97,7 @@ class OnnxEngine(OnnxNetworks):
 
     def motion(self, picture: Floats) -> Heads:
         """What the motion network says of a picture."""
-
-        def compute(runtime: Runtime) -> Heads:
-            session = runtime.sessions["motion"]
-            # By name: some devices give them in another order.
-            pitch, yaw, roll, scale, t, kp, exp = session.run({"picture": picture}, _HEADS)
-            x, y, z, size = (float(value.reshape(-1)[0]) for value in (pitch, yaw, roll, scale))
-            return Heads(x, y, z, size, t[0], kp[0], exp[0])
-
-        return self._compute(compute)
+        return self._compute(lambda runtime: heads_of(runtime.sessions["motion"], picture))
 
     def stitch(self, source: Floats, driving: Floats) -> Floats:
         """Driving keypoints that fit the source's shoulders."""
@@ -149,6 +142,14 @@ class OnnxEngine(OnnxNetworks):
             return delta
 
         return self._compute(compute)
+
+
+def heads_of(session: RuntimeSession, picture: Floats) -> Heads:
+    """What the motion network, opened as `session`, says of (1, 3, 256, 256), 0..1."""
+    # By name: some devices give them in another order.
+    pitch, yaw, roll, scale, t, kp, exp = session.run({"picture": picture}, HEADS)
+    x, y, z, size = (float(value.reshape(-1)[0]) for value in (pitch, yaw, roll, scale))
+    return Heads(x, y, z, size, t[0], kp[0], exp[0])
 
 
 def _features(runtime: Runtime, picture: Floats) -> Any:

@@ -16,9 +16,17 @@ def _create(choice: str) -> Animator:
 
     folder, manifest = STORE.choose(choice)
     from models.liveportrait.backend import LivePortraitAnimator
-    from models.liveportrait.engine import OnnxEngine
+    from models.liveportrait.engine import Engine, OnnxEngine
+    from models.onnx_engine import torch_is_wanted
 
-    return LivePortraitAnimator(OnnxEngine(folder, manifest), manifest.animals)
+    engine: Engine
+    if torch_is_wanted(manifest):
+        from models.liveportrait.torch_engine import TorchEngine
+
+        engine = TorchEngine.load(folder, manifest)
+    else:
+        engine = OnnxEngine(folder, manifest)
+    return LivePortraitAnimator(engine, manifest.animals)
 
 
 def _describe() -> list[str]:

@@ -169,7 +169,7 @@ def render_graph(
         generator: of the generator.
         half: compute in float16 what may.
         tiled: write the large convolutions in tiles, which is faster on a CPU, but whose transforms
-            cost precision that float16 and integers do not have; see `winograd` and `spectrum`.
+            cost precision that float16 and integers do not have; see `winograd`.
     """
     graph = Graph("render", half)
     warped = warp(graph, *_inputs(graph), warping, tiled).warped

@@ -13,13 +13,14 @@ from models.errors import UserError
 from models.imported import describe, files_in
 from models.liveportrait import checkpoint as checkpoints
 from models.liveportrait.config import KEYPOINTS, SIDE
-from models.liveportrait.engine import NETWORKS, samples
+from models.liveportrait.engine import NETWORKS, heads_of, samples
 from models.liveportrait.manifest import STORE, Manifest
+from models.liveportrait.motion import keypoints, stitched
 from models.runtime import open_runtime
-from models.types import Floats
+from models.types import Floats, Image
 
 if TYPE_CHECKING:
-    from models.runtime import Precision, RuntimeSession
+    from models.runtime import Feeds, Precision, RuntimeSession
 
 _TOLERANCE = 1e-3
 """The largest error of the graphs in float32 against PyTorch, in units of an array's root mean
@@ -31,12 +32,19 @@ _LEAST_DECIBELS = 35.0
 _HALF = ("features", "render")
 """The graphs that half precision is for; motion needs all digits, and the others are small."""
 
+PARTS = ("warp", "generator")
+"""What `render` is made of, for other programs."""
+
 
 def import_files(
     places: Iterable[Path],
     *,
     name: str | None = None,
     animals: bool = False,
+    integers: bool = False,
+    keep_torch: bool = False,
+    parts: bool = False,
+    face: Image | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Manifest:
     """Check the official files, export them and put them into the folder of models.
@@ -45,6 +53,10 @@ def import_files(
         places: folders with them, or the files.
         name: what to call the model; None: "human" or "animals".
         animals: they are those of the animals mode.
+        integers: also write the frame's network in 8-bit integers.
+        keep_torch: also keep the weights for `TorchEngine`.
+        parts: also write `PARTS`, which this program does not use.
+        face: (H, W, 3) RGB, a face to calibrate the integers with; None: a made-up picture.
         tell: called with one line about each step.
 
     Returns:
@@ -61,6 +73,13 @@ def import_files(
         expected = _torch_outputs(loaded.weights)
         losses = {"fp32": _write_exact(part, loaded.weights, expected, tell)}
         losses["fp16"] = _write_half(part, loaded.weights, expected, tell)
+        if integers:
+            tell("Calibrating and writing in 8-bit integers")
+            losses["int8"] = _write_integers(part, loaded.weights, face)
+        if parts:
+            losses["parts"] = _write_parts(part, loaded.weights, expected)
+        if keep_torch:
+            _write_torch(part, loaded.weights)
         tell("Writing the manifest")
         made = Manifest(
             name=part.name,
@@ -178,9 +197,75 @@ def _write_half(
     return ", ".join(said)
 
 
-def _open(part: Path, network: str, precision: Precision) -> RuntimeSession:
+def _write_integers(
+    part: Path, weights: Mapping[str, Mapping[str, Floats]], face: Image | None
+) -> str:
+    """Quantise the frame's network and measure what is lost on frames that were not calibrated."""
+    from models import frame_integers
+    from models.liveportrait import export
+
+    still = sample_picture(0) if face is None else frame_integers.as_input(face, SIDE)
+    frames = _frames(part, still, frame_integers.moved(still))
+    model = export.render_graph(weights["warping_module"], weights["spade_generator"], tiled=False)
+    target = part / "render.int8.onnx"
+    full = frame_integers.multiplies_bytes_fast()
+    frame_integers.quantize(model, target, frames[::2], full)
+    exact, rough = (_open(part, "render", precision) for precision in ("fp32", "int8"))
+    return frame_integers.keep_if_faster(target, exact, rough, frames[1::2], "prediction")
+
+
+def _frames(part: Path, still: Floats, pictures: Iterable[Floats]) -> list[Feeds]:
+    """Inputs of `render` as a live run gives them, for a photo and pictures of its driver."""
+    motion, stitching = (_open(part, name, "fp32") for name in ("motion", "stitching"))
+    (features,) = _open(part, "features", "fp32").run({"picture": still}, ["features"])
+    source = keypoints(heads_of(motion, still))
+    made: list[Feeds] = []
+    for picture in pictures:
+        driving = keypoints(heads_of(motion, picture))
+        row = np.concatenate([source.reshape(1, -1), driving.reshape(1, -1)], 1)
+        (delta,) = stitching.run({"keypoints": row}, ["delta"])
+        points = {"source": source[None], "driving": stitched(driving, delta[0])[None]}
+        made.append({"features": features, **points})
+    return made
+
+
+def _write_parts(
+    part: Path,
+    weights: Mapping[str, Mapping[str, Floats]],
+    expected: Mapping[str, Floats],
+) -> str:
+    """Write what `render` is made of, in float32; what was measured, in words."""
+    import onnx
+
+    from models.liveportrait import export
+
+    source, driving = _points()
+    feeds = {"features": expected["features"], "source": source, "driving": driving}
+    for network, gives in zip(PARTS, ("warped", "prediction"), strict=True):
+        (model,) = export.build(weights, names=[network]).values()
+        onnx.save(model, part / f"{network}.fp32.onnx")
+        (value,) = _open(part, network, "fp32", feeds).run(feeds, [gives])
+        feeds = {gives: value}
+    error = _error(feeds["prediction"], expected["prediction"])
+    return f"warp and generator, largest error {error:.1e} against PyTorch"
+
+
+def _write_torch(part: Path, weights: Mapping[str, Mapping[str, Floats]]) -> None:
+    import torch
+
+    state = {
+        module: {key: torch.from_numpy(np.array(value)) for key, value in arrays.items()}
+        for module, arrays in weights.items()
+    }
+    torch.save(state, part / "weights.torch.pt")
+
+
+def _open(
+    part: Path, network: str, precision: Precision, sample: Feeds | None = None
+) -> RuntimeSession:
     files = {network: {precision: part / f"{network}.{precision}.onnx"}}
-    opened = open_runtime(files, {network: samples()[network]}, wanted="cpu")
+    tried = samples()[network] if sample is None else sample
+    opened = open_runtime(files, {network: tried}, wanted="cpu")
     return opened.sessions[network]
 
 

@@ -138,7 +138,7 @@ class DenseMotion(nn.Module):
             (B, 1, 64, 64).
         """
         features = fn.relu(self.norm(self.compress(volume)))
-        here = grid3d(features)
+        here = grid3d(volume)
         shift = (source - driving)[:, :, None, None, None]
         moved = here[None, None] + shift
         still = here.expand(len(volume), 1, *here.shape)

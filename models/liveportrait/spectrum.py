@@ -53,8 +53,10 @@ def spectral_conv(graph: Graph, volume: str, kernel: Floats, bias: Floats) -> st
     shifted = []
     for tap, part in enumerate(graph.ops("Split", [value], _TAPS, axis=3)):
         shift = _TAPS // 2 - tap
-        pads = graph.constant([0, 0, shift, 0, 0, 0, -shift, 0], np.int64)
-        shifted.append(graph.op("Pad", part, pads) if shift else part)
+        if shift:
+            pads = graph.constant([0, 0, shift, 0, 0, 0, -shift, 0], np.int64)
+            part = graph.op("Pad", part, pads)
+        shifted.append(part)
     value = graph.reshape(graph.op("Sum", *shifted), _PAIRS, rows, 2, outside)
     value = graph.op("Transpose", value, perm=[0, 2, 1, 3])
     value = graph.reshape(value, 2 * _PAIRS, rows * outside)

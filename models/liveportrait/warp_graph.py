@@ -77,13 +77,12 @@ def warp(
         source: (1, 21, 3), the source's keypoints.
         driving: (1, 21, 3), where they shall be.
         weights: of the warping module.
-        tiled: write the large convolutions in tiles, which is faster on a CPU; see `winograd` and
-            `spectrum`.
+        tiled: write the hourglass's large convolutions in tiles, which is faster on a CPU; see
+            `winograd`. The mask's is always a product of spectra, but in float16.
     """
     seen = _input(graph, features, source, driving, weights)
-    tiled = tiled and not graph.half
-    joined = _hourglass(graph, graph.narrow(seen.value), weights, tiled)
-    mask = graph.widen(_mask(graph, joined, weights, tiled))
+    joined = _hourglass(graph, graph.narrow(seen.value), weights, tiled and not graph.half)
+    mask = graph.widen(_mask(graph, joined, weights))
     mask = graph.op("Softmax", mask, axis=1)
     occlusion = _occlusion(graph, joined, weights)
     moved = graph.op("MatMul", seen.directions, graph.reshape(mask, DEPTH, ENTRIES, _AREA))
@@ -179,10 +178,10 @@ def _inside(kernel: Floats) -> Floats:
     return np.concatenate([kernel[:, :before], kernel[:, before:][:, _ORDER]], 1)
 
 
-def _mask(graph: Graph, joined: str, weights: Weights, tiled: bool) -> str:
+def _mask(graph: Graph, joined: str, weights: Weights) -> str:
     """How much each motion counts, before the softmax: (16, 22, 64, 64)."""
     kernel, bias = weights[f"{_KEY}.mask.weight"], weights[f"{_KEY}.mask.bias"]
-    if tiled:
+    if not graph.half:
         return spectral_conv(graph, joined, kernel, bias)
     wide = with_neighbours(graph, joined, kernel.shape[2])
     return graph.conv(wide, flat_kernel(kernel), bias, kernel.shape[3] // 2)

@@ -118,11 +118,12 @@ def _add_torch(
     import torch
 
     from models.fomm.networks import Generator, KeypointDetector, Points
-    from models.fomm.torch_engine import WEIGHTS, TorchEngine
+    from models.fomm.torch_engine import TorchEngine
+    from models.onnx_engine import TORCH_WEIGHTS
 
     if threads:
         torch.set_num_threads(threads)
-    state = torch.load(manifests.verified(folder, manifest, WEIGHTS), weights_only=True)
+    state = torch.load(manifests.verified(folder, manifest, TORCH_WEIGHTS), weights_only=True)
 
     def official(place: str) -> Frame:
         detector = KeypointDetector(manifest.settings).eval().to(place)

@@ -200,6 +200,17 @@ def _ways(
         name = f"{_EAGER} CUDA {'fp16' if half else 'fp32'}"
         ways[name] = _frame(engine)
         skipped.append(f"{name}: {_card_memory() - before} MiB more in use on the card")
+    if cards:
+        from models.liveportrait import torch_engine
+
+        before = _card_memory()
+        tensors = {
+            module: {key: torch.from_numpy(np.array(one)) for key, one in arrays.items()}
+            for module, arrays in weights.items()
+        }
+        name = "PyTorch CUDA graphs fp16"
+        ways[name] = _frame(torch_engine.TorchEngine(tensors, "cuda"))
+        skipped.append(f"{name}: {_card_memory() - before} MiB more in use on the card")
     folder, manifest = _write(weights, cards, integers)
     plain = {key: one for key, one in manifest.files.items() if not key.endswith("int8")}
     for device in DEVICES:
@@ -241,7 +252,7 @@ def _write(
 
 
 def _write_integers(weights: Mapping[str, Mapping[str, Any]], target: Path) -> None:
-    from models.fomm.quantize import multiplies_bytes_fast, quantize
+    from models.frame_integers import multiplies_bytes_fast, quantize
     from models.liveportrait import export
 
     model = export.render_graph(weights["warping_module"], weights["spade_generator"], tiled=False)

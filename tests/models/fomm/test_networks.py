@@ -209,7 +209,7 @@ def test_integers_are_close(states: dict[str, Any], tmp_path: Path) -> None:
     import onnx
     import onnxruntime as ort
 
-    from models.fomm.quantize import quantize
+    from models.frame_integers import quantize
     from models.onnx_graph import Graph
 
     random = np.random.default_rng(0)

@@ -17,11 +17,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from models.backends import create_animator
 from models.errors import UserError
 from models.liveportrait import official
-from models.liveportrait.commands import download, import_model
+from models.liveportrait.backend import LivePortraitAnimator
+from models.liveportrait.commands import Extras, download, import_model
 from models.liveportrait.engine import OnnxEngine
 from models.liveportrait.manifest import STORE, describe_imported
+from models.onnx_engine import torch_is_wanted
 from models.photos import load_image
 from models.types import Floats
 from realtime.commands.animate import animate_clip
@@ -50,7 +53,8 @@ def said(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         patch.setenv("AVATARIFY_MODELS", str(tmp_path_factory.mktemp("models")))
         patch.setenv("AVATARIFY_DEVICE", "cpu")
         out = io.StringIO()
-        import_model([files], False, None, Console(file=out, width=200))
+        extras = Extras(torch=True, parts=True)
+        import_model([files], False, None, Console(file=out, width=200), extras)
         yield out.getvalue()
         shutil.rmtree(STORE.folder())
 
@@ -74,6 +78,8 @@ def test_an_import_says_what_it_measured_and_what_to_do_next(said: str) -> None:
     _, manifest = STORE.choose("human")
     assert {"render.fp32", "render.fp16", "motion.fp32", "eye.fp32"} <= set(manifest.files)
     assert "motion.fp16" not in manifest.files, "motion needs all digits"
+    assert "parts: warp and generator, largest error" in said
+    assert {"warp.fp32", "generator.fp32", "weights.torch"} <= set(manifest.files)
     assert len(manifest.sources) == 5
 
 
@@ -101,6 +107,43 @@ def test_the_small_networks_are_the_official_ones(engine: OnnxEngine) -> None:
     ]
     for found, wanted in pairs:
         assert error(found, wanted) < 1e-4
+
+
+def test_pytorch_computes_the_same_where_it_is_asked_for(
+    engine: OnnxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVATARIFY_DEVICE", "torch")
+    animator = create_animator("liveportrait")
+    assert isinstance(animator, LivePortraitAnimator)
+    assert animator.device == "PyTorch on the CPU, fp32"
+    torch = animator._engine
+    picture = rule_image("dev", "source")
+    heads, wanted = torch.motion(picture), engine.motion(picture)
+    for name in ("pitch", "yaw", "roll", "scale", "t", "kp", "exp"):
+        assert error(getattr(heads, name), getattr(wanted, name)) < 1e-4, name
+    source, driving = (np.random.default_rng(3).normal(0, 0.3, (2, 21, 3))).astype(np.float32)
+    assert error(torch.stitch(source, driving), engine.stitch(source, driving)) < 1e-4
+    lips, eyes = (0.1, 0.3), (0.3, 0.2, 0.1)
+    assert error(torch.lip_delta(source, *lips), engine.lip_delta(source, *lips)) < 1e-4
+    assert error(torch.eye_delta(source, *eyes), engine.eye_delta(source, *eyes)) < 1e-4
+    pictures = [
+        one.render(one.features(picture), source, source + 0.01 * driving)
+        for one in (torch, engine)
+    ]
+    assert error(*pictures) < 1e-3
+
+
+def test_pytorch_needs_the_weights_that_an_import_keeps(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, manifest = STORE.choose()
+    files = {key: one for key, one in manifest.files.items() if key != "weights.torch"}
+    without = replace(manifest, files=files)
+    monkeypatch.setenv("AVATARIFY_DEVICE", "torch")
+    with pytest.raises(UserError, match="without weights for PyTorch; import it again with --to"):
+        torch_is_wanted(without)
+    monkeypatch.setenv("AVATARIFY_DEVICE", "")
+    assert not torch_is_wanted(without)
 
 
 def test_a_changed_file_is_not_used(said: str) -> None:
