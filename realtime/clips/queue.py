@@ -258,6 +258,10 @@ class Queue(Closing):
         def progress(stage: str, done: int, total: int) -> None:
             with self._work:
                 self._progress = estimate(stage, done, total)
+                current = self._jobs.get(job.id)
+                if current is None or current.state is not JobState.RUNNING:
+                    # It was cancelled before there was a process to end.
+                    self._worker.stop()
             self.changed()
 
         try:

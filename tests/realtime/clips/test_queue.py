@@ -97,7 +97,7 @@ def fake(rig: Rig) -> FakeWorker:
 
 def test_one_is_made_at_a_time_in_the_order_in_which_they_were_asked_for(rig: Rig) -> None:
     ids = [rig.add(str(number)) for number in range(3)]
-    wait(lambda: rig.state(ids[0]) is JobState.RUNNING)
+    wait(lambda: rig.queue.state()[2].get("progress", {}).get("stage") == "render")
     assert [rig.state(one) for one in ids[1:]] == [JobState.WAITING] * 2
     told = rig.queue.state()
     assert [one["title"] for one in told] == ["2", "1", "0"], "the newest first"
@@ -114,15 +114,33 @@ def test_a_job_is_cancelled_while_it_waits_and_while_it_runs(rig: Rig) -> None:
     wait(lambda: rig.state(first) is JobState.RUNNING)
     rig.queue.cancel(second)
     rig.queue.cancel(first)
-    wait(lambda: rig.state(third) is JobState.RUNNING)
+    wait(lambda: len(fake(rig).tasks) == 2)
     assert rig.state(first) is rig.state(second) is JobState.CANCELLED
-    assert len(fake(rig).tasks) == 2, "the one that waited was never begun"
+    assert rig.state(third) is JobState.RUNNING, "the one that waited was never begun"
     fake(rig).go.set()
     wait(lambda: rig.state(third) is JobState.DONE)
     rig.queue.again(first)
     wait(lambda: rig.state(first) is JobState.DONE)
     with pytest.raises(UserError, match="failed or were cancelled"):
         rig.queue.again(third)
+
+
+def test_a_job_that_is_cancelled_before_its_process_has_begun_ends(rig: Rig) -> None:
+    worker, begun, cancelled = fake(rig), threading.Event(), threading.Event()
+    do = worker.do
+
+    def late(*words: Any) -> dict[str, Any]:
+        begun.set()
+        assert cancelled.wait(60)
+        return do(*words)
+
+    worker.do = late  # type: ignore[method-assign]
+    one = rig.add()
+    assert begun.wait(60)
+    rig.queue.cancel(one)
+    cancelled.set()
+    rig.queue.remove(one)
+    assert rig.queue.jobs == [] and worker.stopped.is_set()
 
 
 def test_a_failure_is_a_sentence_without_our_own_folders(rig: Rig) -> None:
@@ -135,7 +153,7 @@ def test_a_failure_is_a_sentence_without_our_own_folders(rig: Rig) -> None:
 
 def test_a_worker_that_dies_fails_its_job_and_the_next_one_is_made(rig: Rig) -> None:
     first, second = rig.add(), rig.add()
-    wait(lambda: rig.state(first) is JobState.RUNNING)
+    wait(lambda: fake(rig).tasks)
     fake(rig).stop()
     wait(lambda: rig.state(second) is JobState.RUNNING)
     assert rig.state(first) is JobState.FAILED and "memory" in rig.queue.find(first).reason

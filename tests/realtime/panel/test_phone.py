@@ -149,8 +149,8 @@ def test_the_phone_gets_one_small_page_and_nothing_of_the_panel(rig: Rig) -> Non
 
 def test_its_pictures_are_the_camera(rig: Rig) -> None:
     with rig.camera() as line:
-        wait(lambda: rig.feed.owner == "phone")
-        assert rig.choice == "browser" and rig.phone.state()["connected"]
+        wait(lambda: rig.phone.state()["connected"])
+        assert rig.feed.owner == "phone" and rig.choice == "browser"
         line.send(json.dumps({"ping": 5.0}))
         asked, there = json.loads(line.recv(20))["pong"][0]
         assert asked == 5.0 and abs(there - time.perf_counter()) < 20
@@ -171,7 +171,7 @@ def test_a_wrong_key_or_another_page_gets_nothing(rig: Rig) -> None:
 
 def test_a_second_phone_takes_over(rig: Rig) -> None:
     with rig.camera() as first:
-        wait(lambda: rig.feed.owner == "phone")
+        wait(lambda: rig.phone.state()["connected"])
         with rig.camera() as second:
             with pytest.raises(ConnectionClosed) as closed:
                 while True:
