@@ -125,7 +125,9 @@ def test_a_job_is_cancelled_while_it_waits_and_while_it_runs(rig: Rig) -> None:
         rig.queue.again(third)
 
 
-def test_a_job_that_is_cancelled_before_its_process_has_begun_ends(rig: Rig) -> None:
+def test_a_job_that_is_cancelled_before_its_process_has_begun_ends(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker, begun, cancelled = fake(rig), threading.Event(), threading.Event()
     do = worker.do
 
@@ -134,7 +136,7 @@ def test_a_job_that_is_cancelled_before_its_process_has_begun_ends(rig: Rig) -> 
         assert cancelled.wait(60)
         return do(*words)
 
-    worker.do = late  # type: ignore[method-assign]
+    monkeypatch.setattr(worker, "do", late)
     one = rig.add()
     assert begun.wait(60)
     rig.queue.cancel(one)
