@@ -121,7 +121,8 @@ def add_train_command(app: typer.Typer) -> None:
         precision: Annotated[
             str | None,
             typer.Option(
-                help="fp32 or bf16. (default: bf16 on a card, else fp32)", show_default=False
+                help="fp32 or bf16. (default: bf16 on cards, and on processors made for it)",
+                show_default=False,
             ),
         ] = None,
         compile: Annotated[
@@ -225,7 +226,8 @@ def understood(told: dict[str, Any], out: Path) -> tuple[Settings, Options]:
         raise UserError(f"There is no device {device!r}; choose cpu or cuda.")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("PyTorch finds no card here; leave --device away or give --device cpu.")
-    precision = told["precision"] or ("bf16" if device == "cuda" else "fp32")
+    half = device == "cuda" or _multiplies_bfloat16()
+    precision = told["precision"] or ("bf16" if half else "fp32")
     if precision not in ("fp32", "bf16"):
         raise UserError(f"There is no precision {precision!r}; choose fp32 or bf16.")
     workers = told["workers"]
@@ -248,3 +250,12 @@ def understood(told: dict[str, Any], out: Path) -> tuple[Settings, Options]:
         smaller=told["smaller"],
     )
     return load_settings(told["config"], changes), options
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for it; without them it is slower than float32."""
+    import torch
+
+    # Older versions of PyTorch cannot tell.
+    told: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(told.get("avx512_bf16") or told.get("amx_bf16"))

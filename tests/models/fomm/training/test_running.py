@@ -360,6 +360,24 @@ def test_the_command_tells_what_it_lacks(tmp_path: Path) -> None:
         _train({"data": None}, tmp_path, print)
 
 
+@pytest.mark.parametrize("flags", [{}, {"avx512_bf16": True}, {"amx_bf16": True}, None])
+def test_bfloat16_is_for_processors_that_have_it(
+    flags: dict[str, bool] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.fomm.training.train_commands import understood
+
+    told: dict[str, Any] = {
+        "data": "a", "config": "small", "start": None, "epochs": None, "steps": 0, "batch": None,
+        "repeats": None, "rate": None, "freeze": [], "patience": None, "device": "cpu", "seed": 0,
+        "workers": None, "precision": None, "compile": False, "vgg": None, "smaller": True,
+    }  # fmt: skip
+    monkeypatch.delattr("torch.cpu.get_capabilities", raising=False)
+    if flags is not None:
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda: flags, raising=False)
+    assert understood(told, tmp_path)[1].mixed == bool(flags)
+    assert not understood({**told, "precision": "fp32"}, tmp_path)[1].mixed
+
+
 def test_options_of_fine_tuning_are_low_rates_and_patience(tmp_path: Path) -> None:
     from models.fomm.training.train_commands import understood
 
