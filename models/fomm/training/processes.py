@@ -1,4 +1,4 @@
-"""Several processes, as `torchrun` starts them; alone, all of this does nothing."""
+"""Several processes, as `torchrun` or Ray Train start them; alone, all of this does nothing."""
 
 from __future__ import annotations
 
@@ -63,16 +63,20 @@ class Processes:
 
 @contextmanager
 def processes(device: str) -> Iterator[Processes]:
-    """Join the other processes that `torchrun` started, if it did.
+    """Join the other processes that a launcher started, if it did.
 
     Args:
         device: "cuda" or "cpu".
     """
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # Ray Train has joined them already, and parts them afterwards.
+        yield Processes(torch.distributed.get_rank(), torch.distributed.get_world_size(), local)
+        return
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1:
         yield Processes()
         return
-    local = int(os.environ.get("LOCAL_RANK", "0"))
     if device == "cuda":
         torch.cuda.set_device(local)
     torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")

@@ -335,6 +335,20 @@ def test_two_processes_average_the_gradients_of_two_halves(clips: Path, tmp_path
             assert torch.allclose(got, mean, atol=1e-3 * scale, rtol=1e-3), f"{part}.{key}"
 
 
+def test_a_launcher_may_have_joined_the_processes_already() -> None:
+    from torch import distributed
+
+    from models.fomm.training.processes import Processes, processes
+
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        with processes("cpu") as group:
+            assert group == Processes(0, 1, 0)
+        assert distributed.is_initialized(), "who joined them parts them"
+    finally:
+        distributed.destroy_process_group()
+
+
 def test_the_result_is_imported_and_animates(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
