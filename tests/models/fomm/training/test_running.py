@@ -335,12 +335,13 @@ def test_two_processes_average_the_gradients_of_two_halves(clips: Path, tmp_path
             assert torch.allclose(got, mean, atol=1e-3 * scale, rtol=1e-3), f"{part}.{key}"
 
 
-def test_a_launcher_may_have_joined_the_processes_already() -> None:
+def test_a_launcher_may_have_joined_the_processes_already(tmp_path: Path) -> None:
     from torch import distributed
 
     from models.fomm.training.processes import Processes, processes
 
-    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    place = (tmp_path / "store").as_uri()
+    distributed.init_process_group("gloo", init_method=place, rank=0, world_size=1)
     try:
         with processes("cpu") as group:
             assert group == Processes(0, 1, 0)
